@@ -1,0 +1,39 @@
+"""Every test sees the package with its annotations checked, in double precision."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import jaxtyping
+import numpy as np
+import pytest
+from jaxtyping import install_import_hook
+
+jax.config.update("jax_enable_x64", True)
+install_import_hook("infotheory_dl", "beartype.beartype")
+
+REFERENCE = Path(__file__).parent / "reference"
+
+
+@pytest.fixture
+def as_a_user_sees() -> Iterator[None]:
+    """Switches the run-time checks of the annotations off, so that a wrong call meets the library's own errors."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of real data sets that some tests use; they skip where it is absent."""
+    folder = os.environ.get("INFOTHEORY_DL_TEST_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("real data sets are absent: set INFOTHEORY_DL_TEST_DATA to their folder")
+    return Path(folder)
+
+
+def reference(name: str) -> dict[str, np.ndarray]:
+    """The arrays of one reference case, made by running the published implementation."""
+    with np.load(REFERENCE / f"{name}.npz") as arrays:
+        return {key: arrays[key] for key in arrays}
