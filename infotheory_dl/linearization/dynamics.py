@@ -1,0 +1,301 @@
+"""Training of a linearized network under squared error, in closed form, from one eigendecomposition of its kernel.
+
+The loss is the mean over n examples of ½‖f(x) - y‖² plus (weight_decay / 2)‖w - w0‖². Full-batch descent reaches
+w = w0 + Jᵀ a with a = -phi(K + n weight_decay) (f0 - y), where phi is the `response` below.
+"""
+
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+from infotheory_dl._validation import is_concrete, require_choice, require_finite, require_rank
+from infotheory_dl.linearization.kernels import transposed_jacobian_products
+from infotheory_dl.types import AnyArray, ApplyFn, Params, Scalar
+
+Dynamics = Literal["continuous", "discrete"]
+
+
+class SingularKernelError(ValueError):
+    """Training to convergence asks for the inverse of a kernel that has none."""
+
+
+class KernelEigen(NamedTuple):
+    """The eigendecomposition of a kernel: everything about time, weight decay and targets follows from it cheaply.
+
+    Attributes:
+      eigenvalues: non-negative, ascending.
+      eigenvectors: columns, in the same order.
+    """
+
+    eigenvalues: Float[Array, "*batch rows"]
+    eigenvectors: Float[Array, "*batch rows rows"]
+
+
+def kernel_eigen(kernel: Float[AnyArray, "*batch rows rows"]) -> KernelEigen:
+    """Decomposes a kernel once, O(rows³).
+
+    Args:
+      kernel: symmetric and positive semi-definite, in the precision that later results shall have; or a stack of them.
+
+    Returns:
+      The decomposition. Eigenvalues that rounding has made negative are zero.
+
+    Raises:
+      ValueError: if the kernel is not square, not symmetric, or holds NaN or infinity.
+    """
+    if kernel.ndim < 2 or kernel.shape[-1] != kernel.shape[-2]:
+        raise ValueError(f"kernel must be square, (rows, rows), got shape {kernel.shape}")
+    require_finite(kernel=kernel)
+    kernel = jnp.asarray(kernel)
+    transposed = jnp.swapaxes(kernel, -1, -2)
+    if is_concrete(kernel):
+        asymmetry, scale = jnp.abs(kernel - transposed).max(), jnp.abs(kernel).max()
+        if asymmetry > 1e-3 * scale:
+            raise ValueError(f"kernel must be symmetric, but differs from its transpose by {asymmetry:.3g}")
+    eigenvalues, eigenvectors = jnp.linalg.eigh((kernel + transposed) / 2)
+    return KernelEigen(jnp.maximum(eigenvalues, 0), eigenvectors)
+
+
+def response(
+    eigenvalues: Float[AnyArray, "..."], *, time: Scalar, rate: Scalar, dynamics: Dynamics = "continuous"
+) -> Float[Array, "..."]:
+    """Computes how far training has gone along each eigenvector, phi(mu).
+
+    (1 - exp(-rate time mu)) / mu for gradient flow, (1 - (1 - rate mu)^time) / mu for gradient descent; at mu = 0 their
+    limit rate time, and at infinite time 1 / mu.
+
+    Args:
+      eigenvalues: mu, non-negative, weight decay included.
+      time: number of steps, or infinity.
+      rate: step size on the summed loss, learning_rate / n.
+      dynamics: "continuous" (gradient flow) or "discrete" (gradient descent).
+
+    Returns:
+      phi(mu), in the shape of the eigenvalues.
+
+    Source: Harutyunyan et al., 2021 (section 4).
+    """
+    require_choice("dynamics", dynamics, ("continuous", "discrete"))
+    mu = jnp.asarray(eigenvalues)
+    if is_concrete(time) and np.isinf(time):
+        return 1 / mu
+    positive = jnp.where(mu > 0, mu, 1)
+    if dynamics == "continuous":
+        progress = -jnp.expm1(-rate * time * positive)
+    else:
+        # log1p keeps the digits of small rate * mu, which 1 - (1 - rate mu)^time would cancel away
+        small = rate * positive < 0.5
+        slow = -jnp.expm1(time * jnp.log1p(-rate * jnp.where(small, positive, 0)))
+        sign = 1 - 2 * jnp.mod(time, 2)
+        base = 1 - rate * positive
+        fast = 1 - jnp.where(base < 0, sign, 1) * jnp.abs(base) ** time
+        progress = jnp.where(small, slow, fast)
+    return jnp.where(mu > 0, progress / positive, rate * time)
+
+
+def trained_coefficients(
+    kernel: KernelEigen,
+    initial_outputs: Float[AnyArray, "examples outputs"],
+    targets: Float[AnyArray, "examples outputs"],
+    *,
+    time: Scalar,
+    learning_rate: Scalar,
+    weight_decay: Scalar = 0.0,
+    dynamics: Dynamics = "continuous",
+) -> Float[Array, "examples outputs"]:
+    """Computes the coefficients a of the trained weights w0 + Jᵀ a.
+
+    Args:
+      kernel: of the training examples, (n k) rows, or n rows where all outputs share one kernel.
+      initial_outputs: f0, at w0.
+      targets: y.
+      time: number of steps, or infinity.
+      learning_rate: step size on the mean loss.
+      weight_decay: penalty on the mean loss.
+      dynamics: "continuous" or "discrete".
+
+    Returns:
+      The coefficients, one for each output of each example.
+
+    Raises:
+      ValueError: if the shapes do not fit.
+      SingularKernelError: if time is infinite, there is no weight decay and the kernel is singular.
+    """
+    residuals = _kernel_rows(kernel, jnp.asarray(initial_outputs) - targets)
+    n = len(targets)
+    shifted = kernel.eigenvalues + n * weight_decay
+    if is_concrete(time) and np.isinf(time):
+        require_invertible(shifted)
+    phi = response(shifted, time=time, rate=learning_rate / n, dynamics=dynamics)
+    coefficients = -kernel.eigenvectors @ (phi[:, None] * (kernel.eigenvectors.T @ residuals))
+    return coefficients.reshape(targets.shape)
+
+
+def trained_outputs(
+    kernel: KernelEigen,
+    initial_outputs: Float[AnyArray, "examples outputs"],
+    targets: Float[AnyArray, "examples outputs"],
+    reference_kernel: Float[AnyArray, "reference_rows rows"] | None = None,
+    initial_reference_outputs: Float[AnyArray, "references outputs"] | None = None,
+    *,
+    time: Scalar,
+    learning_rate: Scalar,
+    weight_decay: Scalar = 0.0,
+    dynamics: Dynamics = "continuous",
+) -> Float[Array, "... outputs"]:
+    """Predicts with the trained linear network, f0 + K a.
+
+    Args:
+      kernel: of the training examples.
+      initial_outputs: f0 on them.
+      targets: y.
+      reference_kernel: between the reference inputs (rows) and the training examples (columns); the training
+        examples themselves by default.
+      initial_reference_outputs: f0 on the reference inputs.
+      time, learning_rate, weight_decay, dynamics: as in `trained_coefficients`, which see for the errors too.
+
+    Returns:
+      Outputs of the reference inputs, or of the training examples.
+    """
+    coefficients = trained_coefficients(
+        kernel,
+        initial_outputs,
+        targets,
+        time=time,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        dynamics=dynamics,
+    )
+    rows = _kernel_rows(kernel, coefficients)
+    if reference_kernel is None:
+        change = kernel.eigenvectors @ (kernel.eigenvalues[:, None] * (kernel.eigenvectors.T @ rows))
+        return initial_outputs + change.reshape(targets.shape)
+    if initial_reference_outputs is None:
+        raise ValueError("a reference_kernel needs initial_reference_outputs beside it")
+    change = reference_kernel @ rows
+    return initial_reference_outputs + change.reshape(initial_reference_outputs.shape)
+
+
+def trained_params(
+    apply_fn: ApplyFn,
+    params: Params,
+    inputs: Float[AnyArray, "examples ..."],
+    coefficients: Float[AnyArray, "examples outputs"],
+    *,
+    batch_size: int | None = None,
+) -> Params:
+    """Computes the trained weights w0 + Jᵀ a.
+
+    Args:
+      apply_fn: the network.
+      params: w0.
+      inputs: the training examples.
+      coefficients: a, of `trained_coefficients`.
+      batch_size: examples at once, all of them by default.
+
+    Returns:
+      Parameters with the structure of `params`.
+    """
+    change = transposed_jacobian_products(
+        apply_fn, params, inputs, jnp.asarray(coefficients)[None], batch_size=batch_size
+    )
+    return jax.tree.map(lambda leaf, difference: leaf + difference[0], params, change)
+
+
+def leave_one_out_predictions(
+    kernel: KernelEigen, targets: Float[AnyArray, "examples outputs"], weight_decay: Scalar
+) -> Float[Array, "examples outputs"]:
+    """Predicts every example from all the others, by kernel ridge regression: no refitting, O(rows²).
+
+    y_i - f_-i(x_i) = (B_ii)⁻¹ (B y)_i with B = (K + n weight_decay)⁻¹.
+
+    Args:
+      kernel: of the examples, (n k) rows, or n rows where all outputs share one kernel.
+      targets: y; predictions start from zero outputs.
+      weight_decay: penalty on the mean loss.
+
+    Returns:
+      The prediction for each example from the network trained to convergence on the others.
+
+    Raises:
+      ValueError: if the shapes do not fit or there are fewer than two examples.
+      SingularKernelError: if there is no weight decay and the kernel is singular.
+
+    Source: Allen, 1974 (PRESS); Rasmussen and Williams, 2006 (section 5.4.2).
+    """
+    rows = _kernel_rows(kernel, targets)
+    shifted = kernel.eigenvalues + len(targets) * weight_decay
+    require_invertible(shifted)
+    return jnp.asarray(targets) - _leave_one_out_residuals(kernel, rows, shifted, len(targets)).reshape(targets.shape)
+
+
+def select_weight_decay(
+    kernel: KernelEigen,
+    targets: Float[AnyArray, "examples outputs"],
+    candidates: Float[AnyArray, " candidates"] | None = None,
+) -> Float[Array, ""]:
+    """Chooses the weight decay whose leave-one-out predictions have the least squared error.
+
+    Args:
+      kernel: of the examples, (n k) rows, or n rows where all outputs share one kernel.
+      targets: y.
+      candidates: positive weight decays to choose from; by default 31 that shift the kernel by 1e-6 to 10 times its
+        mean eigenvalue.
+
+    Returns:
+      The best candidate.
+
+    Raises:
+      ValueError: if the shapes do not fit, there are fewer than two examples, or a candidate is not positive.
+    """
+    rows = _kernel_rows(kernel, targets)
+    n = len(targets)
+    if candidates is None:
+        candidates = jnp.logspace(-6, 1, 31) * kernel.eigenvalues.mean() / n
+    require_finite(candidates=candidates)
+    if is_concrete(candidates) and not (np.asarray(candidates) > 0).all():
+        raise ValueError(f"candidates must be positive, got {candidates}")
+
+    def squared_error(weight_decay: Array) -> Array:
+        return jnp.square(_leave_one_out_residuals(kernel, rows, kernel.eigenvalues + n * weight_decay, n)).sum()
+
+    candidates = jnp.asarray(candidates, rows.dtype)
+    return candidates[jnp.argmin(lax.map(squared_error, candidates))]
+
+
+def require_invertible(shifted_eigenvalues: Float[AnyArray, "..."]) -> None:
+    """Raises a SingularKernelError where the smallest eigenvalue is lost in the rounding of the largest."""
+    if not is_concrete(shifted_eigenvalues):
+        return
+    smallest, largest = float(jnp.min(shifted_eigenvalues)), float(jnp.max(shifted_eigenvalues))
+    if smallest <= shifted_eigenvalues.shape[-1] * jnp.finfo(shifted_eigenvalues.dtype).eps * largest:
+        raise SingularKernelError(
+            f"training to convergence needs an invertible kernel, but its eigenvalues range from {smallest:.3g} to"
+            f" {largest:.3g} in {shifted_eigenvalues.dtype}: add weight decay, train for a finite time, or remove"
+            " duplicate examples"
+        )
+
+
+def _kernel_rows(kernel: KernelEigen, values: Float[AnyArray, "examples outputs"]) -> Float[Array, "rows problems"]:
+    """Lays values out for the kernel: one problem over all outputs, or one for each output where they share the kernel."""
+    require_rank("targets", values, 2, "(examples, outputs)")
+    require_finite(targets=values)
+    n, k = values.shape
+    rows = kernel.eigenvalues.shape[-1]
+    if n < 2:
+        raise ValueError(f"leaving an example out needs at least 2 of them, got {n}")
+    if rows not in (n, n * k):
+        raise ValueError(f"a kernel of {rows} rows does not fit targets of shape {values.shape}: n or n k rows")
+    return jnp.asarray(values).reshape(rows, -1)
+
+
+def _leave_one_out_residuals(kernel: KernelEigen, rows: Array, shifted: Array, num_examples: int) -> Array:
+    vectors = kernel.eigenvectors
+    solved = vectors @ ((vectors.T @ rows) / shifted[:, None])
+    blocks = vectors.reshape(num_examples, -1, len(shifted))
+    inverse_blocks = jnp.einsum("iaj,ibj->iab", blocks / shifted, blocks)
+    return jnp.linalg.solve(inverse_blocks, solved.reshape(num_examples, blocks.shape[1], -1))

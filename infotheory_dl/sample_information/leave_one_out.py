@@ -1,0 +1,278 @@
+"""The information of single examples, of groups and of pairs, from one kernel: all removals from one eigendecomposition."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Real
+
+from infotheory_dl.linearization import Dynamics, KernelEigen, trained_outputs
+from infotheory_dl.sample_information.removal import (
+    Problem,
+    Regularization,
+    Removal,
+    Training,
+    checked_problem,
+    remove,
+)
+from infotheory_dl.types import AnyArray, Scalar
+
+
+class LeaveOneOut(NamedTuple):
+    """What leaving each of n examples out changes, (without it) minus (with all).
+
+    Attributes:
+      weights: squared norm of the change of the weights; half of it over sigma² is the sample information in nats.
+      predictions: squared norm of the change of the outputs, mean over the reference inputs; likewise the functional
+        sample information. None without reference inputs.
+      prediction_changes: the changes themselves, None without reference inputs.
+      residuals: targets minus the predictions for each example by the network trained without it.
+    """
+
+    weights: Float[Array, " examples"]
+    predictions: Float[Array, " examples"] | None
+    prediction_changes: Float[Array, "examples references outputs"] | None
+    residuals: Float[Array, "examples outputs"]
+
+
+class GroupInformation(NamedTuple):
+    """What leaving each of several groups out changes; the attributes are those of `LeaveOneOut`."""
+
+    weights: Float[Array, " groups"]
+    predictions: Float[Array, " groups"] | None
+    prediction_changes: Float[Array, "groups references outputs"] | None
+
+
+class PairwiseRedundancy(NamedTuple):
+    """What two examples share: the sum of their information minus that of the pair.
+
+    Attributes:
+      weights: positive where the examples carry the same information, negative where each needs the other.
+      predictions: likewise for the outputs, None without reference inputs.
+    """
+
+    weights: Float[Array, " pairs"]
+    predictions: Float[Array, " pairs"] | None
+
+
+class TrainingStability(NamedTuple):
+    """How far the fit of the other training examples moves when one is left out.
+
+    Attributes:
+      predictions: squared change of the outputs on the n - 1 others, their mean, for each time.
+      losses: squared change of the training loss, mean over the times.
+      loss_changes: loss over the others without the example minus the loss over all with it.
+    """
+
+    predictions: Float[Array, "times examples"]
+    losses: Float[Array, " examples"]
+    loss_changes: Float[Array, "times examples"]
+
+
+def leave_one_out(
+    kernel: Float[AnyArray, "..."] | KernelEigen,
+    initial_outputs: Float[AnyArray, "examples outputs"],
+    targets: Float[AnyArray, "examples outputs"],
+    reference_kernel: Float[AnyArray, "..."] | None = None,
+    *,
+    time: Scalar,
+    learning_rate: Scalar,
+    weight_decay: Scalar = 0.0,
+    dynamics: Dynamics = "continuous",
+    regularization: Regularization = "fixed",
+) -> LeaveOneOut:
+    """Computes what each example tells a linearized network: all n leave-one-out trainings from one eigendecomposition.
+
+    Args:
+      kernel: of the training examples, K = J Jᵀ, or its `kernel_eigen`: (n k, n k), rows example-major; or (n, n) shared by all
+        outputs; or (k, n, n), one for each output.
+      initial_outputs: of the network before training, f0.
+      targets: y, one column for each output.
+      reference_kernel: J* Jᵀ between m reference inputs and the training examples, (m k, n k), (m, n) or (k, m, n).
+      time: number of full-batch steps, or infinity.
+      learning_rate: step size on the mean over the examples of ½‖f - y‖².
+      weight_decay: penalty on that mean loss; it shifts the kernel by n weight_decay.
+      dynamics: "continuous" (gradient flow) or "discrete" (gradient descent).
+      regularization: "fixed" keeps the shift when an example leaves, "rescaled" makes it (n - 1) weight_decay.
+
+    Returns:
+      Raw squared norms, changes and leave-one-out residuals.
+
+    Raises:
+      ValueError: if shapes do not fit, an argument holds NaN or infinity, or a setting is out of its range.
+      TypeError: if targets are labels and not floating-point columns.
+      StepSizeError: if gradient descent diverges; names the largest stable learning rate.
+      SingularKernelError: if time is infinite, there is no weight decay and the kernel is singular.
+
+    Source: Harutyunyan et al., 2021 (sections 3 and 4); the poles are ours.
+    """
+    problem = checked_problem(kernel, initial_outputs, targets, reference_kernel)
+    training = Training(time, learning_rate, weight_decay, dynamics, regularization)
+    removal = remove(problem, np.arange(len(targets))[:, None], training)
+    return LeaveOneOut(
+        removal.weights,
+        mean_square(removal.prediction_changes),
+        removal.prediction_changes,
+        removal.residuals[:, 0],
+    )
+
+
+def coefficient_changes(
+    kernel: Float[AnyArray, "..."] | KernelEigen,
+    initial_outputs: Float[AnyArray, "examples outputs"],
+    targets: Float[AnyArray, "examples outputs"],
+    examples: Int[AnyArray, " removed"],
+    **training: Any,
+) -> Float[Array, "removed examples outputs"]:
+    """Computes the change of the training coefficients a, of weights w0 + Jᵀ a, when each of some examples is left out.
+
+    Args:
+      kernel, initial_outputs, targets: as in `leave_one_out`.
+      examples: indices of the examples to leave out, each alone.
+      **training: time, learning_rate, ... of `leave_one_out`, which see for the errors too.
+
+    Returns:
+      The changes; `transposed_jacobian_products` turns them into changes of the weights.
+    """
+    problem = checked_problem(kernel, initial_outputs, targets, None)
+    groups = [[i] for i in np.asarray(examples)]
+    (removal,) = _remove_by_size(problem, groups, Training(**training), keep_coefficients=True)
+    assert removal.coefficients is not None
+    vectors = problem.kernel.eigenvectors
+    if vectors.ndim == 3:
+        return jnp.einsum("krj,xkj->xrk", vectors, removal.coefficients)
+    return jnp.einsum("rj,xpj->xrp", vectors, removal.coefficients).reshape(-1, *targets.shape)
+
+
+def group_information(
+    kernel: Float[AnyArray, "..."] | KernelEigen,
+    initial_outputs: Float[AnyArray, "examples outputs"],
+    targets: Float[AnyArray, "examples outputs"],
+    groups: Sequence[Sequence[int] | Int[AnyArray, " members"]],
+    reference_kernel: Float[AnyArray, "..."] | None = None,
+    **training: Any,
+) -> GroupInformation:
+    """Computes what whole groups tell a linearized network: sources, classes, sets of duplicates.
+
+    Args:
+      kernel, initial_outputs, targets, reference_kernel: as in `leave_one_out`.
+      groups: indices of the examples of each group; groups may overlap and differ in size.
+      **training: time, learning_rate, ... of `leave_one_out`, which see for the errors too.
+
+    Returns:
+      Raw squared norms and changes, in the order of the groups.
+
+    Raises:
+      ValueError: if a group is empty, names an example twice or one that is absent, or holds all examples.
+    """
+    problem = checked_problem(kernel, initial_outputs, targets, reference_kernel)
+    removals = _remove_by_size(problem, groups, Training(**training))
+    sizes = np.array([len(group) for group in groups])
+    back = np.argsort(np.argsort(sizes, kind="stable"), kind="stable")
+    weights = jnp.concatenate([removal.weights for removal in removals])[back]
+    if reference_kernel is None:
+        return GroupInformation(weights, None, None)
+    changes = jnp.concatenate([removal.prediction_changes for removal in removals])[back]
+    return GroupInformation(weights, mean_square(changes), changes)
+
+
+def pairwise_redundancy(
+    kernel: Float[AnyArray, "..."] | KernelEigen,
+    initial_outputs: Float[AnyArray, "examples outputs"],
+    targets: Float[AnyArray, "examples outputs"],
+    pairs: Int[AnyArray, "pairs 2"],
+    reference_kernel: Float[AnyArray, "..."] | None = None,
+    **training: Any,
+) -> PairwiseRedundancy:
+    """Computes how much of the information of two examples is the same: SI(i) + SI(j) - SI({i, j}).
+
+    Args:
+      kernel, initial_outputs, targets, reference_kernel: as in `leave_one_out`.
+      pairs: indices of two different examples in each row.
+      **training: time, learning_rate, ... of `leave_one_out`, which see for the errors too.
+
+    Returns:
+      The redundancy of each pair, in the units of the raw squared norms.
+    """
+    pairs = np.asarray(pairs)
+    singles = np.unique(pairs)
+    groups = [[i] for i in singles] + list(pairs)
+    information = group_information(kernel, initial_outputs, targets, groups, reference_kernel, **training)
+
+    def redundancy(values: Array) -> Array:
+        alone, together = values[: len(singles)], values[len(singles) :]
+        return alone[np.searchsorted(singles, pairs)].sum(1) - together
+
+    predictions = None if information.predictions is None else redundancy(information.predictions)
+    return PairwiseRedundancy(redundancy(information.weights), predictions)
+
+
+def training_stability(
+    kernel: Float[AnyArray, "rows rows"] | KernelEigen,
+    initial_outputs: Float[AnyArray, "examples outputs"],
+    targets: Float[AnyArray, "examples outputs"],
+    *,
+    times: Sequence[Scalar] | Real[AnyArray, " times"],
+    **training: Any,
+) -> TrainingStability:
+    """Computes how the predictions and the loss on the other training examples change without each example.
+
+    Args:
+      kernel, initial_outputs, targets: as in `leave_one_out`; one kernel, for all outputs or shared by them.
+      times: numbers of steps.
+      **training: learning_rate, ... of `leave_one_out`, which see for the errors too.
+
+    Returns:
+      Squared changes of predictions and losses.
+
+    Source: Harutyunyan et al., 2021 (appendix); with weight decay the published code differs and is wrong.
+    """
+    if isinstance(kernel, KernelEigen):
+        kernel = (kernel.eigenvectors * kernel.eigenvalues) @ kernel.eigenvectors.T
+    problem = checked_problem(kernel, initial_outputs, targets, kernel)
+    n = len(targets)
+    others = 1 - jnp.eye(n, dtype=problem.residuals.dtype)
+    predictions, loss_changes = [], []
+    for time in times:
+        setting = Training(time=time, **training)
+        removal = remove(problem, np.arange(n)[:, None], setting)
+        changes = removal.prediction_changes
+        assert changes is not None
+        fitted = trained_outputs(
+            problem.kernel,
+            initial_outputs,
+            targets,
+            time=setting.time,
+            learning_rate=setting.learning_rate,
+            weight_decay=setting.weight_decay,
+            dynamics=setting.dynamics,
+        ) - jnp.asarray(targets)
+        loss = jnp.square(fitted).sum() / (2 * n)
+        loss_without = (others * jnp.square(fitted + changes).sum(-1)).sum(1) / (2 * (n - 1))
+        predictions.append((others * jnp.square(changes).sum(-1)).sum(1) / (n - 1))
+        loss_changes.append(loss_without - loss)
+    stacked = jnp.stack(loss_changes)
+    return TrainingStability(jnp.stack(predictions), jnp.square(stacked).mean(0), stacked)
+
+
+def mean_square(changes: Float[Array, "groups references outputs"] | None) -> Float[Array, " groups"] | None:
+    """Squared norms over the outputs, their mean over the reference inputs."""
+    return None if changes is None else jnp.square(changes).sum(-1).mean(-1)
+
+
+def _remove_by_size(
+    problem: Problem, groups: Sequence[Any], training: Training, *, keep_coefficients: bool = False
+) -> list[Removal]:
+    """Removes the groups of each size together, sizes ascending."""
+    n = len(problem.residuals)
+    members = [np.asarray(group) for group in groups]
+    if not members:
+        raise ValueError("groups is empty")
+    for i, group in enumerate(members):
+        if group.ndim != 1 or len(group) == 0 or not np.issubdtype(group.dtype, np.integer):
+            raise ValueError(f"group {i} must be a list of indices, got {groups[i]!r}")
+        if group.min() < 0 or group.max() >= n or len(np.unique(group)) < len(group):
+            raise ValueError(f"group {i} must name different examples in [0, {n}), got {groups[i]!r}")
+    by_size = [np.stack([g for g in members if len(g) == size]) for size in sorted({len(g) for g in members})]
+    return [remove(problem, stack, training, keep_coefficients=keep_coefficients) for stack in by_size]

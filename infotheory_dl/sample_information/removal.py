@@ -1,0 +1,309 @@
+"""Removing examples from a linearized training: every removal follows from one eigendecomposition of the kernel.
+
+With R = (zeta + K)⁻¹ and r = f0 - y, the solution of (zeta + K) x = r without the rows and columns of a group G is R r -
+R_G (R_GG)⁻¹ (R r)_G, by Schur's complement. The response of training is a sum of such resolvents over few poles zeta, so
+that nothing of the size of the kernel is made for any group.
+"""
+
+import functools
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, Inexact, Int
+
+from infotheory_dl._validation import is_concrete, require_choice, require_finite, require_rank
+from infotheory_dl.linearization import Dynamics, KernelEigen, kernel_eigen, response
+from infotheory_dl.linearization.dynamics import require_invertible
+from infotheory_dl.sample_information.contour import response_poles
+from infotheory_dl.types import AnyArray, Scalar
+
+Regularization = Literal["fixed", "rescaled"]
+
+_FEWEST_STEPS_OF_A_CONTOUR = 8
+_CHUNK_BYTES = 2**26
+
+
+class StepSizeError(ValueError):
+    """Gradient descent diverges with this learning rate."""
+
+
+class Training(NamedTuple):
+    """How the linearized network is trained.
+
+    Attributes:
+      time: number of full-batch steps, or infinity.
+      learning_rate: step size on the mean loss.
+      weight_decay: penalty on the mean loss, towards the initial weights.
+      dynamics: "continuous" (gradient flow) or "discrete" (gradient descent).
+      regularization: without some examples, the sum over the others is penalized as much as before ("fixed", as published), or
+        their mean is ("rescaled", as retraining does).
+    """
+
+    time: Any
+    learning_rate: Any
+    weight_decay: Any = 0.0
+    dynamics: Dynamics = "continuous"
+    regularization: Regularization = "fixed"
+
+
+class Removal(NamedTuple):
+    """What changes when each of several groups of examples is left out, (without it) minus (with all).
+
+    Attributes:
+      weights: squared norm of the change of the weights.
+      prediction_changes: change of the outputs on the reference inputs, None without any.
+      residuals: targets of the group minus the predictions for it without it.
+      coefficients: change of the training coefficients a, of weights w0 + Jᵀ a, in the eigenbasis of the kernel, if asked for.
+    """
+
+    weights: Float[Array, " groups"]
+    prediction_changes: Float[Array, "groups references outputs"] | None
+    residuals: Float[Array, "groups members outputs"]
+    coefficients: Float[Array, "groups problems rows"] | None
+
+
+class Problem(NamedTuple):
+    """A checked problem: one kernel over (n k) or n rows, and the rest laid out for it.
+
+    Attributes:
+      kernel: decomposed; with a leading axis of outputs if each has its own.
+      residuals: initial outputs minus targets.
+      reference_kernel: between reference rows and training rows, or None.
+    """
+
+    kernel: KernelEigen
+    residuals: Float[Array, "examples outputs"]
+    reference_kernel: Float[Array, "*outputs reference_rows rows"] | None
+
+
+def checked_problem(
+    kernel: Float[AnyArray, "..."] | KernelEigen,
+    initial_outputs: Float[AnyArray, "examples outputs"],
+    targets: Float[AnyArray, "examples outputs"],
+    reference_kernel: Float[AnyArray, "..."] | None,
+) -> Problem:
+    """Checks what the user gives and decomposes the kernel if that is not done yet."""
+    for name, values in (("initial_outputs", initial_outputs), ("targets", targets)):
+        require_rank(name, values, 2, "(examples, outputs)")
+        if not jnp.issubdtype(values.dtype, jnp.floating):
+            raise TypeError(f"{name} must be floating-point, one column for each output, got {values.dtype}")
+    if initial_outputs.shape != targets.shape:
+        raise ValueError(f"initial_outputs {initial_outputs.shape} and targets {targets.shape} must have one shape")
+    n, k = targets.shape
+    if n < 2:
+        raise ValueError(f"leaving an example out needs at least 2 of them, got {n}")
+    require_finite(initial_outputs=initial_outputs, targets=targets)
+
+    if not isinstance(kernel, KernelEigen):
+        kernel = kernel_eigen(kernel)
+    shape = kernel.eigenvalues.shape
+    if shape not in ((n * k,), (n,), (k, n)):
+        raise ValueError(
+            f"a kernel of shape {kernel.eigenvectors.shape} does not fit targets of shape {targets.shape}: expected"
+            f" ({n * k}, {n * k}) for all outputs, ({n}, {n}) shared by them, or ({k}, {n}, {n}), one for each"
+        )
+    if reference_kernel is not None:
+        require_finite(reference_kernel=reference_kernel)
+        per_reference = shape[-1] // n
+        fits = reference_kernel.shape[-1:] == shape[-1:] and reference_kernel.shape[:-2] == shape[:-1]
+        if not fits or reference_kernel.shape[-2] == 0 or reference_kernel.shape[-2] % per_reference:
+            raise ValueError(
+                f"reference_kernel must have the columns of the kernel, {shape[-1]}, and {per_reference} rows for"
+                f" each reference input, got shape {reference_kernel.shape}"
+            )
+        reference_kernel = jnp.asarray(reference_kernel)
+    return Problem(kernel, jnp.asarray(initial_outputs) - targets, reference_kernel)
+
+
+def remove(
+    problem: Problem, groups: Int[AnyArray, "groups members"], training: Training, *, keep_coefficients: bool = False
+) -> Removal:
+    """Leaves each group out in turn; the groups have one size.
+
+    Args:
+      problem: of `checked_problem`.
+      groups: indices of examples.
+      training: how the network is trained.
+      keep_coefficients: whether to return the changes of the coefficients, as large as the kernel for each problem.
+
+    Returns:
+      The changes.
+
+    Raises:
+      ValueError: if a setting is out of its range, or a group holds all examples.
+      StepSizeError: if gradient descent diverges.
+      SingularKernelError: if time is infinite, there is no weight decay and the kernel is singular.
+    """
+    kernel, residuals, reference = problem
+    n = len(residuals)
+    solver = _checked_solver(kernel, n, groups.shape[1], training)
+    core = functools.partial(
+        _remove,
+        jnp.asarray(groups),
+        training.time,
+        training.learning_rate,
+        training.weight_decay,
+        solver=solver,
+        keep_coefficients=keep_coefficients,
+    )
+    if kernel.eigenvalues.ndim == 1:
+        coupled = len(kernel.eigenvalues) // n
+        return core(kernel, residuals.reshape(n, coupled, -1), reference)
+    # one kernel for each output: as many independent problems
+    references_axis = None if reference is None else 0
+    each = jax.vmap(core, in_axes=(0, 0, references_axis))(kernel, residuals.T[:, :, None, None], reference)
+    return Removal(
+        each.weights.sum(0),
+        None if reference is None else jnp.moveaxis(each.prediction_changes.squeeze(-1), 0, -1),
+        jnp.moveaxis(each.residuals.squeeze(-1), 0, -1),
+        jnp.moveaxis(each.coefficients.squeeze(2), 0, 1) if keep_coefficients else None,
+    )
+
+
+class _Solver(NamedTuple):
+    """What of a training changes the program, not only its numbers."""
+
+    infinite: bool
+    recursion: bool
+    dynamics: Dynamics
+    regularization: Regularization
+
+
+def _checked_solver(kernel: KernelEigen, num_examples: int, num_removed: int, training: Training) -> _Solver:
+    """Checks the settings, as far as their values are known, and chooses how to solve."""
+    time, learning_rate, weight_decay, dynamics, regularization = training
+    require_choice("dynamics", dynamics, ("continuous", "discrete"))
+    require_choice("regularization", regularization, ("fixed", "rescaled"))
+    remaining = num_examples - num_removed
+    if remaining < 1:
+        raise ValueError(f"a group of {num_removed} leaves none of the {num_examples} examples to train on")
+    if is_concrete(time) and not time > 0:
+        raise ValueError(f"time must be a positive number of steps or infinity, got {time}")
+    if is_concrete(learning_rate) and not 0 < learning_rate < np.inf:
+        raise ValueError(f"learning_rate must be positive, got {learning_rate}")
+    if is_concrete(weight_decay) and not 0 <= weight_decay < np.inf:
+        raise ValueError(f"weight_decay must not be negative, got {weight_decay}")
+
+    infinite = is_concrete(time) and bool(np.isinf(time))
+    known = all(map(is_concrete, (kernel.eigenvalues, learning_rate, weight_decay)))
+    shift = num_examples * weight_decay
+    if infinite and known:
+        require_invertible(kernel.eigenvalues + shift)
+    if dynamics == "continuous" or not (known and is_concrete(time)):
+        return _Solver(infinite, False, dynamics, regularization)
+
+    if not infinite and time != int(time):
+        raise ValueError(f"gradient descent takes a whole number of steps, got time={time}")
+    largest = float(kernel.eigenvalues.max() + shift)
+    reach = float(learning_rate) / remaining * largest
+    if reach >= 2:
+        raise StepSizeError(
+            f"gradient descent diverges with learning_rate={learning_rate}: the largest eigenvalue of the kernel is"
+            f" {largest:.4g}, so stay below {2 * remaining / largest:.4g}"
+        )
+    # the contour encloses 1 - rate mu in [0, 1]; what lies elsewhere must have died out
+    dies_out = abs(1 - reach) ** float(time) < jnp.finfo(kernel.eigenvalues.dtype).eps
+    recursion = not infinite and (time < _FEWEST_STEPS_OF_A_CONTOUR or not (reach <= 1 or dies_out))
+    return _Solver(infinite, recursion, dynamics, regularization)
+
+
+@functools.partial(jax.jit, static_argnames=("solver", "keep_coefficients"))
+def _remove(
+    groups: Int[Array, "groups members"],
+    time: Scalar,
+    learning_rate: Scalar,
+    weight_decay: Scalar,
+    kernel: KernelEigen,
+    residuals: Float[Array, "examples coupled problems"],
+    reference_kernel: Float[Array, "reference_rows rows"] | None,
+    *,
+    solver: _Solver,
+    keep_coefficients: bool,
+) -> Removal:
+    """The mathematics of `remove`: outputs are `coupled` by the kernel, or independent `problems` that share it."""
+    eigenvalues, eigenvectors = kernel
+    num_examples, coupled, problems = residuals.shape
+    num_rows = num_examples * coupled
+    remaining = num_examples - groups.shape[1]
+    time = jnp.inf if solver.infinite else time
+    rate = learning_rate / remaining
+    shifted = eigenvalues + num_examples * weight_decay
+    left = eigenvalues + (num_examples if solver.regularization == "fixed" else remaining) * weight_decay
+    rows_of = eigenvectors.reshape(num_examples, coupled, num_rows)
+
+    with jax.default_matmul_precision("highest"):
+        initial = jnp.einsum("xcj,xcp->pj", rows_of, residuals)
+        full = -response(shifted, time=time, rate=learning_rate / num_examples, dynamics=solver.dynamics) * initial
+        undiminished = -response(left, time=time, rate=rate, dynamics=solver.dynamics) * initial
+        references = None if reference_kernel is None else reference_kernel @ eigenvectors
+        if solver.recursion:
+            descend = functools.partial(_descend_without, kernel, left, residuals, time, rate)
+        else:
+            poles = response_poles(time=time, rate=rate, dynamics=solver.dynamics, dtype=left.dtype)
+            resolvents = 1 / (poles.locations[:, None] + left)
+
+        def remove_one(members: Int[Array, " members"]) -> Removal:
+            rows = rows_of[members].reshape(-1, num_rows)
+            if solver.recursion:
+                change = descend(members) - full
+            else:
+                # the difference of responses is taken before the small correction for the rows of the group is added
+                change = (undiminished - full) + _schur_correction(rows, initial, resolvents, poles.weights)
+            predicted = jnp.einsum("aj,pj->ap", rows, eigenvalues * (full + change)).reshape(-1, coupled, problems)
+            unfitted = -(residuals[members] + predicted).reshape(len(members), coupled * problems)
+            weights = jnp.sum(eigenvalues * change**2)
+            prediction_changes = None
+            if references is not None:
+                prediction_changes = jnp.einsum("rj,pj->rp", references, change).reshape(-1, coupled * problems)
+            return Removal(weights, prediction_changes, unfitted, change if keep_coefficients else None)
+
+        width = groups.shape[1] * coupled
+        chunk = _CHUNK_BYTES // (eigenvalues.itemsize * num_rows * (min(width, 32) ** 2 + problems * (width + 2)))
+        return lax.map(remove_one, groups, batch_size=max(1, min(chunk, len(groups))))
+
+
+def _schur_correction(
+    rows: Float[Array, "removed rows"],
+    initial: Float[Array, "problems rows"],
+    resolvents: Inexact[Array, "poles rows"],
+    pole_weights: Inexact[Array, " poles"],
+) -> Float[Array, "problems rows"]:
+    """Sums R_G (R_GG)⁻¹ (R r)_G over the poles, in the eigenbasis."""
+    if len(rows) <= 32:
+        pairs = rows[:, None] * rows[None]
+        inverse_blocks = jnp.moveaxis(_times(pairs, resolvents.T), -1, 0)
+    else:
+        inverse_blocks = jnp.einsum("aj,kj,bj->kab", rows, resolvents, rows)
+    right = jnp.einsum("ajp,kj->kap", rows[:, :, None] * initial.T, resolvents)
+    solved = pole_weights[:, None, None] * jnp.linalg.solve(inverse_blocks, right)
+    # 2 Re of a product, from real products
+    spread = 2 * jnp.einsum("kap,kj->apj", solved.real, resolvents.real)
+    if jnp.iscomplexobj(resolvents):
+        spread -= 2 * jnp.einsum("kap,kj->apj", solved.imag, resolvents.imag)
+    return jnp.einsum("apj,aj->pj", spread, rows)
+
+
+def _times(real: Array, matrix: Array) -> Array:
+    """A real array times a matrix that may be complex, without complex products."""
+    if not jnp.iscomplexobj(matrix):
+        return real @ matrix
+    return lax.complex(real @ matrix.real, real @ matrix.imag)
+
+
+def _descend_without(
+    kernel: KernelEigen, left: Array, residuals: Array, time: Scalar, rate: Scalar, members: Array
+) -> Float[Array, "problems rows"]:
+    """Gradient descent on the coefficients of all examples but the members, step by step, returned in the eigenbasis."""
+    num_examples, coupled, problems = residuals.shape
+    kept = jnp.ones((num_examples, 1, 1), left.dtype).at[members].set(0)
+    vectors = kernel.eigenvectors
+
+    def step(_: Array, coefficients: Array) -> Array:
+        gradient = vectors @ (left[:, None] * (vectors.T @ coefficients.reshape(-1, problems)))
+        return kept * (coefficients - rate * (gradient.reshape(residuals.shape) + residuals))
+
+    coefficients = lax.fori_loop(0, jnp.asarray(time, int), step, jnp.zeros_like(residuals))
+    return (vectors.T @ coefficients.reshape(-1, problems)).T

@@ -1,0 +1,194 @@
+"""Influence functions against the published ones, against their definition, and against retraining."""
+
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from infotheory_dl.sample_information.influence import influence
+from tests.sample_information.reference_networks import cnn_case, flatten, mlp_case
+
+
+def trained(case):
+    """The arguments of `influence` for the published retraining with weight decay 0.05."""
+    apply_fn, params, arrays = case
+    _, unravel = ravel_pytree(params)
+    final = unravel(jnp.asarray(arrays["gt_weights_l2mean_0.05_T300"]))
+    arguments = (apply_fn, final, arrays["X_train"], arrays["Y_train"], arrays["X_test"])
+    return arguments, {"weight_decay": 0.05, "initial_params": params}
+
+
+@pytest.mark.parametrize("make_case", [mlp_case, cnn_case])
+@pytest.mark.filterwarnings("ignore:the Hessian has")
+def test_the_exact_method_equals_the_published_influence(make_case):
+    case = make_case()
+    arguments, settings = trained(case)
+    result = influence(*arguments, **settings, damping=1e-10, keep_weight_changes=True, batch_size=4)
+    expected = case.arrays["if_weights_l2mean_0.05_T300"]
+    close = lambda actual, wanted: np.testing.assert_allclose(actual, wanted, atol=1e-6 * np.abs(wanted).max())  # noqa: E731
+    close(flatten(result.weight_changes, leading=1), expected)
+    close(result.weights, (expected**2).sum(1))
+    predictions = case.arrays["if_pred_l2mean_0.05_T300"]
+    close(result.prediction_changes, predictions)
+    close(result.predictions, (predictions**2).sum(2).mean(1))
+
+
+def test_negative_curvature_is_told():
+    arguments, settings = trained(mlp_case())
+    expected = mlp_case().arrays["if_hessian_eig_l2mean_0.05_T300"].min()
+    with pytest.warns(UserWarning, match=rf"negative eigenvalues, down to {expected:.3g}.*method='gauss_newton'"):
+        influence(*arguments, **settings)
+
+
+def cross_entropy(outputs, label):
+    return -jax.nn.log_softmax(outputs)[label]
+
+
+def classifier(hidden, n=9, k=3):
+    """A smooth network with integer labels, and all that `influence` takes."""
+    keys = jax.random.split(jax.random.key(0), 6)
+    params = {"first": jax.random.normal(keys[0], (4, hidden)), "second": jax.random.normal(keys[1], (hidden, k)) / 2}
+    initial = jax.tree.map(lambda leaf: leaf + 0.1 * jax.random.normal(keys[5], leaf.shape), params)
+    apply_fn = lambda p, x: jnp.tanh(x @ p["first"]) @ p["second"]  # noqa: E731
+    labels = jax.random.randint(keys[3], (n,), 0, k)
+    inputs, references = jax.random.normal(keys[2], (n, 4)), jax.random.normal(keys[4], (5, 4))
+    return (apply_fn, params, inputs, labels, references), {"initial_params": initial, "weight_decay": 0.02}
+
+
+def definition(arguments, settings, *, gauss_newton=False, damping=0.0):
+    """H^-1 grad / n, from dense derivatives."""
+    apply_fn, params, inputs, labels, references = arguments
+    weights, unravel = ravel_pytree(params)
+    start = ravel_pytree(settings["initial_params"])[0]
+    outputs = lambda w, x: apply_fn(unravel(w), x)  # noqa: E731
+    losses = lambda w: jax.vmap(cross_entropy)(outputs(w, inputs), labels)  # noqa: E731
+    hessian = jax.hessian(lambda w: losses(w).mean())(weights)
+    if gauss_newton:
+        rows = jax.jacobian(outputs)(weights, inputs)
+        bends = jax.vmap(jax.hessian(cross_entropy))(outputs(weights, inputs), labels)
+        hessian = sum(row.T @ bend @ row for row, bend in zip(rows, bends, strict=True)) / len(inputs)
+    hessian += (settings["weight_decay"] + damping) * np.eye(len(weights))
+    gradients = jax.jacobian(losses)(weights) + settings["weight_decay"] * (weights - start)
+    changes = np.linalg.solve(hessian, gradients.T).T / len(inputs)
+    return changes, jnp.einsum("jcd,id->ijc", jax.jacobian(outputs)(weights, references), changes)
+
+
+def assert_equals(result, expected, rtol=1e-8):
+    changes, predictions = expected
+    np.testing.assert_allclose(flatten(result.weight_changes, leading=1), changes, atol=rtol * np.abs(changes).max())
+    np.testing.assert_allclose(result.weights, (changes**2).sum(1), rtol=10 * rtol)
+    np.testing.assert_allclose(result.prediction_changes, predictions, atol=rtol * np.abs(predictions).max())
+    np.testing.assert_allclose(result.predictions, (predictions**2).sum(2).mean(1), rtol=10 * rtol)
+
+
+@pytest.mark.parametrize("hidden", [3, 8], ids=["fewer parameters than outputs", "more parameters than outputs"])
+def test_gauss_newton_follows_its_definition_for_any_loss(hidden):
+    arguments, settings = classifier(hidden)
+    result = influence(
+        *arguments, **settings, method="gauss_newton", loss=cross_entropy, damping=0.01, keep_weight_changes=True
+    )
+    assert_equals(result, definition(arguments, settings, gauss_newton=True, damping=0.01))
+
+
+@pytest.mark.parametrize("method", ["exact", "conjugate_gradient", "lissa"])
+@pytest.mark.parametrize("batch_size", [4, 128])
+def test_all_methods_invert_the_same_hessian(method, batch_size):
+    arguments, settings = classifier(3)
+    result = influence(
+        *arguments,
+        **settings,
+        method=method,
+        loss=cross_entropy,
+        damping=1.0,
+        scale=2.0,
+        tolerance=1e-11,
+        keep_weight_changes=True,
+        batch_size=batch_size,
+    )
+    assert_equals(result, definition(arguments, settings, damping=1.0))
+    assert np.max(result.solver_error) < 1e-9
+
+
+def test_lissa_on_minibatches_comes_near():
+    arguments, settings = classifier(3, n=40)
+    settings |= {"loss": cross_entropy, "damping": 1.0}
+    exact = influence(*arguments, **settings)
+    sampled = influence(
+        *arguments, **settings, method="lissa", minibatch_size=16, key=jax.random.key(1), scale=10.0, iterations=200
+    )
+    assert sampled.weight_changes is None
+    assert 0 < np.max(sampled.solver_error) < 0.2
+    np.testing.assert_allclose(sampled.weights, exact.weights, rtol=0.3)
+
+
+def test_for_ridge_regression_gauss_newton_and_exact_agree_and_point_where_retraining_goes():
+    rng = np.random.default_rng(0)
+    n, d = 200, 4
+    inputs, targets, references = rng.normal(size=(n, d)), rng.normal(size=(n, 2)), rng.normal(size=(6, d))
+    linear = lambda params, x: x @ params  # noqa: E731
+    fit = lambda x, y: np.linalg.solve(x.T @ x + 0.1 * len(x) * np.eye(d), x.T @ y)  # noqa: E731
+    weights, start = fit(inputs, targets), jnp.zeros((d, 2))
+    settings = {"weight_decay": 0.1, "initial_params": start, "keep_weight_changes": True}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        exact = influence(linear, jnp.asarray(weights), inputs, targets, references, **settings)
+        gauss_newton = influence(
+            linear, jnp.asarray(weights), inputs, targets, references, method="gauss_newton", **settings
+        )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-14), exact, gauss_newton)
+    retrained = np.stack([fit(np.delete(inputs, i, 0), np.delete(targets, i, 0)) for i in range(n)]) - weights
+    np.testing.assert_allclose(exact.weight_changes, retrained, atol=0.1 * np.abs(retrained).max())
+
+
+def test_single_precision_stays_single():
+    arguments, settings = (
+        jax.tree.map(
+            lambda leaf: leaf.astype(jnp.float32) if jnp.issubdtype(jnp.result_type(leaf), jnp.floating) else leaf,
+            classifier(8)[0][1:],
+        ),
+        {"loss": cross_entropy, "damping": 1.0},
+    )
+    for method in ("exact", "gauss_newton", "conjugate_gradient"):
+        result = influence(classifier(8)[0][0], *arguments, method=method, **settings)
+        assert {leaf.dtype for leaf in jax.tree.leaves(result)} == {jnp.dtype("float32")}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"method": "newton"}, "unknown method 'newton'; choose one of 'exact', 'gauss_newton'"),
+        ({"initial_params": None}, "pass them as initial_params"),
+        ({"damping": -1.0}, "damping must not be negative, got -1.0"),
+        ({"weight_decay": 0.0, "method": "gauss_newton"}, "singular: set weight_decay or damping"),
+        ({"weight_decay": 0.0}, "the curvature is singular in float64.*Set weight_decay or damping"),
+        ({"method": "lissa", "minibatch_size": 4}, r"minibatches need a key and a size in \[1, 12\]"),
+        ({"method": "lissa", "scale": 1e-3}, "LiSSA diverged: scale must exceed half the largest eigenvalue"),
+    ],
+)
+def test_impossible_settings_are_refused_in_words(as_a_user_sees, changed, message):
+    arguments, settings = trained(mlp_case())
+    with pytest.raises(ValueError, match=message):
+        influence(*arguments, **(settings | changed))
+
+
+def test_bad_arrays_are_refused_in_words(as_a_user_sees):
+    (apply_fn, params, inputs, targets, references), settings = trained(mlp_case())
+    with pytest.raises(
+        ValueError, match=r"like the outputs \(12, 2\), got shape \(12,\); class labels must be one-hot"
+    ):
+        influence(apply_fn, params, inputs, targets.argmax(1), references, **settings)
+    with pytest.raises(ValueError, match="at least 2 of them, got 1"):
+        influence(apply_fn, params, inputs[:1], targets[:1], references, **settings)
+    with pytest.raises(ValueError, match="reference_inputs has 30 of 30 entries"):
+        influence(apply_fn, params, inputs, targets, references * np.nan, **settings)
+    with pytest.raises(ValueError, match="as many, and not none, got 12 and 11"):
+        influence(apply_fn, params, inputs, targets[1:], references, **settings)
+
+
+def test_conjugate_gradients_that_stop_early_say_so():
+    arguments, settings = trained(cnn_case())
+    with pytest.warns(UserWarning, match="stopped after 1 iterations at a relative residual of"):
+        influence(*arguments, **settings, method="conjugate_gradient", iterations=1)
