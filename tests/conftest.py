@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import jax
 import jaxtyping
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 from jaxtyping import install_import_hook
 
 jax.config.update("jax_enable_x64", True)
+hypothesis.settings.register_profile("infotheory_dl", deadline=None)  # the first example pays for the compilation
+hypothesis.settings.load_profile("infotheory_dl")
 install_import_hook("infotheory_dl", "beartype.beartype")
 
 REFERENCE = Path(__file__).parent / "reference"

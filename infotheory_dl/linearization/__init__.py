@@ -12,6 +12,14 @@ from infotheory_dl.linearization.dynamics import (
     trained_outputs,
     trained_params,
 )
+from infotheory_dl.linearization.features import (
+    Projection,
+    ProjectionMethod,
+    feature_eigen,
+    nystrom_features,
+    projected_jacobian,
+    random_projection,
+)
 from infotheory_dl.linearization.kernels import (
     Implementation,
     Outputs,
@@ -20,18 +28,27 @@ from infotheory_dl.linearization.kernels import (
     linearize,
     transposed_jacobian_products,
 )
+from infotheory_dl.linearization.quality import LinearizationQuality, linearization_quality
 
 __all__ = [
     "Dynamics",
     "Implementation",
     "KernelEigen",
+    "LinearizationQuality",
     "Outputs",
+    "Projection",
+    "ProjectionMethod",
     "SingularKernelError",
     "empirical_kernel",
+    "feature_eigen",
     "jacobian",
     "kernel_eigen",
     "leave_one_out_predictions",
+    "linearization_quality",
     "linearize",
+    "nystrom_features",
+    "projected_jacobian",
+    "random_projection",
     "response",
     "select_weight_decay",
     "trained_coefficients",

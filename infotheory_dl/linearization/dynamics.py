@@ -27,12 +27,12 @@ class KernelEigen(NamedTuple):
     """The eigendecomposition of a kernel: everything about time, weight decay and targets follows from it cheaply.
 
     Attributes:
-      eigenvalues: non-negative, ascending.
-      eigenvectors: columns, in the same order.
+      eigenvalues: non-negative, ascending; of a kernel of low rank only those that may differ from zero.
+      eigenvectors: columns, in the same order; orthonormal, or zero beside an eigenvalue of zero.
     """
 
-    eigenvalues: Float[Array, "*batch rows"]
-    eigenvectors: Float[Array, "*batch rows rows"]
+    eigenvalues: Float[Array, "*batch rank"]
+    eigenvectors: Float[Array, "*batch rows rank"]
 
 
 def kernel_eigen(kernel: Float[AnyArray, "*batch rows rows"]) -> KernelEigen:
@@ -119,7 +119,7 @@ def trained_coefficients(
       dynamics: "continuous" or "discrete".
 
     Returns:
-      The coefficients, one for each output of each example.
+      The coefficients, one for each output of each example; for a kernel of low rank, the part that moves the weights.
 
     Raises:
       ValueError: if the shapes do not fit.
@@ -127,9 +127,9 @@ def trained_coefficients(
     """
     residuals = _kernel_rows(kernel, jnp.asarray(initial_outputs) - targets)
     n = len(targets)
-    shifted = kernel.eigenvalues + n * weight_decay
     if is_concrete(time) and np.isinf(time):
-        require_invertible(shifted)
+        require_invertible(kernel, n * weight_decay)
+    shifted = kernel.eigenvalues + n * weight_decay
     phi = response(shifted, time=time, rate=learning_rate / n, dynamics=dynamics)
     coefficients = -kernel.eigenvectors @ (phi[:, None] * (kernel.eigenvectors.T @ residuals))
     return coefficients.reshape(targets.shape)
@@ -228,9 +228,9 @@ def leave_one_out_predictions(
     Source: Allen, 1974 (PRESS); Rasmussen and Williams, 2006 (section 5.4.2).
     """
     rows = _kernel_rows(kernel, targets)
-    shifted = kernel.eigenvalues + len(targets) * weight_decay
-    require_invertible(shifted)
-    return jnp.asarray(targets) - _leave_one_out_residuals(kernel, rows, shifted, len(targets)).reshape(targets.shape)
+    shift = len(targets) * weight_decay
+    require_invertible(kernel, shift)
+    return jnp.asarray(targets) - _leave_one_out_residuals(kernel, rows, shift, len(targets)).reshape(targets.shape)
 
 
 def select_weight_decay(
@@ -261,22 +261,25 @@ def select_weight_decay(
         raise ValueError(f"candidates must be positive, got {candidates}")
 
     def squared_error(weight_decay: Array) -> Array:
-        return jnp.square(_leave_one_out_residuals(kernel, rows, kernel.eigenvalues + n * weight_decay, n)).sum()
+        return jnp.square(_leave_one_out_residuals(kernel, rows, n * weight_decay, n)).sum()
 
     candidates = jnp.asarray(candidates, rows.dtype)
     return candidates[jnp.argmin(lax.map(squared_error, candidates))]
 
 
-def require_invertible(shifted_eigenvalues: Float[AnyArray, "..."]) -> None:
-    """Raises a SingularKernelError where the smallest eigenvalue is lost in the rounding of the largest."""
-    if not is_concrete(shifted_eigenvalues):
+def require_invertible(kernel: KernelEigen, shift: Scalar) -> None:
+    """Raises a SingularKernelError where the smallest shifted eigenvalue is lost in the rounding of the largest."""
+    eigenvalues, eigenvectors = kernel
+    if not (is_concrete(eigenvalues) and is_concrete(shift)):
         return
-    smallest, largest = float(jnp.min(shifted_eigenvalues)), float(jnp.max(shifted_eigenvalues))
-    if smallest <= shifted_eigenvalues.shape[-1] * jnp.finfo(shifted_eigenvalues.dtype).eps * largest:
+    rows, rank = eigenvectors.shape[-2:]
+    smallest = float(shift) + (float(eigenvalues.min()) if rank == rows else 0.0)
+    largest = float(shift) + float(eigenvalues.max())
+    if smallest <= rows * jnp.finfo(eigenvalues.dtype).eps * largest:
         raise SingularKernelError(
             f"training to convergence needs an invertible kernel, but its eigenvalues range from {smallest:.3g} to"
-            f" {largest:.3g} in {shifted_eigenvalues.dtype}: add weight decay, train for a finite time, or remove"
-            " duplicate examples"
+            f" {largest:.3g} in {eigenvalues.dtype}: add weight decay, train for a finite time, or remove duplicate"
+            " examples"
         )
 
 
@@ -285,7 +288,7 @@ def _kernel_rows(kernel: KernelEigen, values: Float[AnyArray, "examples outputs"
     require_rank("targets", values, 2, "(examples, outputs)")
     require_finite(targets=values)
     n, k = values.shape
-    rows = kernel.eigenvalues.shape[-1]
+    rows = kernel.eigenvectors.shape[-2]
     if n < 2:
         raise ValueError(f"leaving an example out needs at least 2 of them, got {n}")
     if rows not in (n, n * k):
@@ -293,9 +296,14 @@ def _kernel_rows(kernel: KernelEigen, values: Float[AnyArray, "examples outputs"
     return jnp.asarray(values).reshape(rows, -1)
 
 
-def _leave_one_out_residuals(kernel: KernelEigen, rows: Array, shifted: Array, num_examples: int) -> Array:
-    vectors = kernel.eigenvectors
-    solved = vectors @ ((vectors.T @ rows) / shifted[:, None])
-    blocks = vectors.reshape(num_examples, -1, len(shifted))
-    inverse_blocks = jnp.einsum("iaj,ibj->iab", blocks / shifted, blocks)
+def _leave_one_out_residuals(kernel: KernelEigen, rows: Array, shift: Scalar, num_examples: int) -> Array:
+    eigenvalues, vectors = kernel
+    blocks = vectors.reshape(num_examples, -1, len(eigenvalues))
+    inverse = 1 / (eigenvalues + shift)
+    solved = vectors @ (inverse[:, None] * (vectors.T @ rows))
+    inverse_blocks = jnp.einsum("iaj,ibj->iab", blocks * inverse, blocks)
+    if len(eigenvalues) < len(rows):
+        # the rest of the space, where a kernel of low rank is zero
+        solved += (rows - vectors @ (vectors.T @ rows)) / shift
+        inverse_blocks += (jnp.eye(blocks.shape[1]) - jnp.einsum("iaj,ibj->iab", blocks, blocks)) / shift
     return jnp.linalg.solve(inverse_blocks, solved.reshape(num_examples, blocks.shape[1], -1))

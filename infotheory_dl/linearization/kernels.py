@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Iterator
 from typing import Literal
 
 import jax
@@ -67,11 +68,18 @@ def jacobian(
       ValueError: if an argument holds NaN or infinity, is empty, or the outputs are not (examples, outputs).
       TypeError: if a parameter is not floating-point.
     """
+    blocks = block_jacobians(apply_fn, params, inputs, batch_size)
+    return jax.tree.map(lambda *rows: jnp.concatenate(rows)[: len(inputs)], *blocks)
+
+
+def block_jacobians(
+    apply_fn: ApplyFn, params: Params, inputs: Float[AnyArray, "examples ..."], batch_size: int | None = None
+) -> Iterator[PyTree[Float[Array, "examples outputs ..."]]]:
+    """Yields the Jacobian block by block; the last block ends with copies of its last example."""
     num_outputs = _checked_outputs(apply_fn, params, inputs)
     size = sum(leaf.size * leaf.dtype.itemsize for leaf in map(jnp.asarray, jax.tree.leaves(params)))
-    blocks = _blocks(inputs, batch_size or _fitting(num_outputs * size))
-    pieces = [_block_jacobian(apply_fn, params, block) for block in blocks]
-    return jax.tree.map(lambda *rows: jnp.concatenate(rows)[: len(inputs)], *pieces)
+    for block in _blocks(inputs, batch_size or _fitting(num_outputs * size)):
+        yield _block_jacobian(apply_fn, params, block)
 
 
 def transposed_jacobian_products(

@@ -1,5 +1,12 @@
 """How much one training example, or a group, informs the final weights and the learned function of a network."""
 
+from infotheory_dl.sample_information.labels import (
+    LabelInformation,
+    LabelSuggestion,
+    label_information,
+    label_margins,
+    suggest_labels,
+)
 from infotheory_dl.sample_information.leave_one_out import (
     GroupInformation,
     LeaveOneOut,
@@ -11,18 +18,27 @@ from infotheory_dl.sample_information.leave_one_out import (
     pairwise_redundancy,
     training_stability,
 )
+from infotheory_dl.sample_information.network import SampleInformation, sample_information, weight_changes
 from infotheory_dl.sample_information.removal import Regularization, StepSizeError
 
 __all__ = [
     "GroupInformation",
+    "LabelInformation",
+    "LabelSuggestion",
     "LeaveOneOut",
     "PairwiseRedundancy",
     "Regularization",
+    "SampleInformation",
     "StepSizeError",
     "TrainingStability",
     "coefficient_changes",
     "group_information",
+    "label_information",
+    "label_margins",
     "leave_one_out",
     "pairwise_redundancy",
+    "sample_information",
+    "suggest_labels",
     "training_stability",
+    "weight_changes",
 ]

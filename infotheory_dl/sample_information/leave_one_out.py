@@ -136,8 +136,7 @@ def coefficient_changes(
       The changes; `transposed_jacobian_products` turns them into changes of the weights.
     """
     problem = checked_problem(kernel, initial_outputs, targets, None)
-    groups = [[i] for i in np.asarray(examples)]
-    (removal,) = _remove_by_size(problem, groups, Training(**training), keep_coefficients=True)
+    (removal,) = _remove_by_size(problem, np.asarray(examples)[:, None], Training(**training), keep_coefficients=True)
     assert removal.coefficients is not None
     vectors = problem.kernel.eigenvectors
     if vectors.ndim == 3:
@@ -197,7 +196,7 @@ def pairwise_redundancy(
     """
     pairs = np.asarray(pairs)
     singles = np.unique(pairs)
-    groups = [[i] for i in singles] + list(pairs)
+    groups = [*singles[:, None], *pairs]
     information = group_information(kernel, initial_outputs, targets, groups, reference_kernel, **training)
 
     def redundancy(values: Array) -> Array:
@@ -262,12 +261,12 @@ def mean_square(changes: Float[Array, "groups references outputs"] | None) -> Fl
 
 
 def _remove_by_size(
-    problem: Problem, groups: Sequence[Any], training: Training, *, keep_coefficients: bool = False
+    problem: Problem, groups: Sequence[Any] | np.ndarray, training: Training, *, keep_coefficients: bool = False
 ) -> list[Removal]:
     """Removes the groups of each size together, sizes ascending."""
     n = len(problem.residuals)
     members = [np.asarray(group) for group in groups]
-    if not members:
+    if len(members) == 0:
         raise ValueError("groups is empty")
     for i, group in enumerate(members):
         if group.ndim != 1 or len(group) == 0 or not np.issubdtype(group.dtype, np.integer):

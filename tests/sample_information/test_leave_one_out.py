@@ -73,3 +73,249 @@ def test_training_stability_equals_the_published_one(case, kind):
     for row, time in zip(result.predictions, arrays["ts"], strict=True):
         np.testing.assert_allclose(row, arrays[f"stab_train_pred_l2_0.0_{kind}_t{time}"], rtol=1e-9)
     np.testing.assert_allclose(result.losses, arrays[f"stab_train_loss_l2_0.0_{kind}"], rtol=1e-8)
+
+
+def random_problem(seed, n=7, k=2, m=3, width=40):
+    """A kernel of random features, targets and reference kernel; n k < width, so that the kernel is invertible."""
+    keys = jax.random.split(jax.random.key(seed), 4)
+    features, references = (jax.random.normal(key, (rows * k, width)) for key, rows in zip(keys[:2], (n, m), strict=True))
+    initial, targets = (jax.random.normal(key, (n, k)) for key in keys[2:])
+    return features @ features.T / width, initial, targets, references @ features.T / width
+
+
+def rows_of(examples, k):
+    return (np.asarray(examples)[:, None] * k + np.arange(k)).ravel()
+
+
+def retrained(kernel, initial, targets, kept, *, time, learning_rate, weight_decay, dynamics, regularization):
+    """Coefficients of the training on the kept examples alone, by a loop over steps or a fresh decomposition."""
+    n, k = targets.shape
+    rows = rows_of(kept, k)
+    shift = (n if regularization == "fixed" else len(kept)) * weight_decay
+    shifted = kernel[np.ix_(rows, rows)] + shift * np.eye(len(rows))
+    residuals = np.asarray(initial - targets).ravel()[rows]
+    if dynamics == "discrete" and np.isfinite(time):
+        inside = np.zeros(len(rows))
+        for _ in range(time):
+            inside -= learning_rate / len(kept) * (shifted @ inside + residuals)
+    else:
+        mu, vectors = np.linalg.eigh(shifted)
+        phi = 1 / mu if np.isinf(time) else (1 - np.exp(-learning_rate / len(kept) * time * mu)) / mu
+        inside = -vectors @ (phi * (vectors.T @ residuals))
+    coefficients = np.zeros(n * k)
+    coefficients[rows] = inside
+    return coefficients
+
+
+settings_of_training = st.fixed_dictionaries(
+    {
+        "time": st.sampled_from([1, 3, 8, 40, 500, np.inf]),
+        "learning_rate": st.sampled_from([0.01, 0.5, 1.5]),
+        "weight_decay": st.sampled_from([0.0, 0.02]),
+        "dynamics": st.sampled_from(["continuous", "discrete"]),
+        "regularization": st.sampled_from(["fixed", "rescaled"]),
+    }
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 20), settings_of_training)
+def test_leaving_out_equals_solving_again_without_the_example(seed, training):
+    kernel, initial, targets, across = random_problem(seed)
+    result = leave_one_out(kernel, initial, targets, across, **training)
+    everything = retrained(kernel, initial, targets, range(7), **training)
+    for i in range(7):
+        without = retrained(kernel, initial, targets, np.delete(np.arange(7), i), **training)
+        change = without - everything
+        np.testing.assert_allclose(result.weights[i], change @ kernel @ change, rtol=1e-8)
+        np.testing.assert_allclose(result.prediction_changes[i].ravel(), across @ change, rtol=1e-7, atol=1e-10)
+        predicted = initial[i] + (kernel @ without)[rows_of([i], 2)]
+        np.testing.assert_allclose(result.residuals[i], targets[i] - predicted, rtol=1e-7, atol=1e-10)
+
+
+@pytest.mark.parametrize("training", [{"time": 30}, {"time": 3, "dynamics": "discrete"}, {"time": np.inf}])
+def test_groups_of_any_size_equal_solving_again_without_them(training):
+    kernel, initial, targets, across = random_problem(1)
+    training = {"learning_rate": 0.5, "weight_decay": 0.02, "dynamics": "continuous"} | training
+    groups = [[4, 2], [0], np.array([5, 1, 3, 6]), [3]]
+    result = group_information(kernel, initial, targets, groups, across, **training)
+    everything = retrained(kernel, initial, targets, range(7), **training, regularization="fixed")
+    for i, group in enumerate(groups):
+        kept = np.setdiff1d(np.arange(7), group)
+        change = retrained(kernel, initial, targets, kept, **training, regularization="fixed") - everything
+        np.testing.assert_allclose(result.weights[i], change @ kernel @ change, rtol=1e-8)
+        np.testing.assert_allclose(result.prediction_changes[i].ravel(), across @ change, rtol=1e-7, atol=1e-10)
+
+
+def test_a_large_group_equals_two_of_its_halves_solved_at_once():
+    kernel, initial, targets, _ = random_problem(0, n=24, width=80)
+    training = {"time": 50, "learning_rate": 0.5}
+    result = group_information(kernel, initial, targets, [np.arange(20)], **training)
+    changes = [
+        retrained(kernel, initial, targets, kept, weight_decay=0, dynamics="continuous", regularization="fixed", **training)
+        for kept in (np.arange(20, 24), np.arange(24))
+    ]
+    change = changes[0] - changes[1]
+    np.testing.assert_allclose(result.weights[0], change @ kernel @ change, rtol=1e-8)
+
+
+def test_exact_duplicates_are_fully_redundant_at_convergence_without_decay():
+    kernel, initial, targets, across = random_problem(2, k=1)
+    twice = np.array([0, 0, *range(1, 7)])
+    kernel, across = kernel[np.ix_(twice, twice)] + 1e-7 * np.eye(8), across[:, twice]
+    training = {"time": np.inf, "learning_rate": 1.0}
+    result = leave_one_out(kernel, initial[twice], targets[twice], across, **training)
+    alone = leave_one_out(*random_problem(2, k=1), **training)
+    assert max(result.weights[:2]) < 1e-3 * alone.weights[0]
+    redundancy = pairwise_redundancy(kernel, initial[twice], targets[twice], np.array([[0, 1]]), across, **training)
+    np.testing.assert_allclose(redundancy.weights, -alone.weights[:1], rtol=1e-3)
+    np.testing.assert_allclose(redundancy.predictions, -alone.predictions[:1], rtol=1e-3)
+
+
+def test_scores_follow_a_permutation_of_the_examples():
+    kernel, initial, targets, across = random_problem(3)
+    order = np.array([3, 1, 6, 0, 2, 5, 4])
+    rows = rows_of(order, 2)
+    training = {"time": 20, "learning_rate": 0.5}
+    result = leave_one_out(kernel, initial, targets, across, **training)
+    permuted = leave_one_out(kernel[np.ix_(rows, rows)], initial[order], targets[order], across[:, rows], **training)
+    np.testing.assert_allclose(permuted.weights, result.weights[order], rtol=1e-9)
+    np.testing.assert_allclose(permuted.predictions, result.predictions[order], rtol=1e-9)
+
+
+def test_a_shared_kernel_equals_one_for_each_output_and_the_full_one():
+    shared, *_ = random_problem(4, k=1)
+    _, initial, targets, _ = random_problem(4, k=3)
+    across = random_problem(5, k=1)[3]
+    training = {"time": 20, "learning_rate": 0.5, "weight_decay": 0.01}
+    results = [
+        leave_one_out(kernel, initial, targets, reference, **training)
+        for kernel, reference in (
+            (shared, across),
+            (np.stack([shared] * 3), np.stack([across] * 3)),
+            (np.kron(shared, np.eye(3)), np.kron(across, np.eye(3))),
+        )
+    ]
+    for other in results[1:]:
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-12), results[0], other)
+    changes = [
+        coefficient_changes(kernel, initial, targets, np.array([1, 4]), **training)
+        for kernel in (shared, np.stack([shared] * 3), np.kron(shared, np.eye(3)))
+    ]
+    np.testing.assert_allclose(changes[0], changes[1], rtol=1e-8)
+    np.testing.assert_allclose(changes[0], changes[2], rtol=1e-8)
+
+
+def test_heavy_weight_decay_leaves_nothing_to_lose():
+    kernel, initial, targets, across = random_problem(6)
+    light, heavy = (
+        leave_one_out(kernel, initial, targets, across, time=np.inf, learning_rate=1.0, weight_decay=decay)
+        for decay in (1e-2, 1e4)
+    )
+    assert (heavy.weights < 1e-8 * light.weights).all()
+    assert (heavy.predictions < 1e-8 * light.predictions).all()
+
+
+def test_the_poles_converge_geometrically_to_the_response():
+    mu = np.concatenate([[0.0], np.logspace(-8, 3, 100)])
+    for dynamics, tolerance in (("continuous", 1e-12), ("discrete", 1e-11)):
+        training = {"time": 25, "rate": 1e-3, "dynamics": dynamics}
+        poles = response_poles(**training, dtype=jnp.float64)
+        summed = 2 * (poles.weights / (poles.locations + mu[:, None])).sum(1).real
+        exact = response(mu, **training)
+        np.testing.assert_allclose(summed, exact, atol=tolerance * exact.max())
+
+
+def test_scores_differentiate_and_vectorize_over_targets():
+    kernel, initial, targets, across = random_problem(7)
+    score = lambda y: leave_one_out(kernel_eigen(kernel), initial, y, across, time=20, learning_rate=0.5).predictions[2]
+    gradient = jax.grad(score)(targets)
+    step = 1e-5 * jnp.zeros_like(targets).at[2, 1].set(1)
+    np.testing.assert_allclose(gradient[2, 1], (score(targets + step) - score(targets - step)) / 2e-5, rtol=1e-6)
+    stacked = jnp.stack([targets, 2 * targets])
+    np.testing.assert_allclose(jax.vmap(score)(stacked), [score(targets), score(2 * targets)], rtol=1e-10)
+
+
+def test_single_precision_agrees_with_double():
+    single = [values.astype(np.float32) for values in random_problem(8)]
+    training = {"learning_rate": 0.5, "weight_decay": 0.01}
+    for time, tolerance in ((30, 1e-4), (np.inf, 1e-3)):
+        expected = leave_one_out(*random_problem(8), time=time, **training)
+        result = leave_one_out(*single, time=time, **training)
+        assert result.weights.dtype == jnp.float32
+        np.testing.assert_allclose(result.weights, expected.weights, rtol=tolerance)
+        np.testing.assert_allclose(result.predictions, expected.predictions, rtol=tolerance)
+
+
+@pytest.mark.usefixtures("as_a_user_sees")
+class TestBadInput:
+    kernel, initial, targets, across = random_problem(9)
+    training = {"time": 20, "learning_rate": 0.5}  # noqa: RUF012
+
+    def fails(self, message, error=ValueError, **changed):
+        arguments = {"kernel": self.kernel, "initial_outputs": self.initial, "targets": self.targets}
+        with pytest.raises(error, match=message):
+            leave_one_out(**(arguments | self.training | changed))
+
+    def test_targets_without_an_axis_of_outputs(self):
+        self.fails(r"targets must have 2 axes \(examples, outputs\), got shape \(7,\)", targets=self.targets[:, 0])
+
+    def test_labels_that_are_not_one_hot(self):
+        labels = np.zeros((7, 1), int)
+        self.fails("targets must be floating-point, one column for each output, got int64", TypeError, targets=labels)
+
+    def test_targets_that_do_not_fit_the_outputs(self):
+        self.fails(r"initial_outputs \(7, 2\) and targets \(7, 3\) must have one shape", targets=np.zeros((7, 3)))
+
+    def test_a_kernel_that_does_not_fit(self):
+        self.fails(r"a kernel of shape \(5, 5\) does not fit targets of shape \(7, 2\)", kernel=np.eye(5))
+
+    def test_a_kernel_that_is_not_square(self):
+        self.fails(r"kernel must be square, \(rows, rows\), got shape \(7, 14\)", kernel=np.ones((7, 14)))
+
+    def test_a_kernel_that_is_not_symmetric(self):
+        self.fails("kernel must be symmetric", kernel=np.triu(self.kernel))
+
+    def test_nan_is_named(self):
+        self.fails("targets has 1 of 14 entries that are NaN", targets=self.targets.at[2, 1].set(np.nan))
+        self.fails("kernel has 1 of 196 entries that are NaN", kernel=self.kernel.at[0, 0].set(np.inf))
+
+    def test_reference_kernel_that_does_not_fit(self):
+        self.fails("reference_kernel must have the columns of the kernel, 14", reference_kernel=np.ones((4, 7)))
+
+    def test_one_example(self):
+        one = {"kernel": np.eye(2), "initial_outputs": np.zeros((1, 2)), "targets": np.ones((1, 2))}
+        self.fails("leaving an example out needs at least 2 of them, got 1", **one)
+
+    def test_a_diverging_step_names_the_largest_stable_one(self):
+        largest = 2 * 6 / float(jnp.linalg.eigvalsh(self.kernel)[-1])
+        message = f"gradient descent diverges .* so stay below {largest:.4g}"
+        self.fails(message, StepSizeError, learning_rate=1.001 * largest, dynamics="discrete")
+        leave_one_out(self.kernel, self.initial, self.targets, time=5, learning_rate=0.99 * largest, dynamics="discrete")
+
+    def test_half_a_step(self):
+        self.fails("a whole number of steps, got time=2.5", time=2.5, dynamics="discrete")
+
+    def test_settings_out_of_range(self):
+        self.fails("time must be a positive number of steps or infinity, got 0", time=0)
+        self.fails("learning_rate must be positive, got -1", learning_rate=-1)
+        self.fails("weight_decay must not be negative, got -0.5", weight_decay=-0.5)
+        self.fails("unknown dynamics 'euler'", dynamics="euler")
+        self.fails("unknown regularization 'none'", regularization="none")
+
+    def test_a_singular_kernel_names_the_remedies(self):
+        singular = np.ones((14, 14))
+        message = "add weight decay, train for a finite time, or remove duplicate examples"
+        self.fails(message, SingularKernelError, kernel=singular, time=np.inf)
+        leave_one_out(singular, self.initial, self.targets, time=np.inf, learning_rate=0.5, weight_decay=0.1)
+
+    def test_groups_that_are_no_groups(self):
+        for group, message in (
+            ([], "group 1 must be a list of indices"),
+            ([0.5], "group 1 must be a list of indices"),
+            ([1, 1], r"group 1 must name different examples in \[0, 7\)"),
+            ([7], r"group 1 must name different examples in \[0, 7\)"),
+            (list(range(7)), "a group of 7 leaves none of the 7 examples"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                group_information(self.kernel, self.initial, self.targets, [[0], group], **self.training)

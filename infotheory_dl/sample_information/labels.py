@@ -1,0 +1,166 @@
+"""Labels in doubt: what each would say of its example, which are suspect, and what should stand instead."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from infotheory_dl._validation import require_finite, require_rank
+from infotheory_dl.linearization import KernelEigen, response
+from infotheory_dl.sample_information.removal import Training, checked_problem, remove
+from infotheory_dl.types import AnyArray, Scalar
+
+
+class LabelInformation(NamedTuple):
+    """The information that each example would have with each candidate label.
+
+    Attributes:
+      weights: squared norm of the change of the weights.
+      predictions: of the outputs, mean over the reference inputs; None without them.
+    """
+
+    weights: Float[Array, "examples candidates"]
+    predictions: Float[Array, "examples candidates"] | None
+
+
+class LabelSuggestion(NamedTuple):
+    """Which labels to change, and to what.
+
+    Attributes:
+      labels: the label that the leave-one-out prediction favours.
+      margins: prediction for the given label minus the largest other; negative where they disagree.
+      threshold: margins below it are repaired.
+      repaired: whether the label is to be changed.
+    """
+
+    labels: Int[Array, " examples"]
+    margins: Float[Array, " examples"]
+    threshold: Float[Array, ""]
+    repaired: Bool[Array, " examples"]
+
+
+def label_information(
+    kernel: Float[AnyArray, "..."] | KernelEigen,
+    initial_outputs: Float[AnyArray, "examples outputs"],
+    targets: Float[AnyArray, "examples outputs"],
+    candidates: Float[AnyArray, "candidates outputs"],
+    reference_kernel: Float[AnyArray, "..."] | None = None,
+    **training: Any,
+) -> LabelInformation:
+    """Computes the information of each example under every candidate label, all other labels as they are.
+
+    The network trained without the example does not know its label, so that the change is affine in the label: no
+    further training is solved.
+
+    Args:
+      kernel: one for all outputs, (n k, n k), or one shared by them, (n, n), or its `kernel_eigen`.
+      initial_outputs, targets, reference_kernel: as in `leave_one_out`.
+      candidates: targets to try, such as the rows of an identity matrix.
+      **training: time, learning_rate, ... of `leave_one_out`, which see for the errors too.
+
+    Returns:
+      Raw squared norms.
+    """
+    problem = checked_problem(kernel, initial_outputs, targets, reference_kernel)
+    eigenvalues, eigenvectors = problem.kernel
+    if eigenvalues.ndim > 1:
+        raise ValueError("label_information needs one kernel for all outputs, or one that they share")
+    require_rank("candidates", candidates, 2, "(candidates, outputs)")
+    require_finite(candidates=candidates)
+    n, k = targets.shape
+    if candidates.shape[1] != k:
+        raise ValueError(f"candidates must have the {k} columns of targets, got shape {candidates.shape}")
+
+    setting = Training(**training)
+    removal = remove(problem, np.arange(n)[:, None], setting, keep_coefficients=True)
+    assert removal.coefficients is not None
+    shifted = eigenvalues + n * setting.weight_decay
+    phi = response(shifted, time=setting.time, rate=setting.learning_rate / n, dynamics=setting.dynamics)
+
+    coupled = len(eigenvectors) // n
+    rows = eigenvectors.reshape(n, coupled, -1)
+    # a label y' in place of y adds phi(K) to the column of the example, times y - y'
+    label_changes = (jnp.asarray(targets)[:, None] - candidates).reshape(n, len(candidates), coupled, -1)
+    change = removal.coefficients
+
+    def squared_norms(metric: Float[Array, "rows rows"] | Float[Array, " rows"]) -> Array:
+        def form(left: Array, right: Array) -> Array:
+            return (left * metric if metric.ndim == 1 else left @ metric) @ jnp.swapaxes(right, -1, -2)
+
+        responses = rows * phi
+        constant = jnp.trace(form(change, change), axis1=-2, axis2=-1)
+        linear = jnp.einsum("ncap,npa->nc", label_changes, form(change, responses))
+        quadratic = jnp.einsum("ncap,nab,ncbp->nc", label_changes, form(responses, responses), label_changes)
+        return constant[:, None] + 2 * linear + quadratic
+
+    predictions = None
+    if problem.reference_kernel is not None:
+        references = problem.reference_kernel @ eigenvectors
+        predictions = squared_norms(references.T @ references) / (len(references) // coupled)
+    return LabelInformation(squared_norms(eigenvalues), predictions)
+
+
+def label_margins(
+    predictions: Float[AnyArray, "examples classes"], labels: Int[AnyArray, " examples"]
+) -> Float[Array, " examples"]:
+    """Computes how much the prediction for the given label exceeds the largest other.
+
+    Args:
+      predictions: outputs that never saw the label of their own example, such as `leave_one_out_predictions`; a single
+        column speaks for label 1 above its middle ½.
+      labels: given labels, in [0, classes).
+
+    Returns:
+      The margins: the lower, the more suspect the label.
+
+    Raises:
+      ValueError: if the shapes do not fit or a label is out of range.
+    """
+    predictions = _by_class(predictions, labels)
+    given = jnp.take_along_axis(predictions, jnp.asarray(labels)[:, None], axis=1)
+    others = jnp.where(jnp.arange(predictions.shape[1]) == jnp.asarray(labels)[:, None], -jnp.inf, predictions)
+    return given[:, 0] - others.max(1)
+
+
+def suggest_labels(
+    predictions: Float[AnyArray, "examples classes"],
+    labels: Int[AnyArray, " examples"],
+    *,
+    threshold: Scalar | None = None,
+) -> LabelSuggestion:
+    """Suggests labels from leave-one-out predictions, and repairs those that the predictions contradict clearly.
+
+    The rule for the threshold: where the predictions are right, a wrong label has about the margin that the right one would
+    have, with the opposite sign. Nine in ten of the positive margins exceed their first decile; so a label is repaired
+    when its margin is below the negative of that decile.
+
+    Args:
+      predictions: as in `label_margins`.
+      labels: given labels.
+      threshold: margins below it are repaired; by default by the rule above.
+
+    Returns:
+      Suggestions, margins, the threshold and the repairs.
+
+    Raises:
+      ValueError: if the shapes do not fit or a label is out of range.
+    """
+    margins = label_margins(predictions, labels)
+    if threshold is None:
+        threshold = -jnp.nanquantile(jnp.where(margins > 0, margins, jnp.nan), 0.1)
+    suggested = jnp.argmax(_by_class(predictions, labels), axis=1)
+    return LabelSuggestion(suggested, margins, jnp.asarray(threshold, margins.dtype), margins < threshold)
+
+
+def _by_class(predictions: AnyArray, labels: AnyArray) -> Array:
+    require_rank("predictions", predictions, 2, "(examples, classes)")
+    require_finite(predictions=predictions)
+    predictions = jnp.asarray(predictions)
+    if predictions.shape[1] == 1:
+        predictions = jnp.concatenate([1 - predictions, predictions], axis=1)
+    if labels.shape != predictions.shape[:1]:
+        raise ValueError(f"labels must be ({len(predictions)},), one for each prediction, got shape {labels.shape}")
+    if labels.min() < 0 or labels.max() >= predictions.shape[1]:
+        raise ValueError(f"labels must lie in [0, {predictions.shape[1]}), got {labels.min()} to {labels.max()}")
+    return predictions

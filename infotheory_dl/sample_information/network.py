@@ -1,0 +1,174 @@
+"""From a network and its training set to the information of every example."""
+
+import functools
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PyTree
+
+from infotheory_dl._validation import is_concrete, require_choice, require_finite
+from infotheory_dl.linearization import (
+    Dynamics,
+    KernelEigen,
+    Outputs,
+    empirical_kernel,
+    kernel_eigen,
+    transposed_jacobian_products,
+)
+from infotheory_dl.sample_information.leave_one_out import LeaveOneOut, coefficient_changes, leave_one_out
+from infotheory_dl.sample_information.removal import Regularization
+from infotheory_dl.types import AnyArray, ApplyFn, Params, Scalar
+
+Scale = Literal["raw", "nats"]
+
+
+class SampleInformation(NamedTuple):
+    """The information of n training examples of a network.
+
+    Attributes:
+      weights: of the weights: ‖w - w_-i‖², or half of that over sigma² in nats.
+      predictions: of the function: the mean over the reference inputs of ‖f - f_-i‖², or half of that over sigma² in nats.
+      prediction_changes: f_-i - f on each reference input.
+      residuals: target minus the prediction for each example by the network trained without it.
+      kernel: the eigendecomposition of the training kernel, from which `leave_one_out` gives other times, weight
+        decays and targets at little cost.
+      reference_kernel: between reference and training examples.
+      initial_outputs: of the training examples, before training.
+    """
+
+    weights: Float[Array, " examples"]
+    predictions: Float[Array, " examples"]
+    prediction_changes: Float[Array, "examples references outputs"]
+    residuals: Float[Array, "examples outputs"]
+    kernel: KernelEigen
+    reference_kernel: Float[Array, "..."]
+    initial_outputs: Float[Array, "examples outputs"]
+
+
+def sample_information(
+    apply_fn: ApplyFn,
+    params: Params,
+    inputs: Float[AnyArray, "examples ..."],
+    targets: Float[AnyArray, "examples outputs"],
+    reference_inputs: Float[AnyArray, "references ..."],
+    *,
+    time: Scalar,
+    learning_rate: Scalar,
+    weight_decay: Scalar = 0.0,
+    dynamics: Dynamics = "continuous",
+    regularization: Regularization = "fixed",
+    outputs: Outputs = "full",
+    scale: Scale = "raw",
+    sigma: Scalar | None = None,
+    batch_size: int | None = None,
+) -> SampleInformation:
+    """Computes how much each training example informs the weights and the function of a network, linearized at `params`.
+
+    In nats the information of example i in the weights is ‖w - w_-i‖² / (2 sigma²): the divergence of w + noise from w_-i +
+    noise, where w_-i is trained without the example and the noise is N(0, sigma²).
+
+    Args:
+      apply_fn: the network, deterministic, `apply_fn(params, inputs) -> (examples, outputs)`.
+      params: where training starts.
+      inputs: n training inputs.
+      targets: one column for each output.
+      reference_inputs: m inputs on which the functions are compared, such as a validation set.
+      time: number of full-batch steps, or infinity.
+      learning_rate: step size on the mean over the examples of ½‖f - y‖².
+      weight_decay: penalty on that mean loss, towards `params`.
+      dynamics: "continuous" (gradient flow) or "discrete" (gradient descent).
+      regularization: "fixed" or "rescaled", see `leave_one_out`.
+      outputs: the kernel: "full" is exact; "class_wise" and "trace" neglect what outputs have in common, for many classes.
+      scale: "raw" for squared norms, "nats" with `sigma`.
+      sigma: standard deviation of the noise, on weights and on outputs.
+      batch_size: examples in a block of the kernel.
+
+    Returns:
+      The information, the changes and residuals behind it, and the kernels.
+
+    Raises:
+      ValueError: if shapes do not fit, an argument holds NaN or infinity, `apply_fn` is stochastic, or a setting is out of its
+        range.
+      TypeError: if a parameter or the targets are not floating-point.
+      StepSizeError: if gradient descent diverges; names the largest stable learning rate.
+      SingularKernelError: if time is infinite, there is no weight decay and the kernel is singular.
+
+    Source: Harutyunyan et al., 2021 (equations 5 to 10).
+    """
+    require_choice("scale", scale, ("raw", "nats"))
+    if (scale == "nats") != (sigma is not None):
+        raise ValueError(f"scale='nats' needs sigma and scale='raw' takes none, got scale={scale!r}, sigma={sigma}")
+    if sigma is not None and is_concrete(sigma) and not 0 < sigma < np.inf:
+        raise ValueError(f"sigma must be positive, got {sigma}")
+    if len(inputs) != len(targets):
+        raise ValueError(f"inputs and targets must have one length, got {len(inputs)} and {len(targets)}")
+    require_finite(params=params, inputs=inputs, reference_inputs=reference_inputs)
+    _require_deterministic(apply_fn, params, inputs)
+
+    kernel_between = functools.partial(empirical_kernel, apply_fn, params, outputs=outputs, batch_size=batch_size)
+    eigen = kernel_eigen(kernel_between(inputs))
+    reference_kernel = kernel_between(reference_inputs, inputs)
+    initial_outputs = apply_fn(params, jnp.asarray(inputs))
+    result = leave_one_out(
+        eigen,
+        initial_outputs,
+        targets,
+        reference_kernel,
+        time=time,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        dynamics=dynamics,
+        regularization=regularization,
+    )
+    assert result.predictions is not None
+    assert result.prediction_changes is not None
+    unit = 1.0 if sigma is None else 1 / (2 * jnp.square(sigma))
+    return SampleInformation(
+        unit * result.weights,
+        unit * result.predictions,
+        result.prediction_changes,
+        result.residuals,
+        eigen,
+        reference_kernel,
+        initial_outputs,
+    )
+
+
+def weight_changes(
+    apply_fn: ApplyFn,
+    params: Params,
+    inputs: Float[AnyArray, "examples ..."],
+    targets: Float[AnyArray, "examples outputs"],
+    examples: Int[AnyArray, " removed"],
+    kernel: Float[AnyArray, "rows rows"] | KernelEigen | None = None,
+    *,
+    batch_size: int | None = None,
+    **training: Any,
+) -> PyTree[Float[Array, "removed ..."]]:
+    """Computes w_-i - w, the change of the trained weights when each of some examples is left out.
+
+    Args:
+      apply_fn, params, inputs, targets: as in `sample_information`.
+      examples: indices of the examples to leave out, each alone.
+      kernel: of the training inputs for all outputs, if it is at hand.
+      batch_size: training examples at once.
+      **training: time, learning_rate, ... of `leave_one_out`, which see for the errors too.
+
+    Returns:
+      A pytree like `params` whose leaves have an axis of removed examples in front.
+    """
+    if kernel is None:
+        kernel = empirical_kernel(apply_fn, params, inputs, batch_size=batch_size)
+    initial_outputs = apply_fn(params, jnp.asarray(inputs))
+    changes = coefficient_changes(kernel, initial_outputs, targets, examples, **training)
+    return transposed_jacobian_products(apply_fn, params, inputs, changes, batch_size=batch_size)
+
+
+def _require_deterministic(apply_fn: ApplyFn, params: Params, inputs: AnyArray) -> None:
+    first, second = (apply_fn(params, jnp.asarray(inputs[:1])) for _ in range(2))
+    if is_concrete(first) and not np.array_equal(first, second):
+        raise ValueError(
+            "apply_fn gives different outputs for the same inputs: switch dropout off and batch norm to its averages"
+        )

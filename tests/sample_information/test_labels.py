@@ -1,0 +1,60 @@
+"""Every candidate label against scoring the training set with that label in place, and the repair of labels."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from infotheory_dl.linearization import kernel_eigen, leave_one_out_predictions, select_weight_decay
+from infotheory_dl.sample_information import label_information, label_margins, leave_one_out, suggest_labels
+from tests.sample_information.test_leave_one_out import random_problem
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("training", [{"time": 30}, {"time": np.inf, "weight_decay": 0.1}])
+def test_a_candidate_label_scores_as_if_it_stood_in_the_training_set(shared, training):
+    kernel, _, _, across = random_problem(0, k=1 if shared else 3)
+    _, initial, targets, _ = random_problem(1, k=3)
+    training = {"learning_rate": 0.5} | training
+    result = label_information(kernel, initial, targets, np.eye(3), across, **training)
+    for i, c in ((0, 0), (4, 2), (6, 1)):
+        changed = targets.at[i].set(np.eye(3)[c])
+        expected = leave_one_out(kernel, initial, changed, across, **training)
+        np.testing.assert_allclose(result.weights[i, c], expected.weights[i], rtol=1e-8)
+        np.testing.assert_allclose(result.predictions[i, c], expected.predictions[i], rtol=1e-8)
+
+
+def test_margins_compare_the_given_label_with_the_best_other():
+    predictions = np.array([[0.2, 0.9, 0.1], [0.5, 0.4, 0.3], [0.0, 0.0, 1.0]])
+    np.testing.assert_allclose(label_margins(predictions, np.array([0, 0, 1])), [-0.7, 0.1, -1.0])
+    np.testing.assert_allclose(label_margins(np.array([[0.9], [0.9]]), np.array([1, 0])), [0.8, -0.8])
+
+
+def test_flipped_labels_of_separated_clusters_are_found_and_repaired():
+    keys = jax.random.split(jax.random.key(0), 2)
+    truth = np.arange(60) % 3
+    points = 6 * np.eye(3)[truth] + jax.random.normal(keys[0], (60, 3))
+    flipped = np.arange(60) % 10 == 0
+    labels = np.where(flipped, (truth + 1) % 3, truth)
+    targets = np.eye(3)[labels] - 1 / 3
+    kernel = kernel_eigen(jnp.exp(-jnp.square(points[:, None] - points).sum(-1) / 20))
+    predictions = leave_one_out_predictions(kernel, targets, select_weight_decay(kernel, targets))
+    suggestion = suggest_labels(predictions, labels)
+    np.testing.assert_array_equal(suggestion.repaired, flipped)
+    np.testing.assert_array_equal(suggestion.labels[flipped], truth[flipped])
+    assert suggestion.threshold < 0
+    assert suggest_labels(predictions, labels, threshold=-10.0).repaired.sum() == 0
+
+
+@pytest.mark.usefixtures("as_a_user_sees")
+def test_bad_input_meets_clear_errors():
+    with pytest.raises(ValueError, match=r"labels must lie in \[0, 3\), got 0 to 3"):
+        label_margins(np.ones((2, 3)), np.array([0, 3]))
+    with pytest.raises(ValueError, match=r"labels must be \(2,\), one for each prediction, got shape \(3,\)"):
+        label_margins(np.ones((2, 3)), np.zeros(3, int))
+    kernel, initial, targets, _ = random_problem(0)
+    with pytest.raises(ValueError, match="candidates must have the 2 columns of targets"):
+        label_information(kernel, initial, targets, np.eye(3), time=1, learning_rate=0.1)
+    with pytest.raises(ValueError, match="needs one kernel for all outputs, or one that they share"):
+        stack = np.stack([np.eye(7)] * 2)
+        label_information(stack, initial, targets, np.eye(2), time=1, learning_rate=0.1)
