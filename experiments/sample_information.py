@@ -1,0 +1,346 @@
+"""Sample information: the tables and figures of Harutyunyan et al., 2021.
+
+    python -m experiments.sample_information --preset smoke|laptop|paper [--parts correlation mislabel ...]
+
+Part of it: `correlation` with really retraining (table 1), `mislabel` detection, `summarization`, the most and least
+informative `examples`, and a rare `subclass`. The paper's numbers are recalled, to ±0.02.
+"""
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import matplotlib as mpl
+import numpy as np
+import optax
+
+from experiments.harness import Results, Row, open_results, parse, print_table
+from infotheory_dl import data, metrics, networks, training
+from infotheory_dl.linearization import empirical_kernel, kernel_eigen
+from infotheory_dl.sample_information import (
+    LeaveOneOut,
+    agreement,
+    influence,
+    leave_one_out,
+    retrain_leave_one_out,
+    summarize,
+)
+from infotheory_dl.types import ApplyFn, Params
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+Part = Literal["correlation", "mislabel", "summarization", "examples", "subclass"]
+NetworkName = Literal["mlp", "cnn"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Settings of the experiment; those of the paper by default."""
+
+    dataset: str = "mnist"
+    classes: tuple[int, int] = (4, 9)
+    parts: tuple[Part, ...] = ("correlation", "mislabel", "summarization", "examples", "subclass")
+    networks: tuple[NetworkName, ...] = ("mlp", "cnn")
+    width: int = 1024
+    """Units of the hidden layer of the MLP."""
+    num_examples: int = 1000
+    """Training examples, and as many for reference."""
+    steps: int = 2000
+    mlp_learning_rate: float = 1e-3
+    cnn_learning_rate: float = 1e-2
+    late_learning_rate: float = 0.3
+    """For the detection of wrong labels and for summarization, which want a late time."""
+    flip: float = 0.1
+    """Fraction of wrong labels."""
+    retrained_examples: int = 1000
+    """Training examples of the comparison with retraining, each of which is left out."""
+    seeds: int = 3
+    output: Path = Path("results/sample_information/paper")
+
+
+PRESETS = {
+    "smoke": Settings(
+        dataset="digits",
+        networks=("mlp",),
+        width=64,
+        num_examples=120,
+        steps=200,
+        mlp_learning_rate=0.1,
+        retrained_examples=12,
+        seeds=1,
+        output=Path("results/sample_information/smoke"),
+    ),
+    "laptop": Settings(
+        width=256,
+        num_examples=500,
+        steps=500,
+        mlp_learning_rate=4e-3,
+        cnn_learning_rate=4e-2,
+        late_learning_rate=1.2,
+        retrained_examples=40,
+        output=Path("results/sample_information/laptop"),
+    ),
+    "paper": Settings(),
+}
+
+# Table 1 of the paper, recalled: linearization and influence functions, without and with weight decay.
+PAPER = {
+    ("mlp", False): {"weights": (0.987, 0.935), "predictions": (0.993, 0.920)},
+    ("mlp", True): {"weights": (0.977, 0.978), "predictions": (0.993, 0.990)},
+    ("cnn", False): {"weights": (0.193, 0.319), "predictions": (0.033, 0.647)},
+    ("cnn", True): {"weights": (-0.012, 0.069), "predictions": (0.070, 0.407)},
+}
+WEIGHT_DECAY: dict[NetworkName, float] = {"mlp": 1.0, "cnn": 0.1}
+
+
+class Task(NamedTuple):
+    """A binary task: training and reference sets, labels 0 and 1.
+
+    Attributes:
+      x, labels: of the training examples.
+      origin: the class of each in the data set.
+      reference_x, reference_labels: of the reference examples.
+    """
+
+    x: np.ndarray
+    labels: np.ndarray
+    origin: np.ndarray
+    reference_x: np.ndarray
+    reference_labels: np.ndarray
+
+
+def draw_task(settings: Settings, seed: int, size: int, *, group: tuple[int, ...] | None = None) -> Task:
+    """Draws two classes of the data set; with `group`, class 0 is that group of classes in place of the first."""
+    images = data.load(settings.dataset, "train")
+    first, second = settings.classes
+    chosen = (*(group or (first,)), second)
+    subset = data.select_classes(images.x, images.y, chosen)
+    drawn = data.random_subset(jax.random.key(seed), subset.x, subset.y, min(2 * size, len(subset.y)))
+    # the papers' constants for MNIST; other sets by their own moments
+    moments = (0.456 * 255, 0.224 * 255) if settings.dataset == "mnist" else data.pixel_moments(drawn.x)
+    x, labels = data.standardize(drawn.x, *moments), (drawn.y == len(chosen) - 1).astype(np.int32)
+    origin = np.array(chosen)[drawn.y]
+    half = len(x) // 2
+    return Task(x[:half], labels[:half], origin[:half], x[half:], labels[half:])
+
+
+def make_network(settings: Settings, name: NetworkName, seed: int, x: np.ndarray) -> tuple[ApplyFn, Params]:
+    """The paper's network of that name, with fresh parameters."""
+    network = networks.MLP((settings.width,), 1) if name == "mlp" else networks.four_layer_cnn()
+    return network.apply, network.init(jax.random.key(1000 + seed), x[:1])
+
+
+def kernels(apply_fn: ApplyFn, params: Params, task: Task) -> dict[str, Any]:
+    """The arguments of `leave_one_out` but for the targets."""
+    return {
+        "kernel": kernel_eigen(empirical_kernel(apply_fn, params, task.x)),
+        "reference_kernel": empirical_kernel(apply_fn, params, task.reference_x, task.x),
+        "initial_outputs": apply_fn(params, jnp.asarray(task.x)),
+    }
+
+
+def late(settings: Settings, apply_fn: ApplyFn, params: Params, task: Task) -> LeaveOneOut:
+    """Leave-one-out at a late time."""
+    return leave_one_out(
+        **kernels(apply_fn, params, task),
+        targets=data.targets(task.labels, 2),
+        time=settings.steps,
+        learning_rate=settings.late_learning_rate,
+    )
+
+
+def correlation(settings: Settings, results: Results) -> None:
+    """Table 1: Pearson's correlation of both scores with really retraining without each example."""
+    rows = []
+    for name in settings.networks:
+        for decay in (0.0, WEIGHT_DECAY[name]):
+            rate = settings.mlp_learning_rate if name == "mlp" else settings.cnn_learning_rate
+
+            def compute(name: NetworkName = name, decay: float = decay, rate: float = rate) -> Row:
+                task = draw_task(settings, 0, settings.retrained_examples)
+                apply_fn, params = make_network(settings, name, 0, task.x)
+                targets = data.targets(task.labels, 2)
+                arguments = (apply_fn, params, task.x, targets, task.reference_x)
+                truth = retrain_leave_one_out(
+                    *arguments, num_steps=settings.steps, learning_rate=rate, weight_decay=decay
+                )
+                linear = leave_one_out(
+                    **kernels(apply_fn, params, task),
+                    targets=targets,
+                    time=settings.steps,
+                    learning_rate=rate,
+                    weight_decay=decay,
+                    dynamics="discrete",
+                )
+                influences = influence(
+                    apply_fn,
+                    truth.params,
+                    task.x,
+                    targets,
+                    task.reference_x,
+                    method="gauss_newton",
+                    weight_decay=decay,
+                    damping=0.0 if decay else 1e-3,
+                    initial_params=params,
+                )
+                return {
+                    f"{score} {estimate}": float(agreement(getattr(values, score), getattr(truth, score)).pearson)
+                    for score in ("weights", "predictions")
+                    for estimate, values in (("linearized", linear), ("influence", influences))
+                }
+
+            row = results.once(f"correlation {name} weight_decay={decay}", compute)
+            for score, recalled in PAPER[name, decay > 0].items():
+                row |= {f"{score} paper (recalled)": f"{recalled[0]} / {recalled[1]}"}
+            rows.append(row)
+    columns = [f"{s} {c}" for s in ("weights", "predictions") for c in ("linearized", "influence", "paper (recalled)")]
+    print_table("Correlation with retraining (paper: linearized / influence)", rows, ["name", *columns])
+
+
+def mislabel(settings: Settings, results: Results) -> None:
+    """Detection of flipped labels by both scores, over learning rates and times."""
+    rows = []
+    trainings: list[tuple[str, dict[str, float]]] = [
+        ("early", {"time": settings.steps, "learning_rate": settings.cnn_learning_rate}),
+        ("late", {"time": settings.steps, "learning_rate": settings.late_learning_rate}),
+        ("weight decay 0.1, converged", {"time": np.inf, "learning_rate": 1.0, "weight_decay": 0.1}),
+    ]
+    for name in settings.networks:
+
+        def compute(seed: int, name: NetworkName = name) -> Row:
+            task = draw_task(settings, seed, settings.num_examples)
+            apply_fn, params = make_network(settings, name, seed, task.x)
+            noisy = data.corrupt_labels(
+                jax.random.key(seed), task.labels, data.uniform_transition(2, settings.flip), exact=True
+            )
+            arguments = kernels(apply_fn, params, task) | {"targets": data.targets(noisy.labels, 2)}
+            row: Row = {}
+            for label, training_settings in trainings:
+                scores = leave_one_out(**arguments, **training_settings)
+                for score in ("weights", "predictions"):
+                    row[f"{label} {score}"] = float(metrics.area_under_roc(getattr(scores, score), noisy.flipped))
+            return row
+
+        drawn = [results.once(f"mislabel {name} seed={s}", functools.partial(compute, s)) for s in range(settings.seeds)]
+        for label, _ in trainings:
+            row = {"network": name, "training": label}
+            for score in ("weights", "predictions"):
+                values = [one[f"{label} {score}"] for one in drawn]
+                row[f"AUROC {score}"] = f"{np.mean(values):.3f} ± {np.std(values):.3f}"
+            rows.append(row)
+    print_table("Detection of flipped labels", rows, list(rows[0]))
+
+
+def summarization(settings: Settings, results: Results) -> None:
+    """Accuracy on the reference set after removing more and more examples, each network really trained."""
+    ratios = np.arange(0, 1, 0.05)
+    name = settings.networks[-1]
+    curves: dict[str, np.ndarray] = {}
+    for strategy in ("iterative", "bottom", "top", "random"):
+        runs = []
+        for seed in range(settings.seeds):
+
+            def compute(seed: int = seed, strategy: Any = strategy) -> Row:
+                task = draw_task(settings, seed, settings.num_examples)
+                apply_fn, params = make_network(settings, name, seed, task.x)
+                targets = data.targets(task.labels, 2)
+                summary = summarize(
+                    **kernels(apply_fn, params, task),
+                    targets=targets,
+                    strategy=strategy,
+                    key=jax.random.key(seed),
+                    time=settings.steps,
+                    learning_rate=settings.late_learning_rate,
+                )
+                order = np.asarray(summary.order)
+                kept = [order[int(ratio * len(order)) :] for ratio in ratios]
+                return {"accuracies": [accuracy_of(settings, apply_fn, params, task, rows) for rows in kept]}
+
+            runs.append(results.once(f"summarization {name} {strategy} seed={seed}", compute)["accuracies"])
+        curves[strategy] = np.mean(runs, axis=0)
+
+    figure, axes = plt.subplots(figsize=(6, 4))
+    for strategy, curve in curves.items():
+        axes.plot(ratios, curve, label=strategy)
+    axes.set(xlabel="fraction removed", ylabel="accuracy", title=f"Summarization, {name}")
+    axes.legend(frameon=False)
+    save(figure, results, "summarization")
+    rows = [
+        {"removed": float(ratio)} | {strategy: float(curve[i]) for strategy, curve in curves.items()}
+        for i, ratio in enumerate(ratios)
+        if i % 3 == 0
+    ]
+    print_table("Accuracy after removing examples", rows, list(rows[0]))
+
+
+def accuracy_of(settings: Settings, apply_fn: ApplyFn, params: Params, task: Task, rows: np.ndarray) -> float:
+    """Trains on some rows by Adam, and returns the accuracy on the reference set."""
+    system = training.supervised(apply_fn, optax.adam(1e-3), training.half_squared_error)
+    state = training.train(
+        jax.random.key(0),
+        system.step,
+        system.init(params),
+        (task.x, data.targets(task.labels, 2)),
+        num_epochs=max(1, settings.steps // 20),
+        subset=rows,
+    ).state
+    return float(system.evaluate(state, (task.reference_x, data.targets(task.reference_labels, 2)))["accuracy"])
+
+
+def examples(settings: Settings, results: Results) -> None:
+    """A figure of the most and the least informative images of each class."""
+    task = draw_task(settings, 0, settings.num_examples)
+    apply_fn, params = make_network(settings, settings.networks[-1], 0, task.x)
+    information = np.asarray(late(settings, apply_fn, params, task).predictions)
+    figure, grid = plt.subplots(4, 10, figsize=(10, 4.4))
+    for axes_row, (most, label) in zip(grid, [(True, 0), (True, 1), (False, 0), (False, 1)], strict=True):
+        members = np.flatnonzero(task.labels == label)
+        ranked = members[np.argsort(-information[members] if most else information[members])]
+        for axes, i in zip(axes_row, ranked[:10], strict=True):
+            axes.imshow(task.x[i, ..., 0], cmap="gray_r")
+            axes.axis("off")
+        axes_row[0].set_title(f"{'most' if most else 'least'} informative, {settings.classes[label]}", loc="left")
+    save(figure, results, "examples")
+
+
+def subclass(settings: Settings, results: Results) -> None:
+    """A rare sub-class tells more per example, and less as it grows: sevens that join class 0."""
+    rows = []
+    first, _ = settings.classes
+    task = draw_task(settings, 0, settings.num_examples, group=(first, 7))
+    is_rare = task.origin == 7
+    apply_fn, params = make_network(settings, settings.networks[-1], 0, task.x)
+    for fraction in (0.02, 0.1, 0.5, 1.0):
+
+        def compute(fraction: float = fraction) -> Row:
+            rare = np.flatnonzero(is_rare)[: max(2, int(fraction * is_rare.sum()))]
+            kept = np.sort(np.concatenate([np.flatnonzero(~is_rare), rare]))
+            part = task._replace(x=task.x[kept], labels=task.labels[kept], origin=task.origin[kept])
+            information = np.asarray(late(settings, apply_fn, params, part).predictions)
+            of_rare, of_common = (information[part.origin == origin].mean() for origin in (7, first))
+            return {"sevens": len(rare), "ratio": float(of_rare / of_common)}
+
+        rows.append(results.once(f"subclass {fraction}", compute))
+    print_table(f"Mean information of a seven over that of a {first}, both in one class", rows, ["sevens", "ratio"])
+
+
+def save(figure: Any, results: Results, name: str) -> None:
+    """Writes a figure into the folder of results."""
+    figure.savefig(results.folder / f"{name}.png", dpi=150, bbox_inches="tight")
+    plt.close(figure)
+
+
+def main() -> None:
+    """Runs the chosen parts; a killed run resumes where it stopped."""
+    settings = parse(__doc__, PRESETS)
+    results = open_results(settings.output, settings)
+    for part in settings.parts:
+        globals()[part](settings, results)
+
+
+if __name__ == "__main__":
+    main()
