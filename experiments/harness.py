@@ -1,4 +1,4 @@
-"""What every experiment shares: settings from the command line, results that a killed run finds again, tables, progress."""
+"""What every experiment shares: settings from the command line, results that a killed run finds again, tables."""
 
 import argparse
 import dataclasses
@@ -29,7 +29,7 @@ def parse(description: str, presets: Mapping[str, Settings]) -> Settings:
 
 
 class Results(NamedTuple):
-    """The folder of an experiment: `config.json`, `metrics.jsonl` with a row for each finished piece of work, and figures.
+    """The folder of an experiment: `config.json`, `metrics.jsonl` with a row for each finished piece, and figures.
 
     Attributes:
       folder: where they lie.

@@ -31,7 +31,7 @@ from infotheory_dl.sample_information import (
 from infotheory_dl.types import ApplyFn, Params
 
 mpl.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
 Part = Literal["correlation", "mislabel", "summarization", "examples", "subclass"]
 NetworkName = Literal["mlp", "cnn"]
@@ -204,7 +204,7 @@ def correlation(settings: Settings, results: Results) -> None:
 def mislabel(settings: Settings, results: Results) -> None:
     """Detection of flipped labels by both scores, over learning rates and times."""
     rows = []
-    trainings: list[tuple[str, dict[str, float]]] = [
+    trainings: list[tuple[str, dict[str, Any]]] = [
         ("early", {"time": settings.steps, "learning_rate": settings.cnn_learning_rate}),
         ("late", {"time": settings.steps, "learning_rate": settings.late_learning_rate}),
         ("weight decay 0.1, converged", {"time": np.inf, "learning_rate": 1.0, "weight_decay": 0.1}),
@@ -225,7 +225,9 @@ def mislabel(settings: Settings, results: Results) -> None:
                     row[f"{label} {score}"] = float(metrics.area_under_roc(getattr(scores, score), noisy.flipped))
             return row
 
-        drawn = [results.once(f"mislabel {name} seed={s}", functools.partial(compute, s)) for s in range(settings.seeds)]
+        drawn = [
+            results.once(f"mislabel {name} seed={s}", functools.partial(compute, s)) for s in range(settings.seeds)
+        ]
         for label, _ in trainings:
             row = {"network": name, "training": label}
             for score in ("weights", "predictions"):

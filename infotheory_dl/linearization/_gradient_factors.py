@@ -1,8 +1,8 @@
 """Per-example gradients of a network, kept as outer products wherever a parameter acts as a linear map.
 
-Where a network computes `x @ W` at some positions, the gradient of an output for W is the sum over positions of `x ⊗ delta`.
-Inner products of such gradients need `x` and `delta` only, which are far smaller than W. Those places are found in
-the traced program, so that any pure function works, whatever framework it was written with.
+Where a network computes `x @ W` at some positions, the gradient of an output for W is the sum over positions of `x ⊗
+delta`. Inner products of such gradients need `x` and `delta` only, which are far smaller than W. Those places are
+found in the traced program, so that any pure function works, whatever framework it was written with.
 """
 
 import math
@@ -17,7 +17,8 @@ from jaxtyping import Array, Float
 
 from infotheory_dl.types import ApplyFn, Params
 
-# A parameter that only changes its shape keeps its gradient, in another order, and order does not matter to an inner product.
+# A parameter that only changes its shape keeps its gradient, in another order, and order does not matter to an inner
+# product.
 _RESHAPING = ("reshape", "transpose", "squeeze", "expand_dims")
 _CALLS = ("jit", "pjit", "closed_call")
 
@@ -75,7 +76,7 @@ def gradient_factors(apply_fn: ApplyFn, params: Params, inputs: Float[Array, "ex
             (result,) = _run(program.jaxpr, program.consts, [*arguments, x], shift)
             return result, seen
 
-        zeros = {product.leaf: jnp.zeros_like(variable.aval) for variable, product in products.items()}
+        zeros = {product.leaf: _zeros(variable) for variable, product in products.items()}
         result, pullback, seen = jax.vjp(outputs, zeros, dense_leaves, has_aux=True)
         deltas, gradients = jax.vmap(pullback)(jnp.eye(result.size, dtype=result.dtype))
         linear = tuple(p.outer_products(seen[p.leaf], deltas[p.leaf]) for p in products.values())
@@ -83,6 +84,10 @@ def gradient_factors(apply_fn: ApplyFn, params: Params, inputs: Float[Array, "ex
         return GradientFactors(linear, jnp.concatenate([jnp.zeros((result.size, 0), result.dtype), *flat], axis=1))
 
     return jax.vmap(one_example)(inputs)
+
+
+def _zeros(variable: Any) -> Array:
+    return jnp.zeros(variable.aval.shape, variable.aval.dtype)
 
 
 class _Product(NamedTuple):
@@ -133,9 +138,9 @@ def _find_products(jaxpr: core.Jaxpr, num_leaves: int) -> dict[core.Var, _Produc
     """Finds the leaves that the program uses once, as a factor of a matrix product or a convolution with data."""
     leaf_of = {variable: i for i, variable in enumerate(jaxpr.invars[:num_leaves])}
     uses: dict[int, list[tuple[Any, _Product | None]]] = {i: [] for i in range(num_leaves)}
-    for equation in jaxpr.eqns:
+    for equation in filter(lambda equation: equation.outvars, jaxpr.eqns):
         leaves = [leaf_of.get(atom) if isinstance(atom, core.Var) else None for atom in equation.invars]
-        result = equation.outvars[0] if equation.outvars else None
+        result = equation.outvars[0]
         if equation.primitive.name in _RESHAPING and leaves[0] is not None:
             leaf_of[result] = leaves[0]
             continue

@@ -1,4 +1,7 @@
-"""neural_tangents 0.6.5, the last release, under the JAX of today: what JAX has moved since is put back while it is imported."""
+"""neural_tangents 0.6.5, the last release, under the JAX of today.
+
+What JAX has moved since is put back while it is imported.
+"""
 
 import functools
 import importlib
@@ -15,7 +18,8 @@ import jax
 def neural_tangents() -> ModuleType:
     """Imports neural_tangents without its `experimental` part, which would import TensorFlow.
 
-    Jacobian contraction, NTK-vector products, `linearize`, `predict` and the kernels of `stax` work; structured derivatives do not.
+    Jacobian contraction, NTK-vector products, `linearize`, `predict` and the kernels of `stax` work; structured
+    derivatives do not.
     """
     with _moved_names_restored():
         return importlib.import_module("neural_tangents")

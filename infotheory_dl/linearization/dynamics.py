@@ -173,11 +173,11 @@ def trained_outputs(
     rows = _kernel_rows(kernel, coefficients)
     if reference_kernel is None:
         change = kernel.eigenvectors @ (kernel.eigenvalues[:, None] * (kernel.eigenvectors.T @ rows))
-        return initial_outputs + change.reshape(targets.shape)
+        return jnp.asarray(initial_outputs) + change.reshape(targets.shape)
     if initial_reference_outputs is None:
         raise ValueError("a reference_kernel needs initial_reference_outputs beside it")
-    change = reference_kernel @ rows
-    return initial_reference_outputs + change.reshape(initial_reference_outputs.shape)
+    change = jnp.asarray(reference_kernel) @ rows
+    return jnp.asarray(initial_reference_outputs) + change.reshape(initial_reference_outputs.shape)
 
 
 def trained_params(
@@ -284,7 +284,7 @@ def require_invertible(kernel: KernelEigen, shift: Scalar) -> None:
 
 
 def _kernel_rows(kernel: KernelEigen, values: Float[AnyArray, "examples outputs"]) -> Float[Array, "rows problems"]:
-    """Lays values out for the kernel: one problem over all outputs, or one for each output where they share the kernel."""
+    """Lays values out for the kernel: one problem over all outputs, or one for each where they share the kernel."""
     require_rank("targets", values, 2, "(examples, outputs)")
     require_finite(targets=values)
     n, k = values.shape

@@ -1,7 +1,7 @@
 """Kernels of low rank, for training sets too large for an eigendecomposition of their kernel.
 
-Features phi stand for the kernel phi phiᵀ: random projections of the gradients, or Nyström's from some landmarks. The cost
-grows linearly with the number of examples.
+Features phi stand for the kernel phi phiᵀ: random projections of the gradients, or Nyström's from some landmarks. The
+cost grows linearly with the number of examples.
 """
 
 from collections.abc import Callable
@@ -118,9 +118,9 @@ def random_projection(
     Args:
       key: of the draw; the map is made from it whenever it is used, and never held.
       params: the parameters whose gradients are projected.
-      method: "gaussian" or "rademacher": dense matrices; "count_sketch": each coordinate goes to one feature with a random
-        sign; "very_sparse": each feature sums a few coordinates with random signs; "random_subset": `num_features`
-        coordinates of each parameter tensor without replacement, side by side.
+      method: "gaussian" or "rademacher": dense matrices; "count_sketch": each coordinate goes to one feature with a
+        random sign; "very_sparse": each feature sums a few coordinates with random signs; "random_subset":
+        `num_features` coordinates of each parameter tensor without replacement, side by side.
       num_features: number of features, for "random_subset" at most that many for each tensor.
 
     Returns:
@@ -129,7 +129,8 @@ def random_projection(
     Raises:
       ValueError: if the method is unknown or there is no feature.
 
-    Source: Johnson and Lindenstrauss, 1984; Charikar et al., 2002 (count sketch); Harutyunyan et al., 2021 (the last two).
+    Source: Johnson and Lindenstrauss, 1984; Charikar et al., 2002 (count sketch); Harutyunyan et al., 2021 (the last
+      two).
     """
     methods = {
         "gaussian": _dense(jax.random.normal),

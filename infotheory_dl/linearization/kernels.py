@@ -167,7 +167,7 @@ def empirical_kernel(
         kept = [features(block) for block in blocks_of_columns]
         columns = kept.__getitem__
     else:
-        columns = lambda j: features(blocks_of_columns[j])  # noqa: E731
+        columns = lambda j: features(blocks_of_columns[j])
 
     grid: list[list[Array]] = []
     for i, block in enumerate(blocks_of_rows):
@@ -198,7 +198,7 @@ def _fitting(bytes_each: int) -> int:
 
 
 def _blocks(inputs: AnyArray, size: int) -> list[Array]:
-    """Cuts the examples into blocks of one size, the last filled up with its last row, so that one program serves all."""
+    """Cuts the examples into blocks of one size, the last filled up with its last row: one program serves all."""
     count = math.ceil(len(inputs) / size)
     size = math.ceil(len(inputs) / count)
     rows = np.minimum(np.arange(count * size), len(inputs) - 1).reshape(count, size)

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
-from numpy.typing import DTypeLike
 
 from infotheory_dl._validation import is_concrete
 from infotheory_dl.linearization import Dynamics
@@ -24,12 +23,12 @@ class Poles(NamedTuple):
     weights: Inexact[Array, " poles"]
 
 
-def response_poles(*, time: Scalar, rate: Scalar, dynamics: Dynamics, dtype: DTypeLike) -> Poles:
+def response_poles(*, time: Scalar, rate: Scalar, dynamics: Dynamics, dtype: np.dtype) -> Poles:
     """Writes the response phi(mu) of training as a sum of poles.
 
-    At infinite time phi(mu) = 1 / mu is one pole. At finite time the inverse Laplace transform (gradient flow) or Cauchy
-    integral (gradient descent) is summed along a cotangent contour: 12 conjugate pairs give 1e-12 in double precision,
-    7 give 1e-6 in single.
+    At infinite time phi(mu) = 1 / mu is one pole. At finite time the inverse Laplace transform (gradient flow) or
+    Cauchy integral (gradient descent) is summed along a cotangent contour: 12 conjugate pairs give 1e-12 in double
+    precision, 7 give 1e-6 in single.
 
     Args:
       time: number of steps, or infinity.
@@ -45,8 +44,8 @@ def response_poles(*, time: Scalar, rate: Scalar, dynamics: Dynamics, dtype: DTy
     if is_concrete(time) and np.isinf(time):
         return Poles(jnp.zeros(1, dtype), jnp.full(1, 0.5, dtype))
     double = jnp.finfo(dtype).bits == 64
-    z, c = _cotangent_contour(24 if double else 14)
-    z, c = (jnp.asarray(values, jnp.complex128 if double else jnp.complex64) for values in (z, c))
+    contour = _cotangent_contour(24 if double else 14)
+    z, c = (jnp.asarray(values, jnp.complex128 if double else jnp.complex64) for values in contour)
     if dynamics == "continuous":
         return Poles(z / (rate * time), c / z)
     step = jnp.expm1(z / time)

@@ -131,9 +131,9 @@ def suggest_labels(
 ) -> LabelSuggestion:
     """Suggests labels from leave-one-out predictions, and repairs those that the predictions contradict clearly.
 
-    The rule for the threshold: where the predictions are right, a wrong label has about the margin that the right one would
-    have, with the opposite sign. Nine in ten of the positive margins exceed their first decile; so a label is repaired
-    when its margin is below the negative of that decile.
+    The rule for the threshold: where the predictions are right, a wrong label has about the margin that the right one
+    would have, with the opposite sign. Nine in ten of the positive margins exceed their first decile; so a label is
+    repaired when its margin is below the negative of that decile.
 
     Args:
       predictions: as in `label_margins`.

@@ -1,4 +1,4 @@
-"""The information of single examples, of groups and of pairs, from one kernel: all removals from one eigendecomposition."""
+"""The information of examples, of groups and of pairs: all removals from one eigendecomposition of the kernel."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -85,8 +85,8 @@ def leave_one_out(
     """Computes what each example tells a linearized network: all n leave-one-out trainings from one eigendecomposition.
 
     Args:
-      kernel: of the training examples, K = J Jᵀ, or its `kernel_eigen`: (n k, n k), rows example-major; or (n, n) shared by all
-        outputs; or (k, n, n), one for each output.
+      kernel: of the training examples, K = J Jᵀ, or its `kernel_eigen`: (n k, n k), rows example-major; or (n, n)
+        shared by all outputs; or (k, n, n), one for each output.
       initial_outputs: of the network before training, f0.
       targets: y, one column for each output.
       reference_kernel: J* Jᵀ between m reference inputs and the training examples, (m k, n k), (m, n) or (k, m, n).
@@ -170,9 +170,8 @@ def group_information(
     sizes = np.array([len(group) for group in groups])
     back = np.argsort(np.argsort(sizes, kind="stable"), kind="stable")
     weights = jnp.concatenate([removal.weights for removal in removals])[back]
-    if reference_kernel is None:
-        return GroupInformation(weights, None, None)
-    changes = jnp.concatenate([removal.prediction_changes for removal in removals])[back]
+    found = [removal.prediction_changes for removal in removals if removal.prediction_changes is not None]
+    changes = jnp.concatenate(found)[back] if found else None
     return GroupInformation(weights, mean_square(changes), changes)
 
 

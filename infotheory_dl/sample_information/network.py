@@ -3,7 +3,6 @@
 import functools
 from typing import Any, Literal, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
@@ -17,7 +16,7 @@ from infotheory_dl.linearization import (
     kernel_eigen,
     transposed_jacobian_products,
 )
-from infotheory_dl.sample_information.leave_one_out import LeaveOneOut, coefficient_changes, leave_one_out
+from infotheory_dl.sample_information.leave_one_out import coefficient_changes, leave_one_out
 from infotheory_dl.sample_information.removal import Regularization
 from infotheory_dl.types import AnyArray, ApplyFn, Params, Scalar
 
@@ -29,7 +28,8 @@ class SampleInformation(NamedTuple):
 
     Attributes:
       weights: of the weights: ‖w - w_-i‖², or half of that over sigma² in nats.
-      predictions: of the function: the mean over the reference inputs of ‖f - f_-i‖², or half of that over sigma² in nats.
+      predictions: of the function: the mean over the reference inputs of ‖f - f_-i‖², or half of that over sigma² in
+        nats.
       prediction_changes: f_-i - f on each reference input.
       residuals: target minus the prediction for each example by the network trained without it.
       kernel: the eigendecomposition of the training kernel, from which `leave_one_out` gives other times, weight
@@ -64,10 +64,10 @@ def sample_information(
     sigma: Scalar | None = None,
     batch_size: int | None = None,
 ) -> SampleInformation:
-    """Computes how much each training example informs the weights and the function of a network, linearized at `params`.
+    """Computes how much each training example informs the weights and the function of a network.
 
-    In nats the information of example i in the weights is ‖w - w_-i‖² / (2 sigma²): the divergence of w + noise from w_-i +
-    noise, where w_-i is trained without the example and the noise is N(0, sigma²).
+    In nats the information of example i in the weights is ‖w - w_-i‖² / (2 sigma²): the divergence of w + noise from
+    w_-i + noise, where w_-i is trained without the example and the noise is N(0, sigma²).
 
     Args:
       apply_fn: the network, deterministic, `apply_fn(params, inputs) -> (examples, outputs)`.
@@ -80,7 +80,8 @@ def sample_information(
       weight_decay: penalty on that mean loss, towards `params`.
       dynamics: "continuous" (gradient flow) or "discrete" (gradient descent).
       regularization: "fixed" or "rescaled", see `leave_one_out`.
-      outputs: the kernel: "full" is exact; "class_wise" and "trace" neglect what outputs have in common, for many classes.
+      outputs: the kernel: "full" is exact; "class_wise" and "trace" neglect what outputs have in common, for many
+        classes.
       scale: "raw" for squared norms, "nats" with `sigma`.
       sigma: standard deviation of the noise, on weights and on outputs.
       batch_size: examples in a block of the kernel.
@@ -89,8 +90,8 @@ def sample_information(
       The information, the changes and residuals behind it, and the kernels.
 
     Raises:
-      ValueError: if shapes do not fit, an argument holds NaN or infinity, `apply_fn` is stochastic, or a setting is out of its
-        range.
+      ValueError: if shapes do not fit, an argument holds NaN or infinity, `apply_fn` is stochastic, or a setting is
+        out of its range.
       TypeError: if a parameter or the targets are not floating-point.
       StepSizeError: if gradient descent diverges; names the largest stable learning rate.
       SingularKernelError: if time is infinite, there is no weight decay and the kernel is singular.

@@ -1,8 +1,8 @@
 """Removing examples from a linearized training: every removal follows from one eigendecomposition of the kernel.
 
-With R = (zeta + K)⁻¹ and r = f0 - y, the solution of (zeta + K) x = r without the rows and columns of a group G is R r -
-R_G (R_GG)⁻¹ (R r)_G, by Schur's complement. The response of training is a sum of such resolvents over few poles zeta, so
-that nothing of the size of the kernel is made for any group.
+With R = (zeta + K)⁻¹ and r = f0 - y, the solution of (zeta + K) x = r without the rows and columns of a group G is R
+r - R_G (R_GG)⁻¹ (R r)_G, by Schur's complement. The response of training is a sum of such resolvents over few poles
+zeta, so that nothing of the size of the kernel is made for any group.
 """
 
 import functools
@@ -38,8 +38,8 @@ class Training(NamedTuple):
       learning_rate: step size on the mean loss.
       weight_decay: penalty on the mean loss, towards the initial weights.
       dynamics: "continuous" (gradient flow) or "discrete" (gradient descent).
-      regularization: without some examples, the sum over the others is penalized as much as before ("fixed", as published), or
-        their mean is ("rescaled", as retraining does).
+      regularization: without some examples, the sum over the others is penalized as much as before ("fixed", as
+        published), or their mean is ("rescaled", as retraining does).
     """
 
     time: Any
@@ -56,13 +56,14 @@ class Removal(NamedTuple):
       weights: squared norm of the change of the weights.
       prediction_changes: change of the outputs on the reference inputs, None without any.
       residuals: targets of the group minus the predictions for it without it.
-      coefficients: change of the training coefficients a, of weights w0 + Jᵀ a, in the eigenbasis of the kernel, if asked for.
+      coefficients: change of the training coefficients a, of weights w0 + Jᵀ a, in the eigenbasis of the kernel, if
+        asked for.
     """
 
     weights: Float[Array, " groups"]
     prediction_changes: Float[Array, "groups references outputs"] | None
     residuals: Float[Array, "groups members outputs"]
-    coefficients: Float[Array, "groups problems rows"] | None
+    coefficients: Float[Array, "groups problems rank"] | None
 
 
 class Problem(NamedTuple):
@@ -72,11 +73,13 @@ class Problem(NamedTuple):
       kernel: decomposed; with a leading axis of outputs if each has its own.
       residuals: initial outputs minus targets.
       reference_kernel: between reference rows and training rows, or None.
+      num_examples: how many examples the loss is the mean of; fewer than there are rows for, where some stand for none.
     """
 
     kernel: KernelEigen
     residuals: Float[Array, "examples outputs"]
     reference_kernel: Float[Array, "*outputs reference_rows rows"] | None
+    num_examples: Any
 
 
 def checked_problem(
@@ -86,20 +89,14 @@ def checked_problem(
     reference_kernel: Float[AnyArray, "..."] | None,
 ) -> Problem:
     """Checks what the user gives and decomposes the kernel if that is not done yet."""
-    for name, values in (("initial_outputs", initial_outputs), ("targets", targets)):
-        require_rank(name, values, 2, "(examples, outputs)")
-        if not jnp.issubdtype(values.dtype, jnp.floating):
-            raise TypeError(f"{name} must be floating-point, one column for each output, got {values.dtype}")
-    if initial_outputs.shape != targets.shape:
-        raise ValueError(f"initial_outputs {initial_outputs.shape} and targets {targets.shape} must have one shape")
+    residuals = checked_residuals(initial_outputs, targets)
     n, k = targets.shape
     if n < 2:
         raise ValueError(f"leaving an example out needs at least 2 of them, got {n}")
-    require_finite(initial_outputs=initial_outputs, targets=targets)
 
     if not isinstance(kernel, KernelEigen):
         kernel = kernel_eigen(kernel)
-    shape = kernel.eigenvalues.shape
+    shape = kernel.eigenvectors.shape[:-1]
     if shape not in ((n * k,), (n,), (k, n)):
         raise ValueError(
             f"a kernel of shape {kernel.eigenvectors.shape} does not fit targets of shape {targets.shape}: expected"
@@ -115,7 +112,31 @@ def checked_problem(
                 f" each reference input, got shape {reference_kernel.shape}"
             )
         reference_kernel = jnp.asarray(reference_kernel)
-    return Problem(kernel, jnp.asarray(initial_outputs) - targets, reference_kernel)
+    return Problem(kernel, residuals, reference_kernel, n)
+
+
+def checked_residuals(
+    initial_outputs: Float[AnyArray, "examples outputs"], targets: Float[AnyArray, "examples outputs"]
+) -> Float[Array, "examples outputs"]:
+    """Checks outputs and targets, and returns their difference."""
+    for name, values in (("initial_outputs", initial_outputs), ("targets", targets)):
+        require_rank(name, values, 2, "(examples, outputs)")
+        if not jnp.issubdtype(values.dtype, jnp.floating):
+            raise TypeError(f"{name} must be floating-point, one column for each output, got {values.dtype}")
+    if initial_outputs.shape != targets.shape:
+        raise ValueError(f"initial_outputs {initial_outputs.shape} and targets {targets.shape} must have one shape")
+    require_finite(initial_outputs=initial_outputs, targets=targets)
+    return jnp.asarray(initial_outputs) - targets
+
+
+def checked_indices(name: str, indices: Any, num_examples: int) -> Int[np.ndarray, " indices"]:
+    """Checks that indices name different examples."""
+    checked = np.asarray(indices)
+    if checked.ndim != 1 or len(checked) == 0 or not np.issubdtype(checked.dtype, np.integer):
+        raise ValueError(f"{name} must be a list of indices, got {indices!r}")
+    if checked.min() < 0 or checked.max() >= num_examples or len(np.unique(checked)) < len(checked):
+        raise ValueError(f"{name} must name different examples in [0, {num_examples}), got {indices!r}")
+    return checked
 
 
 def remove(
@@ -137,21 +158,21 @@ def remove(
       StepSizeError: if gradient descent diverges.
       SingularKernelError: if time is infinite, there is no weight decay and the kernel is singular.
     """
-    kernel, residuals, reference = problem
-    n = len(residuals)
-    solver = _checked_solver(kernel, n, groups.shape[1], training)
+    kernel, residuals, reference, num_examples = problem
+    solver = checked_solver(kernel, num_examples, groups.shape[1], training)
     core = functools.partial(
         _remove,
         jnp.asarray(groups),
         training.time,
         training.learning_rate,
         training.weight_decay,
+        num_examples,
         solver=solver,
         keep_coefficients=keep_coefficients,
     )
     if kernel.eigenvalues.ndim == 1:
-        coupled = len(kernel.eigenvalues) // n
-        return core(kernel, residuals.reshape(n, coupled, -1), reference)
+        coupled = len(kernel.eigenvectors) // len(residuals)
+        return core(kernel, residuals.reshape(len(residuals), coupled, -1), reference)
     # one kernel for each output: as many independent problems
     references_axis = None if reference is None else 0
     each = jax.vmap(core, in_axes=(0, 0, references_axis))(kernel, residuals.T[:, :, None, None], reference)
@@ -163,7 +184,7 @@ def remove(
     )
 
 
-class _Solver(NamedTuple):
+class Solver(NamedTuple):
     """What of a training changes the program, not only its numbers."""
 
     infinite: bool
@@ -172,13 +193,13 @@ class _Solver(NamedTuple):
     regularization: Regularization
 
 
-def _checked_solver(kernel: KernelEigen, num_examples: int, num_removed: int, training: Training) -> _Solver:
+def checked_solver(kernel: KernelEigen, num_examples: Scalar, num_removed: int, training: Training) -> Solver:
     """Checks the settings, as far as their values are known, and chooses how to solve."""
     time, learning_rate, weight_decay, dynamics, regularization = training
     require_choice("dynamics", dynamics, ("continuous", "discrete"))
     require_choice("regularization", regularization, ("fixed", "rescaled"))
     remaining = num_examples - num_removed
-    if remaining < 1:
+    if is_concrete(remaining) and remaining < 1:
         raise ValueError(f"a group of {num_removed} leaves none of the {num_examples} examples to train on")
     if is_concrete(time) and not time > 0:
         raise ValueError(f"time must be a positive number of steps or infinity, got {time}")
@@ -188,12 +209,12 @@ def _checked_solver(kernel: KernelEigen, num_examples: int, num_removed: int, tr
         raise ValueError(f"weight_decay must not be negative, got {weight_decay}")
 
     infinite = is_concrete(time) and bool(np.isinf(time))
-    known = all(map(is_concrete, (kernel.eigenvalues, learning_rate, weight_decay)))
+    known = all(map(is_concrete, (kernel.eigenvalues, learning_rate, weight_decay, num_examples)))
     shift = num_examples * weight_decay
     if infinite and known:
-        require_invertible(kernel.eigenvalues + shift)
+        require_invertible(kernel, shift)
     if dynamics == "continuous" or not (known and is_concrete(time)):
-        return _Solver(infinite, False, dynamics, regularization)
+        return Solver(infinite, False, dynamics, regularization)
 
     if not infinite and time != int(time):
         raise ValueError(f"gradient descent takes a whole number of steps, got time={time}")
@@ -207,7 +228,7 @@ def _checked_solver(kernel: KernelEigen, num_examples: int, num_removed: int, tr
     # the contour encloses 1 - rate mu in [0, 1]; what lies elsewhere must have died out
     dies_out = abs(1 - reach) ** float(time) < jnp.finfo(kernel.eigenvalues.dtype).eps
     recursion = not infinite and (time < _FEWEST_STEPS_OF_A_CONTOUR or not (reach <= 1 or dies_out))
-    return _Solver(infinite, recursion, dynamics, regularization)
+    return Solver(infinite, recursion, dynamics, regularization)
 
 
 @functools.partial(jax.jit, static_argnames=("solver", "keep_coefficients"))
@@ -216,23 +237,25 @@ def _remove(
     time: Scalar,
     learning_rate: Scalar,
     weight_decay: Scalar,
+    num_examples: Scalar,
     kernel: KernelEigen,
     residuals: Float[Array, "examples coupled problems"],
     reference_kernel: Float[Array, "reference_rows rows"] | None,
     *,
-    solver: _Solver,
+    solver: Solver,
     keep_coefficients: bool,
 ) -> Removal:
     """The mathematics of `remove`: outputs are `coupled` by the kernel, or independent `problems` that share it."""
     eigenvalues, eigenvectors = kernel
-    num_examples, coupled, problems = residuals.shape
-    num_rows = num_examples * coupled
+    _, coupled, problems = residuals.shape
+    num_rows, rank = eigenvectors.shape
     remaining = num_examples - groups.shape[1]
     time = jnp.inf if solver.infinite else time
     rate = learning_rate / remaining
     shifted = eigenvalues + num_examples * weight_decay
-    left = eigenvalues + (num_examples if solver.regularization == "fixed" else remaining) * weight_decay
-    rows_of = eigenvectors.reshape(num_examples, coupled, num_rows)
+    left_shift = (num_examples if solver.regularization == "fixed" else remaining) * weight_decay
+    left = eigenvalues + left_shift
+    rows_of = eigenvectors.reshape(len(residuals), coupled, rank)
 
     with jax.default_matmul_precision("highest"):
         initial = jnp.einsum("xcj,xcp->pj", rows_of, residuals)
@@ -240,18 +263,21 @@ def _remove(
         undiminished = -response(left, time=time, rate=rate, dynamics=solver.dynamics) * initial
         references = None if reference_kernel is None else reference_kernel @ eigenvectors
         if solver.recursion:
-            descend = functools.partial(_descend_without, kernel, left, residuals, time, rate)
+            descend = functools.partial(_descend_without, kernel, left_shift, residuals, time, rate)
         else:
             poles = response_poles(time=time, rate=rate, dynamics=solver.dynamics, dtype=left.dtype)
             resolvents = 1 / (poles.locations[:, None] + left)
+            # a kernel of low rank is zero on the rest of the space
+            rest = 1 / (poles.locations + left_shift) if rank < num_rows else None
 
         def remove_one(members: Int[Array, " members"]) -> Removal:
-            rows = rows_of[members].reshape(-1, num_rows)
+            rows = rows_of[members].reshape(-1, rank)
             if solver.recursion:
                 change = descend(members) - full
             else:
                 # the difference of responses is taken before the small correction for the rows of the group is added
-                change = (undiminished - full) + _schur_correction(rows, initial, resolvents, poles.weights)
+                own = residuals[members].reshape(len(rows), problems)
+                change = (undiminished - full) + _schur_correction(rows, own, initial, resolvents, rest, poles.weights)
             predicted = jnp.einsum("aj,pj->ap", rows, eigenvalues * (full + change)).reshape(-1, coupled, problems)
             unfitted = -(residuals[members] + predicted).reshape(len(members), coupled * problems)
             weights = jnp.sum(eigenvalues * change**2)
@@ -261,16 +287,18 @@ def _remove(
             return Removal(weights, prediction_changes, unfitted, change if keep_coefficients else None)
 
         width = groups.shape[1] * coupled
-        chunk = _CHUNK_BYTES // (eigenvalues.itemsize * num_rows * (min(width, 32) ** 2 + problems * (width + 2)))
+        chunk = _CHUNK_BYTES // (eigenvalues.itemsize * rank * (min(width, 32) ** 2 + problems * (width + 2)))
         return lax.map(remove_one, groups, batch_size=max(1, min(chunk, len(groups))))
 
 
 def _schur_correction(
-    rows: Float[Array, "removed rows"],
-    initial: Float[Array, "problems rows"],
-    resolvents: Inexact[Array, "poles rows"],
+    rows: Float[Array, "removed rank"],
+    residuals: Float[Array, "removed problems"],
+    initial: Float[Array, "problems rank"],
+    resolvents: Inexact[Array, "poles rank"],
+    rest: Inexact[Array, " poles"] | None,
     pole_weights: Inexact[Array, " poles"],
-) -> Float[Array, "problems rows"]:
+) -> Float[Array, "problems rank"]:
     """Sums R_G (R_GG)⁻¹ (R r)_G over the poles, in the eigenbasis."""
     if len(rows) <= 32:
         pairs = rows[:, None] * rows[None]
@@ -278,6 +306,9 @@ def _schur_correction(
     else:
         inverse_blocks = jnp.einsum("aj,kj,bj->kab", rows, resolvents, rows)
     right = jnp.einsum("ajp,kj->kap", rows[:, :, None] * initial.T, resolvents)
+    if rest is not None:
+        inverse_blocks += rest[:, None, None] * (jnp.eye(len(rows)) - rows @ rows.T)
+        right += rest[:, None, None] * (residuals - rows @ initial.T)
     solved = pole_weights[:, None, None] * jnp.linalg.solve(inverse_blocks, right)
     # 2 Re of a product, from real products
     spread = 2 * jnp.einsum("kap,kj->apj", solved.real, resolvents.real)
@@ -294,16 +325,17 @@ def _times(real: Array, matrix: Array) -> Array:
 
 
 def _descend_without(
-    kernel: KernelEigen, left: Array, residuals: Array, time: Scalar, rate: Scalar, members: Array
-) -> Float[Array, "problems rows"]:
-    """Gradient descent on the coefficients of all examples but the members, step by step, returned in the eigenbasis."""
-    num_examples, coupled, problems = residuals.shape
-    kept = jnp.ones((num_examples, 1, 1), left.dtype).at[members].set(0)
-    vectors = kernel.eigenvectors
+    kernel: KernelEigen, shift: Scalar, residuals: Array, time: Scalar, rate: Scalar, members: Array
+) -> Float[Array, "problems rank"]:
+    """Gradient descent on the coefficients of all examples but the members, returned in the eigenbasis."""
+    num_examples, _, problems = residuals.shape
+    eigenvalues, vectors = kernel
+    kept = jnp.ones((num_examples, 1, 1), residuals.dtype).at[members].set(0)
 
     def step(_: Array, coefficients: Array) -> Array:
-        gradient = vectors @ (left[:, None] * (vectors.T @ coefficients.reshape(-1, problems)))
-        return kept * (coefficients - rate * (gradient.reshape(residuals.shape) + residuals))
+        fitted = vectors @ (eigenvalues[:, None] * (vectors.T @ coefficients.reshape(-1, problems)))
+        gradient = fitted.reshape(residuals.shape) + shift * coefficients + residuals
+        return kept * (coefficients - rate * gradient)
 
     coefficients = lax.fori_loop(0, jnp.asarray(time, int), step, jnp.zeros_like(residuals))
     return (vectors.T @ coefficients.reshape(-1, problems)).T

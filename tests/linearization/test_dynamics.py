@@ -94,7 +94,9 @@ def test_the_response_keeps_its_digits_in_single_precision():
 
 def ridge_without(kernel, targets, shift, i, coupled):
     kept = np.delete(np.arange(len(kernel)), np.arange(i * coupled, (i + 1) * coupled))
-    solved = np.linalg.solve(kernel[np.ix_(kept, kept)] + shift * np.eye(len(kept)), targets.reshape(len(kernel), -1)[kept])
+    solved = np.linalg.solve(
+        kernel[np.ix_(kept, kept)] + shift * np.eye(len(kept)), targets.reshape(len(kernel), -1)[kept]
+    )
     return (kernel[i * coupled : (i + 1) * coupled, kept] @ solved).ravel()
 
 

@@ -28,7 +28,7 @@ def strided(params, x):
 
 
 def tied(params, x):
-    """One matrix used twice, one through a nonlinearity, one returned as it is, one in a loop, one in a function that is jitted."""
+    """A matrix used twice, one through a nonlinearity, one in a loop, one in a jitted function, and a vector added."""
     x = jnp.tanh(x @ params["twice"]) @ params["twice"]
     x = x @ jnp.exp(params["inside"])
     x, _ = jax.lax.scan(lambda h, _: (jnp.tanh(h @ params["loop"]), None), x, None, length=3)
@@ -90,7 +90,11 @@ def test_kernels_equal_the_product_of_plain_jacobians(name, batch_size):
 
 
 def test_products_with_a_parameter_are_kept_in_factors_and_no_others():
-    for network, linear, dense in ((strided_network, 3, 4), (tied_network, 1, 3 * 16 + 2), (flax_network, 4, 11 + 90 + 3)):
+    for network, linear, dense in (
+        (strided_network, 3, 4),
+        (tied_network, 1, 3 * 16 + 2),
+        (flax_network, 4, 11 + 90 + 3),
+    ):
         apply_fn, params, x = network()
         factors = gradient_factors(apply_fn, params, x)
         assert len(factors.linear) == linear

@@ -55,6 +55,6 @@ def test_bad_input_meets_clear_errors():
     kernel, initial, targets, _ = random_problem(0)
     with pytest.raises(ValueError, match="candidates must have the 2 columns of targets"):
         label_information(kernel, initial, targets, np.eye(3), time=1, learning_rate=0.1)
+    stack = np.stack([np.eye(7)] * 2)
     with pytest.raises(ValueError, match="needs one kernel for all outputs, or one that they share"):
-        stack = np.stack([np.eye(7)] * 2)
         label_information(stack, initial, targets, np.eye(2), time=1, learning_rate=0.1)

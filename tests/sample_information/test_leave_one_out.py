@@ -57,10 +57,12 @@ def test_scores_equal_the_published_ones(case, kind, time):
         np.testing.assert_allclose(result.predictions, arrays[f"si_pred_{name}"], rtol=1e-9)
         vectors = arrays[f"si_pred_vec_{name}"]
         np.testing.assert_allclose(result.prediction_changes, vectors, atol=1e-10 * abs(vectors).max())
-        changes = coefficient_changes(kernel, arrays["init_pred_train"], arrays["Y_train"], np.array([0, 3]), **training)
+        changes = coefficient_changes(
+            kernel, arrays["init_pred_train"], arrays["Y_train"], np.array([0, 3]), **training
+        )
         weights = flatten(transposed_jacobian_products(apply_fn, params, arrays["X_train"], changes), leading=1)
         vectors = arrays[f"si_weights_vec_{name}"]
-        np.testing.assert_allclose(weights, vectors[[0, 3]], atol=1e-9 * abs(vectors).max())
+        np.testing.assert_allclose(weights, vectors[removed], atol=1e-9 * abs(vectors).max())
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -78,7 +80,9 @@ def test_training_stability_equals_the_published_one(case, kind):
 def random_problem(seed, n=7, k=2, m=3, width=40):
     """A kernel of random features, targets and reference kernel; n k < width, so that the kernel is invertible."""
     keys = jax.random.split(jax.random.key(seed), 4)
-    features, references = (jax.random.normal(key, (rows * k, width)) for key, rows in zip(keys[:2], (n, m), strict=True))
+    features, references = (
+        jax.random.normal(key, (rows * k, width)) for key, rows in zip(keys[:2], (n, m), strict=True)
+    )
     initial, targets = (jax.random.normal(key, (n, k)) for key in keys[2:])
     return features @ features.T / width, initial, targets, references @ features.T / width
 
@@ -152,7 +156,9 @@ def test_a_large_group_equals_two_of_its_halves_solved_at_once():
     training = {"time": 50, "learning_rate": 0.5}
     result = group_information(kernel, initial, targets, [np.arange(20)], **training)
     changes = [
-        retrained(kernel, initial, targets, kept, weight_decay=0, dynamics="continuous", regularization="fixed", **training)
+        retrained(
+            kernel, initial, targets, kept, weight_decay=0, dynamics="continuous", regularization="fixed", **training
+        )
         for kept in (np.arange(20, 24), np.arange(24))
     ]
     change = changes[0] - changes[1]
@@ -220,7 +226,7 @@ def test_the_poles_converge_geometrically_to_the_response():
     mu = np.concatenate([[0.0], np.logspace(-8, 3, 100)])
     for dynamics, tolerance in (("continuous", 1e-12), ("discrete", 1e-11)):
         training = {"time": 25, "rate": 1e-3, "dynamics": dynamics}
-        poles = response_poles(**training, dtype=jnp.float64)
+        poles = response_poles(**training, dtype=np.dtype(float))
         summed = 2 * (poles.weights / (poles.locations + mu[:, None])).sum(1).real
         exact = response(mu, **training)
         np.testing.assert_allclose(summed, exact, atol=tolerance * exact.max())
@@ -291,7 +297,9 @@ class TestBadInput:
         largest = 2 * 6 / float(jnp.linalg.eigvalsh(self.kernel)[-1])
         message = f"gradient descent diverges .* so stay below {largest:.4g}"
         self.fails(message, StepSizeError, learning_rate=1.001 * largest, dynamics="discrete")
-        leave_one_out(self.kernel, self.initial, self.targets, time=5, learning_rate=0.99 * largest, dynamics="discrete")
+        leave_one_out(
+            self.kernel, self.initial, self.targets, time=5, learning_rate=0.99 * largest, dynamics="discrete"
+        )
 
     def test_half_a_step(self):
         self.fails("a whole number of steps, got time=2.5", time=2.5, dynamics="discrete")

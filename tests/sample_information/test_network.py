@@ -72,7 +72,9 @@ class TestBadInput:
         self.fails("inputs has 72 of 72 entries that are NaN", inputs=x * np.nan)
         self.fails("targets has 24 of 24 entries that are NaN", targets=y * np.nan)
         self.fails("reference_inputs has 30 of 30 entries that are NaN", reference_inputs=others * np.nan)
-        self.fails("params.* has 48 of 48 entries that are NaN", params=jax.tree.map(lambda leaf: leaf * np.nan, params))
+        self.fails(
+            "params.* has 48 of 48 entries that are NaN", params=jax.tree.map(lambda leaf: leaf * np.nan, params)
+        )
 
     def test_lengths_that_differ(self):
         self.fails("inputs and targets must have one length, got 12 and 11", targets=np.zeros((11, 2)))
