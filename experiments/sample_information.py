@@ -260,7 +260,7 @@ def summarization(settings: Settings, results: Results) -> None:
                 )
                 order = np.asarray(summary.order)
                 kept = [order[int(ratio * len(order)) :] for ratio in ratios]
-                return {"accuracies": [accuracy_of(settings, apply_fn, params, task, rows) for rows in kept]}
+                return {"accuracies": accuracies(apply_fn, params, task, kept)}
 
             runs.append(results.once(f"summarization {name} {strategy} seed={seed}", compute)["accuracies"])
         curves[strategy] = np.mean(runs, axis=0)
@@ -279,18 +279,24 @@ def summarization(settings: Settings, results: Results) -> None:
     print_table("Accuracy after removing examples", rows, list(rows[0]))
 
 
-def accuracy_of(settings: Settings, apply_fn: ApplyFn, params: Params, task: Task, rows: np.ndarray) -> float:
-    """Trains on some rows by Adam, and returns the accuracy on the reference set."""
+def accuracies(apply_fn: ApplyFn, params: Params, task: Task, training_sets: list[np.ndarray]) -> list[float]:
+    """Trains the network by Adam on each of several sets of rows, and returns the accuracies on the reference set."""
     system = training.supervised(apply_fn, optax.adam(1e-3), training.half_squared_error)
-    state = training.train(
-        jax.random.key(0),
+    count = len(training_sets)
+    trained = training.train_many(
+        jax.random.split(jax.random.key(0), count),
         system.step,
-        system.init(params),
+        jax.tree.map(lambda leaf: jnp.stack([leaf] * count), system.init(params)),
         (task.x, data.targets(task.labels, 2)),
-        num_epochs=max(1, settings.steps // 20),
-        subset=rows,
-    ).state
-    return float(system.evaluate(state, (task.reference_x, data.targets(task.reference_labels, 2)))["accuracy"])
+        num_epochs=20,
+        batch_size=100,
+        # a smaller set is repeated, so that all take the same number of steps
+        subsets=np.stack([np.resize(rows, len(task.x)) for rows in training_sets]),
+        evaluation=training.Evaluation(
+            system.evaluate, (task.reference_x, data.targets(task.reference_labels, 2)), epochs=(20,)
+        ),
+    )
+    return np.asarray(trained.evaluations["accuracy"])[:, 0].tolist()
 
 
 def examples(settings: Settings, results: Results) -> None:

@@ -275,7 +275,7 @@ def require_invertible(kernel: KernelEigen, shift: Scalar) -> None:
     rows, rank = eigenvectors.shape[-2:]
     smallest = float(shift) + (float(eigenvalues.min()) if rank == rows else 0.0)
     largest = float(shift) + float(eigenvalues.max())
-    if smallest <= rows * jnp.finfo(eigenvalues.dtype).eps * largest:
+    if smallest <= rows**0.5 * jnp.finfo(eigenvalues.dtype).eps * largest:
         raise SingularKernelError(
             f"training to convergence needs an invertible kernel, but its eigenvalues range from {smallest:.3g} to"
             f" {largest:.3g} in {eigenvalues.dtype}: add weight decay, train for a finite time, or remove duplicate"

@@ -1,5 +1,6 @@
 """How much one training example, or a group, informs the final weights and the learned function of a network."""
 
+from infotheory_dl.sample_information import online
 from infotheory_dl.sample_information.labels import (
     LabelInformation,
     LabelSuggestion,
@@ -18,8 +19,10 @@ from infotheory_dl.sample_information.leave_one_out import (
     pairwise_redundancy,
     training_stability,
 )
+from infotheory_dl.sample_information.matrix_free import kernel_product, matrix_free_leave_one_out
 from infotheory_dl.sample_information.network import SampleInformation, sample_information, weight_changes
 from infotheory_dl.sample_information.removal import Regularization, StepSizeError
+from infotheory_dl.sample_information.summarization import Summary, summarize
 
 __all__ = [
     "GroupInformation",
@@ -30,15 +33,20 @@ __all__ = [
     "Regularization",
     "SampleInformation",
     "StepSizeError",
+    "Summary",
     "TrainingStability",
     "coefficient_changes",
     "group_information",
+    "kernel_product",
     "label_information",
     "label_margins",
     "leave_one_out",
+    "matrix_free_leave_one_out",
+    "online",
     "pairwise_redundancy",
     "sample_information",
     "suggest_labels",
+    "summarize",
     "training_stability",
     "weight_changes",
 ]

@@ -26,9 +26,9 @@ def trained(case):
 def test_the_exact_method_equals_the_published_influence(make_case):
     case = make_case()
     arguments, settings = trained(case)
-    result = influence(*arguments, **settings, damping=1e-10, keep_weight_changes=True, batch_size=4)
+    result = influence(*arguments, **settings, damping=1e-10, keep_weight_changes=True)
     expected = case.arrays["if_weights_l2mean_0.05_T300"]
-    close = lambda actual, wanted: np.testing.assert_allclose(actual, wanted, atol=1e-6 * np.abs(wanted).max())  # noqa: E731
+    close = lambda actual, wanted: np.testing.assert_allclose(actual, wanted, atol=1e-6 * np.abs(wanted).max())
     close(flatten(result.weight_changes, leading=1), expected)
     close(result.weights, (expected**2).sum(1))
     predictions = case.arrays["if_pred_l2mean_0.05_T300"]
@@ -52,7 +52,7 @@ def classifier(hidden, n=9, k=3):
     keys = jax.random.split(jax.random.key(0), 6)
     params = {"first": jax.random.normal(keys[0], (4, hidden)), "second": jax.random.normal(keys[1], (hidden, k)) / 2}
     initial = jax.tree.map(lambda leaf: leaf + 0.1 * jax.random.normal(keys[5], leaf.shape), params)
-    apply_fn = lambda p, x: jnp.tanh(x @ p["first"]) @ p["second"]  # noqa: E731
+    apply_fn = lambda p, x: jnp.tanh(x @ p["first"]) @ p["second"]
     labels = jax.random.randint(keys[3], (n,), 0, k)
     inputs, references = jax.random.normal(keys[2], (n, 4)), jax.random.normal(keys[4], (5, 4))
     return (apply_fn, params, inputs, labels, references), {"initial_params": initial, "weight_decay": 0.02}
@@ -62,18 +62,25 @@ def definition(arguments, settings, *, gauss_newton=False, damping=0.0):
     """H^-1 grad / n, from dense derivatives."""
     apply_fn, params, inputs, labels, references = arguments
     weights, unravel = ravel_pytree(params)
-    start = ravel_pytree(settings["initial_params"])[0]
-    outputs = lambda w, x: apply_fn(unravel(w), x)  # noqa: E731
-    losses = lambda w: jax.vmap(cross_entropy)(outputs(w, inputs), labels)  # noqa: E731
-    hessian = jax.hessian(lambda w: losses(w).mean())(weights)
-    if gauss_newton:
-        rows = jax.jacobian(outputs)(weights, inputs)
-        bends = jax.vmap(jax.hessian(cross_entropy))(outputs(weights, inputs), labels)
-        hessian = sum(row.T @ bend @ row for row, bend in zip(rows, bends, strict=True)) / len(inputs)
+    drift = weights - ravel_pytree(settings["initial_params"])[0]
+    outputs = lambda w, x: apply_fn(unravel(w), x)
+    losses = lambda w: jax.vmap(cross_entropy)(outputs(w, inputs), labels)
+
+    @jax.jit
+    def derivatives(w):
+        gradients, rows, reference_rows = (
+            jax.jacobian(losses)(w),
+            *(jax.jacobian(outputs)(w, x) for x in (inputs, references)),
+        )
+        if not gauss_newton:
+            return gradients, reference_rows, jax.hessian(lambda w: losses(w).mean())(w)
+        bends = jax.vmap(jax.hessian(cross_entropy))(outputs(w, inputs), labels)
+        return gradients, reference_rows, sum(r.T @ b @ r for r, b in zip(rows, bends, strict=True)) / len(inputs)
+
+    gradients, reference_rows, hessian = derivatives(weights)
     hessian += (settings["weight_decay"] + damping) * np.eye(len(weights))
-    gradients = jax.jacobian(losses)(weights) + settings["weight_decay"] * (weights - start)
-    changes = np.linalg.solve(hessian, gradients.T).T / len(inputs)
-    return changes, jnp.einsum("jcd,id->ijc", jax.jacobian(outputs)(weights, references), changes)
+    changes = np.linalg.solve(hessian, (gradients + settings["weight_decay"] * drift).T).T / len(inputs)
+    return changes, np.einsum("jcd,id->ijc", reference_rows, changes)
 
 
 def assert_equals(result, expected, rtol=1e-8):
@@ -94,8 +101,7 @@ def test_gauss_newton_follows_its_definition_for_any_loss(hidden):
 
 
 @pytest.mark.parametrize("method", ["exact", "conjugate_gradient", "lissa"])
-@pytest.mark.parametrize("batch_size", [4, 128])
-def test_all_methods_invert_the_same_hessian(method, batch_size):
+def test_all_methods_invert_the_same_hessian_block_by_block(method):
     arguments, settings = classifier(3)
     result = influence(
         *arguments,
@@ -106,7 +112,7 @@ def test_all_methods_invert_the_same_hessian(method, batch_size):
         scale=2.0,
         tolerance=1e-11,
         keep_weight_changes=True,
-        batch_size=batch_size,
+        batch_size=4,
     )
     assert_equals(result, definition(arguments, settings, damping=1.0))
     assert np.max(result.solver_error) < 1e-9
@@ -128,8 +134,8 @@ def test_for_ridge_regression_gauss_newton_and_exact_agree_and_point_where_retra
     rng = np.random.default_rng(0)
     n, d = 200, 4
     inputs, targets, references = rng.normal(size=(n, d)), rng.normal(size=(n, 2)), rng.normal(size=(6, d))
-    linear = lambda params, x: x @ params  # noqa: E731
-    fit = lambda x, y: np.linalg.solve(x.T @ x + 0.1 * len(x) * np.eye(d), x.T @ y)  # noqa: E731
+    linear = lambda params, x: x @ params
+    fit = lambda x, y: np.linalg.solve(x.T @ x + 0.1 * len(x) * np.eye(d), x.T @ y)
     weights, start = fit(inputs, targets), jnp.zeros((d, 2))
     settings = {"weight_decay": 0.1, "initial_params": start, "keep_weight_changes": True}
     with warnings.catch_warnings():
@@ -144,15 +150,11 @@ def test_for_ridge_regression_gauss_newton_and_exact_agree_and_point_where_retra
 
 
 def test_single_precision_stays_single():
-    arguments, settings = (
-        jax.tree.map(
-            lambda leaf: leaf.astype(jnp.float32) if jnp.issubdtype(jnp.result_type(leaf), jnp.floating) else leaf,
-            classifier(8)[0][1:],
-        ),
-        {"loss": cross_entropy, "damping": 1.0},
-    )
-    for method in ("exact", "gauss_newton", "conjugate_gradient"):
-        result = influence(classifier(8)[0][0], *arguments, method=method, **settings)
+    (apply_fn, params, inputs, labels, references), _ = classifier(8)
+    single = lambda tree: jax.tree.map(lambda leaf: leaf.astype(jnp.float32), tree)
+    arguments = (apply_fn, single(params), single(inputs), labels, single(references))
+    for method in ("gauss_newton", "conjugate_gradient"):
+        result = influence(*arguments, method=method, loss=cross_entropy, damping=1.0)
         assert {leaf.dtype for leaf in jax.tree.leaves(result)} == {jnp.dtype("float32")}
 
 
@@ -164,7 +166,7 @@ def test_single_precision_stays_single():
         ({"damping": -1.0}, "damping must not be negative, got -1.0"),
         ({"weight_decay": 0.0, "method": "gauss_newton"}, "singular: set weight_decay or damping"),
         ({"weight_decay": 0.0}, "the curvature is singular in float64.*Set weight_decay or damping"),
-        ({"method": "lissa", "minibatch_size": 4}, r"minibatches need a key and a size in \[1, 12\]"),
+        ({"method": "lissa", "minibatch_size": 4}, "minibatches need a key and a positive size"),
         ({"method": "lissa", "scale": 1e-3}, "LiSSA diverged: scale must exceed half the largest eigenvalue"),
     ],
 )
@@ -189,6 +191,7 @@ def test_bad_arrays_are_refused_in_words(as_a_user_sees):
 
 
 def test_conjugate_gradients_that_stop_early_say_so():
-    arguments, settings = trained(cnn_case())
+    arguments, settings = classifier(3)
+    settings |= {"loss": cross_entropy, "damping": 1.0}
     with pytest.warns(UserWarning, match="stopped after 1 iterations at a relative residual of"):
         influence(*arguments, **settings, method="conjugate_gradient", iterations=1)

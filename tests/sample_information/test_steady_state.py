@@ -127,12 +127,12 @@ def test_divergence_is_that_of_the_dense_gaussians_and_reduces_to_nats_for_one_s
 def test_states_without_each_example_come_from_one_vmap():
     params, inputs, targets = linear_problem(n=6)
     kept = np.stack([np.delete(np.arange(6), i) for i in range(6)])
-    state = lambda rows: sgd_steady_state(  # noqa: E731
+    state = lambda rows: sgd_steady_state(
         linear, params, jnp.asarray(inputs)[rows], jnp.asarray(targets)[rows], learning_rate=0.1, batch_size=1
     )
     batched = jax.vmap(state)(jnp.asarray(kept))
     alone = state(kept[3])
-    dense = lambda s: s.basis @ s.covariance @ s.basis.T  # noqa: E731
+    dense = lambda s: s.basis @ s.covariance @ s.basis.T
     np.testing.assert_allclose(dense(jax.tree.map(lambda leaf: leaf[3], batched)), dense(alone), rtol=1e-9, atol=1e-12)
 
 
