@@ -1,0 +1,53 @@
+"""The training engine: one loop for every system, for one model or for many, as one XLA program.
+
+A system supplies `step(state, batch, key) -> (state, metrics)` and, if it likes, a function that evaluates a state.
+What a state holds is its own affair: one network or two, an optimizer or none. What differs between models, such as a
+rate, a penalty or example weights, is a leaf of their states. The engine draws the batches, runs steps and epochs,
+evaluates, keeps the best epoch and sets diverged models apart. `supervised` is the ordinary system, made once.
+"""
+
+from infotheory_dl.training._program import (
+    Batch,
+    Best,
+    Data,
+    Evaluate,
+    Metrics,
+    Minibatches,
+    Schedule,
+    State,
+    Step,
+    TrainingState,
+)
+from infotheory_dl.training.engine import Callback, Evaluation, minibatches, train, train_many
+from infotheory_dl.training.supervised import (
+    Supervised,
+    SupervisedState,
+    half_squared_error,
+    masked_mean,
+    predict,
+    supervised,
+)
+
+__all__ = [
+    "Batch",
+    "Best",
+    "Callback",
+    "Data",
+    "Evaluate",
+    "Evaluation",
+    "Metrics",
+    "Minibatches",
+    "Schedule",
+    "State",
+    "Step",
+    "Supervised",
+    "SupervisedState",
+    "TrainingState",
+    "half_squared_error",
+    "masked_mean",
+    "minibatches",
+    "predict",
+    "supervised",
+    "train",
+    "train_many",
+]

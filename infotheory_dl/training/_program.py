@@ -1,0 +1,270 @@
+"""What the training engine runs on the device: the epochs of all models, from one epoch to another, as one program."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Key as Keys
+
+from infotheory_dl.types import Key
+
+State: TypeAlias = Any
+"""A pytree of arrays: whatever a system carries from step to step."""
+
+Data: TypeAlias = Any
+"""A pytree of arrays whose first axis counts the same examples."""
+
+Metrics: TypeAlias = dict[str, Any]
+"""Named arrays, or pytrees of them, that a step or an evaluation reports."""
+
+
+class Batch(NamedTuple):
+    """The examples of one step.
+
+    Attributes:
+      data: rows of the training data; their leading axes are those of `indices`.
+      mask: False where a row is repeated only to fill a short batch.
+      indices: where in the training data the rows lie, for a step that knows something of single examples.
+    """
+
+    data: Data
+    mask: Bool[Array, " *batch"]
+    indices: Int[Array, " *batch"]
+
+
+class Minibatches(NamedTuple):
+    """The batches of one epoch.
+
+    Attributes:
+      indices: rows of the training set, (steps, batch), or (steps, domains, batch), or whatever the step understands.
+      mask: the same shape, False where a row is repeated only to fill a short batch.
+    """
+
+    indices: Int[Array, "steps *batch"]
+    mask: Bool[Array, "steps *batch"]
+
+
+Step: TypeAlias = Callable[[State, Batch, Key], tuple[State, Metrics]]
+Evaluate: TypeAlias = Callable[[State, Data], Metrics]
+Schedule: TypeAlias = Callable[[Key, Array], Minibatches]
+"""`schedule(key, epoch)`: the batches of an epoch, counted from 0. The key is the same in all epochs of a training."""
+
+
+class Best(NamedTuple):
+    """The best evaluated epoch; of equal ones, the first.
+
+    Attributes:
+      state: the state after that epoch.
+      epoch: its number, counted from 1; 0, with the initial state, before the first evaluation.
+      score: the metric that is maximised, or minus the one that is minimised.
+    """
+
+    state: State
+    epoch: Int[Array, "*models"]
+    score: Float[Array, "*models"]
+
+
+class TrainingState(NamedTuple):
+    """A training under way and, at its end, its result. With many models all but `epoch` have a leading axis of models.
+
+    Every draw derives from `key` and the numbers of the epoch and the step, so a training goes on from these alone.
+
+    Attributes:
+      epoch: epochs done.
+      key: the key of the model.
+      state: the state of the system; of a diverged model, the one after its last finite epoch.
+      diverged: whether an epoch made the state infinite or NaN.
+      metrics: what the steps reported, (epochs, steps, ...); NaN (0 in integers) in the epochs to come.
+      evaluations: what the evaluations reported, (evaluations, ...), likewise.
+      best: the best evaluated epoch; None if none is selected.
+    """
+
+    epoch: Int[Array, ""]
+    key: Keys[Array, "*models"]
+    state: State
+    diverged: Bool[Array, "*models"]
+    metrics: Metrics
+    evaluations: Metrics
+    best: Best | None
+
+
+class Program(NamedTuple):
+    """What a training is compiled for: with equal programs and shapes it is compiled once.
+
+    Attributes:
+      step: one update of one model.
+      schedule: the batches of an epoch; None makes the whole training set one batch.
+      evaluate: what to report of a state.
+      selection: the metric of the evaluations to select the best epoch by, and the sign that makes larger better.
+      num_epochs: epochs to be recorded.
+      models_at_once: how many models go side by side; the rest follow.
+    """
+
+    step: Step
+    schedule: Schedule | None
+    evaluate: Evaluate
+    selection: tuple[str, Literal[1, -1]] | None
+    num_epochs: int
+    models_at_once: int
+
+
+class Shared(NamedTuple):
+    """The arrays that all models read: rows to train on, data to evaluate on, and the epochs to evaluate after."""
+
+    data: Data
+    evaluation_data: Data
+    evaluation_epochs: Int[Array, " evaluations"]
+
+
+@functools.partial(jax.jit, static_argnames="program")
+def begin(
+    program: Program,
+    shared: Shared,
+    keys: Keys[Array, " models"],
+    states: State,
+    subsets: Int[Array, "models rows"] | None,
+) -> TrainingState:
+    """The models before their first epoch, in arrays of their own: the epochs will overwrite them."""
+
+    def begin_one(model):
+        key, state, subset = model
+        one_epoch = functools.partial(_one_epoch, program, _gatherer(program, shared.data, subset))
+        _, metrics = jax.eval_shape(one_epoch, state, key, jnp.int32(0))
+        evaluation = jax.eval_shape(program.evaluate, state, shared.evaluation_data)
+        best = None
+        if program.selection is not None:
+            score = jax.eval_shape(functools.partial(_score, program.selection), evaluation)
+            best = Best(state, jnp.int32(0), jnp.full((), -jnp.inf, score.dtype))
+        return TrainingState(
+            epoch=None,  # type: ignore[arg-type]  # one for all models
+            key=key,
+            state=state,
+            diverged=jnp.array(False),
+            metrics=_blank(metrics, program.num_epochs),
+            evaluations=_blank(evaluation, len(shared.evaluation_epochs)),
+            best=best,
+        )
+
+    models = jax.vmap(begin_one)(jax.tree.map(jnp.copy, (keys, states, subsets)))
+    return models._replace(epoch=jnp.int32(0))
+
+
+@functools.partial(jax.jit, static_argnames="program", donate_argnames="training")
+def advance(
+    program: Program,
+    shared: Shared,
+    training: TrainingState,
+    subsets: Int[Array, "models rows"] | None,
+    until: Int[Array, ""],
+) -> TrainingState:
+    """The models, trained from the epoch they are at to the epoch `until`. Chunks of all lengths are one program."""
+    start = training.epoch
+
+    def advance_one(model):
+        training, subset = model
+        one_epoch = functools.partial(_one_epoch, program, _gatherer(program, shared.data, subset))
+
+        def advance_epoch(epoch, training):
+            state, metrics = one_epoch(training.state, training.key, epoch)
+            diverged = training.diverged | ~_is_finite(state)
+            training = training._replace(
+                state=_where(diverged, training.state, state),
+                diverged=diverged,
+                metrics=_record(training.metrics, epoch, metrics),
+            )
+            return _evaluate(program, shared, training, epoch + 1)
+
+        return lax.fori_loop(start, until, advance_epoch, training)
+
+    models = (training._replace(epoch=None), subsets)  # type: ignore[arg-type]
+    if program.models_at_once == 1:
+        trained = lax.map(advance_one, models)
+    elif program.models_at_once == len(training.diverged):
+        trained = jax.vmap(advance_one)(models)
+    else:
+        trained = lax.map(advance_one, models, batch_size=program.models_at_once)
+    return trained._replace(epoch=until)
+
+
+def _gatherer(program, data, subset):
+    """The function that makes the batch of a step from what the schedule says."""
+
+    def gather(indices, mask):
+        indices = indices if subset is None else subset[indices]
+        rows = jax.tree.map(lambda leaf: leaf.at[indices].get(mode="promise_in_bounds"), data)
+        return Batch(rows, mask, indices)
+
+    if program.schedule is not None:
+        return gather
+    size = len(jax.tree.leaves(data)[0]) if subset is None else len(subset)
+    everything = gather(jnp.arange(size), jnp.ones(size, bool))
+    return lambda: everything
+
+
+def _one_epoch(program, gather, state, key, epoch):
+    """The state after one more epoch, and the metrics of its steps."""
+    schedule_key, step_key = jax.random.split(key)
+    step_key = jax.random.fold_in(step_key, epoch)
+    scheduled = () if program.schedule is None else program.schedule(schedule_key, epoch)
+    num_steps = len(scheduled.mask) if scheduled else 1
+
+    def one_step(state, numbered):
+        number, scheduled = numbered
+        return program.step(state, gather(*scheduled), jax.random.fold_in(step_key, number))
+
+    return lax.scan(one_step, state, (jnp.arange(num_steps), scheduled))
+
+
+def _evaluate(program, shared, training, epoch):
+    """The training after the evaluation, and the selection, that may be due after so many epochs."""
+
+    def evaluate(evaluations, best):
+        evaluation = program.evaluate(training.state, shared.evaluation_data)
+        if best is not None:
+            score = _score(program.selection, evaluation)
+            # strictly, so that the first of equal epochs stays; a score of NaN is not greater than any
+            best = _where(score > best.score, Best(training.state, epoch, score), best)
+        return _record(evaluations, jnp.searchsorted(shared.evaluation_epochs, epoch), evaluation), best
+
+    is_due = (shared.evaluation_epochs == epoch).any()
+    evaluations, best = lax.cond(is_due, evaluate, lambda *unchanged: unchanged, training.evaluations, training.best)
+    return training._replace(evaluations=evaluations, best=best)
+
+
+def _score(selection, evaluation):
+    name, sign = selection
+    if name not in evaluation:
+        raise ValueError(
+            f"the evaluation reports no {name!r} to select by; it reports {', '.join(map(repr, evaluation))}"
+        )
+    score = jnp.asarray(evaluation[name])
+    if score.shape:
+        raise ValueError(f"the metric to select by must be one number per model, got {name!r} of shape {score.shape}")
+    return sign * score.astype(jnp.result_type(score, jnp.float32))
+
+
+def _is_finite(state):
+    floating = [leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    return jnp.array([jnp.isfinite(leaf).all() for leaf in floating], bool).all()
+
+
+def _where(condition, yes, no):
+    return jax.tree.map(functools.partial(jnp.where, condition), yes, no)
+
+
+def _blank(metrics, length):
+    """Records yet to be made: NaN, or 0 where the type has none."""
+
+    def blank(metric):
+        missing = jnp.nan if jnp.issubdtype(metric.dtype, jnp.inexact) else 0
+        return jnp.full((length, *metric.shape), missing, metric.dtype)
+
+    return jax.tree.map(blank, metrics)
+
+
+def _record(records, place, metrics):
+    return jax.tree.map(lambda record, metric: record.at[place].set(metric), records, metrics)

@@ -1,0 +1,116 @@
+"""The ordinary system: one network, one optimizer, the mean of a loss."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+from jaxtyping import Array, Bool, Float, Num
+
+from infotheory_dl.training._program import Batch, Data, Evaluate, Metrics, Step
+from infotheory_dl.types import AnyArray, ApplyFn, Key, Params
+
+
+class SupervisedState(NamedTuple):
+    """One network and its optimizer.
+
+    Attributes:
+      params: parameters of the network.
+      optimizer: state of the optimizer; with `optax.inject_hyperparams` its settings are leaves and can differ.
+    """
+
+    params: Params
+    optimizer: optax.OptState
+
+
+class Supervised(NamedTuple):
+    """The ordinary system: `init(params) -> state`, and the two functions that `train` and `Evaluation` take."""
+
+    init: Callable[[Params], SupervisedState]
+    step: Step
+    evaluate: Evaluate
+
+
+def supervised(
+    apply_fn: ApplyFn,
+    optimizer: optax.GradientTransformation,
+    loss: Callable[[Array, Array], Array],
+    *,
+    threshold: float = 0.5,
+    evaluation_batch_size: int | None = None,
+) -> Supervised:
+    """The system that trains one network by an optax optimizer on the mean of a loss, from data `(inputs, targets)`.
+
+    A step reports the `loss` and the `accuracy` of its batch before the update; an evaluation those of its data.
+
+    Args:
+      apply_fn: the network; outputs (examples, outputs).
+      optimizer: e.g. `optax.adam(1e-3)`.
+      loss: `loss(outputs, targets)` per example, e.g. `half_squared_error` or a softmax cross-entropy of optax.
+      threshold: what a single output must exceed to mean class 1: 0.5 for targets 0 and 1, 0 for logits.
+      evaluation_batch_size: examples per call of the network in an evaluation, to bound the memory; default all.
+
+    Returns:
+      The functions of the system. Every call makes new ones, for which `train` compiles anew.
+    """
+
+    def report(outputs, targets, mask):
+        accuracy = _classes(outputs, threshold) == (targets if targets.ndim == 1 else _classes(targets, 0.5))
+        return {"loss": masked_mean(loss(outputs, targets), mask), "accuracy": masked_mean(accuracy, mask)}
+
+    def init(params: Params) -> SupervisedState:
+        return SupervisedState(params, optimizer.init(params))
+
+    def step(state: SupervisedState, batch: Batch, key: Key) -> tuple[SupervisedState, Metrics]:
+        inputs, targets = batch.data
+
+        def objective(params):
+            metrics = report(apply_fn(params, inputs), targets, batch.mask)
+            return metrics["loss"], metrics
+
+        gradient, metrics = jax.grad(objective, has_aux=True)(state.params)
+        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
+        return SupervisedState(optax.apply_updates(state.params, updates), optimizer_state), metrics
+
+    def evaluate(state: SupervisedState, data: Data) -> Metrics:
+        inputs, targets = data
+        outputs = predict(apply_fn, state.params, inputs, batch_size=evaluation_batch_size)
+        return report(outputs, targets, jnp.ones(len(targets), bool))
+
+    return Supervised(init, step, evaluate)
+
+
+def _classes(outputs, threshold):
+    return (outputs[:, 0] > threshold).astype(int) if outputs.shape[-1] == 1 else outputs.argmax(-1)
+
+
+def predict(
+    apply_fn: ApplyFn, params: Params, inputs: Num[AnyArray, "examples ..."], *, batch_size: int | None = None
+) -> Num[Array, "examples ..."]:
+    """The outputs of a network for any number of inputs, `batch_size` of them at a time to bound the memory."""
+    inputs = jnp.asarray(inputs)
+    if batch_size is None or batch_size >= len(inputs):
+        return apply_fn(params, inputs)
+    rows = jnp.resize(jnp.arange(len(inputs)), (-(-len(inputs) // batch_size), batch_size))
+    outputs = lax.map(lambda batch: apply_fn(params, inputs[batch]), rows)
+    return outputs.reshape(-1, *outputs.shape[2:])[: len(inputs)]
+
+
+def half_squared_error(
+    outputs: Float[Array, "examples outputs"], targets: Num[Array, "examples outputs"]
+) -> Float[Array, " examples"]:
+    """Half the squared error of each example, summed over its outputs: ½‖f(x) - y‖².
+
+    Raises:
+      ValueError: if the shapes differ, as those of labels without an axis of outputs.
+    """
+    if outputs.shape != targets.shape:
+        raise ValueError(f"outputs and targets must have one shape, got {outputs.shape} and {targets.shape}")
+    return jnp.square(outputs - targets).sum(-1) / 2
+
+
+def masked_mean(values: Num[Array, "*batch"] | Bool[Array, "*batch"], mask: Bool[Array, "*batch"]) -> Float[Array, ""]:
+    """The mean of the values that the mask lets pass; those that it hides may be NaN."""
+    return jnp.where(mask, values, 0).sum() / mask.sum()
