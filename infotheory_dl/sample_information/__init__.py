@@ -1,6 +1,10 @@
 """How much one training example, or a group, informs the final weights and the learned function of a network."""
 
-from infotheory_dl.sample_information import online
+from infotheory_dl.sample_information import baselines, online
+from infotheory_dl.sample_information.influence import (
+    Influence,
+    influence,
+)
 from infotheory_dl.sample_information.labels import (
     LabelInformation,
     LabelSuggestion,
@@ -19,32 +23,70 @@ from infotheory_dl.sample_information.leave_one_out import (
     pairwise_redundancy,
     training_stability,
 )
-from infotheory_dl.sample_information.matrix_free import kernel_product, matrix_free_leave_one_out
-from infotheory_dl.sample_information.network import SampleInformation, sample_information, weight_changes
-from infotheory_dl.sample_information.removal import Regularization, StepSizeError
-from infotheory_dl.sample_information.summarization import Summary, summarize
+from infotheory_dl.sample_information.matrix_free import (
+    kernel_product,
+    matrix_free_leave_one_out,
+)
+from infotheory_dl.sample_information.network import (
+    SampleInformation,
+    sample_information,
+    weight_changes,
+)
+from infotheory_dl.sample_information.removal import (
+    Regularization,
+    StepSizeError,
+)
+from infotheory_dl.sample_information.retraining import (
+    Agreement,
+    RetrainedLeaveOneOut,
+    agreement,
+    linear_datamodeling_score,
+    retrain_leave_one_out,
+)
+from infotheory_dl.sample_information.steady_state import (
+    SteadyState,
+    sgd_steady_state,
+    steady_state_divergence,
+    steady_state_information,
+)
+from infotheory_dl.sample_information.summarization import (
+    Summary,
+    summarize,
+)
 
 __all__ = [
+    "Agreement",
     "GroupInformation",
+    "Influence",
     "LabelInformation",
     "LabelSuggestion",
     "LeaveOneOut",
     "PairwiseRedundancy",
     "Regularization",
+    "RetrainedLeaveOneOut",
     "SampleInformation",
+    "SteadyState",
     "StepSizeError",
     "Summary",
     "TrainingStability",
+    "agreement",
+    "baselines",
     "coefficient_changes",
     "group_information",
+    "influence",
     "kernel_product",
     "label_information",
     "label_margins",
     "leave_one_out",
+    "linear_datamodeling_score",
     "matrix_free_leave_one_out",
     "online",
     "pairwise_redundancy",
+    "retrain_leave_one_out",
     "sample_information",
+    "sgd_steady_state",
+    "steady_state_divergence",
+    "steady_state_information",
     "suggest_labels",
     "summarize",
     "training_stability",

@@ -77,5 +77,5 @@ def _case(apply_fn, name):
 
 
 def flatten(tree, *, leading=0):
-    """One vector of a tree like the parameters; with `leading` axes kept before it, as for a Jacobian or many models."""
+    """One vector of a tree like the parameters; with `leading` axes kept before it, as for a Jacobian or many trees."""
     return jnp.concatenate([leaf.reshape(*leaf.shape[:leading], -1) for leaf in jax.tree.leaves(tree)], axis=-1)

@@ -1,5 +1,6 @@
 """Influence functions against the published ones, against their definition, and against retraining."""
 
+import functools
 import warnings
 
 import jax
@@ -47,40 +48,40 @@ def cross_entropy(outputs, label):
     return -jax.nn.log_softmax(outputs)[label]
 
 
+def network(params, inputs):
+    return jnp.tanh(inputs @ params["first"]) @ params["second"]
+
+
 def classifier(hidden, n=9, k=3):
-    """A smooth network with integer labels, and all that `influence` takes."""
-    keys = jax.random.split(jax.random.key(0), 6)
-    params = {"first": jax.random.normal(keys[0], (4, hidden)), "second": jax.random.normal(keys[1], (hidden, k)) / 2}
-    initial = jax.tree.map(lambda leaf: leaf + 0.1 * jax.random.normal(keys[5], leaf.shape), params)
-    apply_fn = lambda p, x: jnp.tanh(x @ p["first"]) @ p["second"]
-    labels = jax.random.randint(keys[3], (n,), 0, k)
-    inputs, references = jax.random.normal(keys[2], (n, 4)), jax.random.normal(keys[4], (5, 4))
-    return (apply_fn, params, inputs, labels, references), {"initial_params": initial, "weight_decay": 0.02}
+    """A smooth network with integer labels: all that `influence` takes."""
+    rng = np.random.default_rng(0)
+    params = {"first": jnp.asarray(rng.normal(size=(4, hidden))), "second": jnp.asarray(rng.normal(size=(hidden, k)))}
+    initial = jax.tree.map(lambda leaf: 0.9 * leaf + 0.1, params)
+    arguments = (network, params, rng.normal(size=(n, 4)), rng.integers(0, k, n), rng.normal(size=(5, 4)))
+    return arguments, {"loss": cross_entropy, "initial_params": initial, "weight_decay": 0.02}
 
 
 def definition(arguments, settings, *, gauss_newton=False, damping=0.0):
     """H^-1 grad / n, from dense derivatives."""
-    apply_fn, params, inputs, labels, references = arguments
-    weights, unravel = ravel_pytree(params)
-    drift = weights - ravel_pytree(settings["initial_params"])[0]
-    outputs = lambda w, x: apply_fn(unravel(w), x)
-    losses = lambda w: jax.vmap(cross_entropy)(outputs(w, inputs), labels)
-
-    @jax.jit
-    def derivatives(w):
-        gradients, rows, reference_rows = (
-            jax.jacobian(losses)(w),
-            *(jax.jacobian(outputs)(w, x) for x in (inputs, references)),
-        )
-        if not gauss_newton:
-            return gradients, reference_rows, jax.hessian(lambda w: losses(w).mean())(w)
-        bends = jax.vmap(jax.hessian(cross_entropy))(outputs(w, inputs), labels)
-        return gradients, reference_rows, sum(r.T @ b @ r for r, b in zip(rows, bends, strict=True)) / len(inputs)
-
-    gradients, reference_rows, hessian = derivatives(weights)
-    hessian += (settings["weight_decay"] + damping) * np.eye(len(weights))
-    changes = np.linalg.solve(hessian, (gradients + settings["weight_decay"] * drift).T).T / len(inputs)
+    _, params, *data = arguments
+    gradients, reference_rows, hessian = derivatives(gauss_newton, params, *data)
+    hessian += (settings["weight_decay"] + damping) * np.eye(len(hessian))
+    drift = ravel_pytree(params)[0] - ravel_pytree(settings["initial_params"])[0]
+    changes = np.linalg.solve(hessian, (gradients + settings["weight_decay"] * drift).T).T / len(gradients)
     return changes, np.einsum("jcd,id->ijc", reference_rows, changes)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def derivatives(gauss_newton, params, inputs, labels, references):
+    weights, unravel = ravel_pytree(params)
+    outputs = lambda w, x: network(unravel(w), x)
+    losses = lambda w: jax.vmap(cross_entropy)(outputs(w, inputs), labels)
+    rows, reference_rows = (jax.jacobian(outputs)(weights, x) for x in (inputs, references))
+    hessian = jax.hessian(lambda w: losses(w).mean())(weights)
+    if gauss_newton:
+        bends = jax.vmap(jax.hessian(cross_entropy))(outputs(weights, inputs), labels)
+        hessian = jnp.einsum("iad,iab,ibe->de", rows, bends, rows) / len(inputs)
+    return jax.jacobian(losses)(weights), reference_rows, hessian
 
 
 def assert_equals(result, expected, rtol=1e-8):
@@ -94,9 +95,7 @@ def assert_equals(result, expected, rtol=1e-8):
 @pytest.mark.parametrize("hidden", [3, 8], ids=["fewer parameters than outputs", "more parameters than outputs"])
 def test_gauss_newton_follows_its_definition_for_any_loss(hidden):
     arguments, settings = classifier(hidden)
-    result = influence(
-        *arguments, **settings, method="gauss_newton", loss=cross_entropy, damping=0.01, keep_weight_changes=True
-    )
+    result = influence(*arguments, **settings, method="gauss_newton", damping=0.01, keep_weight_changes=True)
     assert_equals(result, definition(arguments, settings, gauss_newton=True, damping=0.01))
 
 
@@ -107,7 +106,6 @@ def test_all_methods_invert_the_same_hessian_block_by_block(method):
         *arguments,
         **settings,
         method=method,
-        loss=cross_entropy,
         damping=1.0,
         scale=2.0,
         tolerance=1e-11,
@@ -119,15 +117,14 @@ def test_all_methods_invert_the_same_hessian_block_by_block(method):
 
 
 def test_lissa_on_minibatches_comes_near():
-    arguments, settings = classifier(3, n=40)
-    settings |= {"loss": cross_entropy, "damping": 1.0}
-    exact = influence(*arguments, **settings)
+    arguments, settings = classifier(3)
     sampled = influence(
-        *arguments, **settings, method="lissa", minibatch_size=16, key=jax.random.key(1), scale=10.0, iterations=200
+        *arguments, **settings, damping=1.0, method="lissa", minibatch_size=4, key=jax.random.key(0), scale=20.0
     )
+    changes, _ = definition(arguments, settings, damping=1.0)
     assert sampled.weight_changes is None
-    assert 0 < np.max(sampled.solver_error) < 0.2
-    np.testing.assert_allclose(sampled.weights, exact.weights, rtol=0.3)
+    assert 0 < np.max(sampled.solver_error) < 0.3
+    np.testing.assert_allclose(sampled.weights, (changes**2).sum(1), rtol=0.5)
 
 
 def test_for_ridge_regression_gauss_newton_and_exact_agree_and_point_where_retraining_goes():
@@ -150,11 +147,11 @@ def test_for_ridge_regression_gauss_newton_and_exact_agree_and_point_where_retra
 
 
 def test_single_precision_stays_single():
-    (apply_fn, params, inputs, labels, references), _ = classifier(8)
+    (_, params, inputs, labels, references), _ = classifier(8)
     single = lambda tree: jax.tree.map(lambda leaf: leaf.astype(jnp.float32), tree)
-    arguments = (apply_fn, single(params), single(inputs), labels, single(references))
+    arguments = (network, single(params), single(inputs), labels, single(references))
     for method in ("gauss_newton", "conjugate_gradient"):
-        result = influence(*arguments, method=method, loss=cross_entropy, damping=1.0)
+        result = influence(*arguments, method=method, loss=cross_entropy, damping=1.0, tolerance=1e-4)
         assert {leaf.dtype for leaf in jax.tree.leaves(result)} == {jnp.dtype("float32")}
 
 
@@ -192,6 +189,5 @@ def test_bad_arrays_are_refused_in_words(as_a_user_sees):
 
 def test_conjugate_gradients_that_stop_early_say_so():
     arguments, settings = classifier(3)
-    settings |= {"loss": cross_entropy, "damping": 1.0}
     with pytest.warns(UserWarning, match="stopped after 1 iterations at a relative residual of"):
-        influence(*arguments, **settings, method="conjugate_gradient", iterations=1)
+        influence(*arguments, **settings, damping=1.0, method="conjugate_gradient", iterations=1)

@@ -65,7 +65,7 @@ def test_it_is_the_covariance_of_a_long_descent():
         weight = weight - learning_rate * x.T @ (x @ weight - y) / batch_size
         return weight, weight[:, 0]
 
-    rows = jax.random.randint(jax.random.key(0), (400_000, batch_size), 0, len(inputs))
+    rows = np.random.default_rng(1).integers(0, len(inputs), (400_000, batch_size))
     _, path = jax.lax.scan(step, params["weight"], rows)
     state = sgd_steady_state(linear, params, inputs, targets, learning_rate=learning_rate, batch_size=batch_size)
     expected = np.cov(path[5000:].T)
@@ -106,8 +106,8 @@ def test_the_subspace_leaves_out_what_duplicates_add():
 def test_changes_enter_as_trees_or_as_rows_and_nats_are_half():
     case = mlp_case()
     state = steady_state_of(case, "l2_0.5_inf")
-    keys = jax.random.split(jax.random.key(0), 3)
-    trees = jax.vmap(lambda key: jax.tree.map(lambda leaf: jax.random.normal(key, leaf.shape), case.params))(keys)
+    rng = np.random.default_rng(0)
+    trees = jax.tree.map(lambda leaf: rng.normal(size=(3, *leaf.shape)), case.params)
     rows = steady_state_information(state, flatten(trees, leading=1))
     np.testing.assert_allclose(steady_state_information(state, trees, scale="nats"), rows / 2, rtol=1e-12)
 
