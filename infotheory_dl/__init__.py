@@ -13,6 +13,7 @@ __all__ = [
     "data",
     "information",
     "linearization",
+    "metrics",
     "networks",
     "sample_information",
     "training",

@@ -1,0 +1,68 @@
+"""Gaussian information against SciPy, an integral of the densities, and closed forms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import integrate, stats
+
+from infotheory_dl.information.gaussian import entropy, kl_divergence
+
+
+def random_gaussian(seed, variables=5):
+    rng = np.random.default_rng(seed)
+    factor = rng.normal(size=(variables, variables))
+    return rng.normal(size=variables), factor @ factor.T + 0.1 * np.eye(variables)
+
+
+def test_divergence_equals_its_formula():
+    (mean, covariance), (other_mean, other_covariance) = random_gaussian(0), random_gaussian(1)
+    precision, shift = np.linalg.inv(other_covariance), other_mean - mean
+    logs = np.linalg.slogdet(other_covariance)[1] - np.linalg.slogdet(covariance)[1]
+    expected = (np.trace(precision @ covariance) - 5 + shift @ precision @ shift + logs) / 2
+    np.testing.assert_allclose(kl_divergence(mean, covariance, other_mean, other_covariance), expected, rtol=1e-12)
+
+
+def test_divergence_of_one_variable_is_the_integral_of_the_densities():
+    first, second = stats.norm(0.3, 0.8), stats.norm(-0.2, 1.5)
+    expected, _ = integrate.quad(lambda x: first.pdf(x) * (first.logpdf(x) - second.logpdf(x)), -9, 9)
+    divergence = kl_divergence(np.array([0.3]), np.array([[0.64]]), np.array([-0.2]), np.array([[2.25]]))
+    np.testing.assert_allclose(divergence, expected, rtol=1e-9)
+
+
+def test_divergence_of_near_equal_covariances_does_not_cancel():
+    mean, covariance = random_gaussian(2, variables=50)
+    # KL(N(0, (1 + e) S) || N(0, S)) = 50 (e - log(1 + e)) / 2 = 12.5 e^2 up to third order
+    divergence = kl_divergence(mean, (1 + 1e-6) * covariance, mean, covariance)
+    np.testing.assert_allclose(divergence, 12.5e-12, rtol=1e-3)
+
+
+def test_divergence_broadcasts_over_means_and_covariances():
+    mean, covariance = random_gaussian(3)
+    others = [random_gaussian(seed) for seed in (4, 5, 6)]
+    means, covariances = (np.stack(parts) for parts in zip(*others, strict=True))
+    batched = jax.jit(kl_divergence)(mean, covariance, means, covariances)
+    np.testing.assert_allclose(batched, [kl_divergence(mean, covariance, *other) for other in others], rtol=1e-12)
+
+
+def test_entropy_equals_scipy_and_follows_single_precision():
+    mean, covariance = random_gaussian(7)
+    expected = stats.multivariate_normal(mean, covariance).entropy()
+    np.testing.assert_allclose(entropy(np.stack([covariance, covariance])), [expected, expected], rtol=1e-12)
+    single = entropy(jnp.asarray(covariance, jnp.float32))
+    assert single.dtype == jnp.float32
+    np.testing.assert_allclose(single, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("covariance", "message"),
+    [
+        (-np.eye(2), "covariance must be positive definite"),
+        (np.ones((2, 3)), r"covariance must be square .* got shape \(2, 3\)"),
+        (np.full((2, 2), np.nan), "covariance has 4 of 4 entries"),
+        (np.eye(3), r"over the same variables, got sizes \[2, 3\]"),
+    ],
+)
+def test_impossible_covariances_are_refused_in_words(as_a_user_sees, covariance, message):
+    with pytest.raises(ValueError, match=message):
+        kl_divergence(np.zeros(2), covariance, np.zeros(2), np.eye(2))
