@@ -78,12 +78,13 @@ def write_atomically(file: Path, text: str) -> None:
     os.replace(temporary, file)
 
 
-def print_table(title: str, rows: Sequence[Row], columns: Sequence[str]) -> None:
-    """Prints some columns of rows, numbers with three decimals."""
+def print_table(title: str, rows: Sequence[Row]) -> None:
+    """Prints rows with equal columns, numbers with three decimals."""
+    columns = list(rows[0])
     table = Table(title=title, title_justify="left", title_style="bold")
     for column in columns:
         table.add_column(column)
     for row in rows:
-        values = (row.get(column, "") for column in columns)
+        values = (row[column] for column in columns)
         table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in values))
     console.print(table)

@@ -81,7 +81,8 @@ PRESETS = {
         mlp_learning_rate=4e-3,
         cnn_learning_rate=4e-2,
         late_learning_rate=1.2,
-        retrained_examples=40,
+        retrained_examples=25,
+        seeds=2,
         output=Path("results/sample_information/laptop"),
     ),
     "paper": Settings(),
@@ -94,6 +95,7 @@ PAPER = {
     ("cnn", False): {"weights": (0.193, 0.319), "predictions": (0.033, 0.647)},
     ("cnn", True): {"weights": (-0.012, 0.069), "predictions": (0.070, 0.407)},
 }
+_EPOCHS = 20
 WEIGHT_DECAY: dict[NetworkName, float] = {"mlp": 1.0, "cnn": 0.1}
 
 
@@ -193,12 +195,13 @@ def correlation(settings: Settings, results: Results) -> None:
                     for estimate, values in (("linearized", linear), ("influence", influences))
                 }
 
-            row = results.once(f"correlation {name} weight_decay={decay}", compute)
+            found = results.once(f"correlation {name} weight_decay={decay}", compute)
+            row = {"network": name, "weight decay": decay}
             for score, recalled in PAPER[name, decay > 0].items():
-                row |= {f"{score} paper (recalled)": f"{recalled[0]} / {recalled[1]}"}
+                row[score] = f"{found[f'{score} linearized']:.3f} / {found[f'{score} influence']:.3f}"
+                row[f"{score}, paper"] = f"{recalled[0]:.3f} / {recalled[1]:.3f}"
             rows.append(row)
-    columns = [f"{s} {c}" for s in ("weights", "predictions") for c in ("linearized", "influence", "paper (recalled)")]
-    print_table("Correlation with retraining (paper: linearized / influence)", rows, ["name", *columns])
+    print_table("Correlation with retraining, linearized / influence (paper: recalled)", rows)
 
 
 def mislabel(settings: Settings, results: Results) -> None:
@@ -234,7 +237,7 @@ def mislabel(settings: Settings, results: Results) -> None:
                 values = [one[f"{label} {score}"] for one in drawn]
                 row[f"AUROC {score}"] = f"{np.mean(values):.3f} ± {np.std(values):.3f}"
             rows.append(row)
-    print_table("Detection of flipped labels", rows, list(rows[0]))
+    print_table("Detection of flipped labels", rows)
 
 
 def summarization(settings: Settings, results: Results) -> None:
@@ -276,7 +279,7 @@ def summarization(settings: Settings, results: Results) -> None:
         for i, ratio in enumerate(ratios)
         if i % 3 == 0
     ]
-    print_table("Accuracy after removing examples", rows, list(rows[0]))
+    print_table("Accuracy after removing examples", rows)
 
 
 def accuracies(apply_fn: ApplyFn, params: Params, task: Task, training_sets: list[np.ndarray]) -> list[float]:
@@ -288,12 +291,12 @@ def accuracies(apply_fn: ApplyFn, params: Params, task: Task, training_sets: lis
         system.step,
         jax.tree.map(lambda leaf: jnp.stack([leaf] * count), system.init(params)),
         (task.x, data.targets(task.labels, 2)),
-        num_epochs=20,
+        num_epochs=_EPOCHS,
         batch_size=100,
         # a smaller set is repeated, so that all take the same number of steps
         subsets=np.stack([np.resize(rows, len(task.x)) for rows in training_sets]),
         evaluation=training.Evaluation(
-            system.evaluate, (task.reference_x, data.targets(task.reference_labels, 2)), epochs=(20,)
+            system.evaluate, (task.reference_x, data.targets(task.reference_labels, 2)), epochs=(_EPOCHS,)
         ),
     )
     return np.asarray(trained.evaluations["accuracy"])[:, 0].tolist()
@@ -333,7 +336,7 @@ def subclass(settings: Settings, results: Results) -> None:
             return {"sevens": len(rare), "ratio": float(of_rare / of_common)}
 
         rows.append(results.once(f"subclass {fraction}", compute))
-    print_table(f"Mean information of a seven over that of a {first}, both in one class", rows, ["sevens", "ratio"])
+    print_table(f"Mean information of a seven over that of a {first}, both in one class", rows)
 
 
 def save(figure: Any, results: Results, name: str) -> None:
