@@ -1,0 +1,36 @@
+"""What subsets and label noise both do with class labels."""
+
+import jax
+import numpy as np
+
+from infotheory_dl.types import AnyArray, Key
+
+
+def require_labels(labels: AnyArray, num_classes: int) -> np.ndarray:
+    """The labels as an array of NumPy, once they are integers in [0, num_classes)."""
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"labels must be integers of shape (examples,), got {labels.dtype} of shape {labels.shape}")
+    outside = np.flatnonzero((labels < 0) | (labels >= num_classes))
+    if outside.size:
+        raise ValueError(f"labels must lie in [0, {num_classes}), got {labels[outside[0]]} at index {outside[0]}")
+    return labels
+
+
+def apportion(quotas: np.ndarray, total: int) -> np.ndarray:
+    """Whole numbers that add up to the total, each less than one away from its quota (largest remainders)."""
+    whole = np.floor(quotas + 1e-9).astype(int)
+    largest = np.argsort(whole - quotas, kind="stable")[: total - whole.sum()]
+    whole[largest] += 1
+    return whole
+
+
+def draw_per_class(key: Key, labels: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Indices of `sizes[c]` examples of every class c, drawn without replacement, in random order."""
+    order = np.asarray(jax.random.permutation(key, len(labels)))
+    shuffled = labels[order]
+    by_class = np.argsort(shuffled, kind="stable")
+    counts = np.bincount(labels, minlength=len(sizes))
+    rank = np.empty(len(labels), int)
+    rank[by_class] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return order[rank < sizes[shuffled]]

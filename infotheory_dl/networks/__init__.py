@@ -1,0 +1,31 @@
+"""The networks of the papers: flax.linen modules with PyTorch's initialisation and batch norm, in the inputs' dtype."""
+
+from infotheory_dl.networks.classifiers import CNN, MLP, Convolution, four_layer_cnn, pooled_cnn
+from infotheory_dl.networks.layers import (
+    HE,
+    TORCH,
+    BatchNorm,
+    Conv,
+    Dense,
+    Initialization,
+    average_pool,
+    batch_moments,
+    image_patches,
+)
+
+__all__ = [
+    "CNN",
+    "HE",
+    "MLP",
+    "TORCH",
+    "BatchNorm",
+    "Conv",
+    "Convolution",
+    "Dense",
+    "Initialization",
+    "average_pool",
+    "batch_moments",
+    "four_layer_cnn",
+    "image_patches",
+    "pooled_cnn",
+]

@@ -1,0 +1,239 @@
+"""Layers of the papers' networks: the initialisation, convolution and batch norm behind their published figures.
+
+Parameters take the dtype of the inputs that `init` sees.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype
+from jax import lax
+from jaxtyping import Array, Float, Key, Shaped
+
+from infotheory_dl._validation import require_choice, require_floating, require_rank
+from infotheory_dl.types import AnyArray
+
+Initializer: TypeAlias = Callable[[Key[Array, ""], tuple[int, ...], Any], Array]
+Implementation: TypeAlias = Literal["auto", "patches", "lax"]
+Padding: TypeAlias = int | Literal["SAME", "VALID"]
+
+
+class Initialization(NamedTuple):
+    """How a layer's parameters are drawn: two functions from fan_in to an initializer of (key, shape, dtype).
+
+    Attributes:
+      kernel: for the weights.
+      bias: for the biases.
+    """
+
+    kernel: Callable[[int], Initializer]
+    bias: Callable[[int], Initializer]
+
+
+def uniform_by_fan_in(fan_in: int) -> Initializer:
+    """U(-1/sqrt(fan_in), 1/sqrt(fan_in)), what PyTorch draws weights and biases from."""
+    limit = 1 / math.sqrt(fan_in)
+    return lambda key, shape, dtype: jax.random.uniform(key, shape, dtype, -limit, limit)
+
+
+def normal_by_fan_in(fan_in: int) -> Initializer:
+    """N(0, 2/fan_in), which keeps the variance of activations through layers of ReLU (He et al., 2015)."""
+    return nn.initializers.normal(math.sqrt(2 / fan_in))
+
+
+def zeros(fan_in: int) -> Initializer:
+    """Zero, whatever the fan_in."""
+    return nn.initializers.zeros
+
+
+TORCH = Initialization(uniform_by_fan_in, uniform_by_fan_in)
+HE = Initialization(normal_by_fan_in, zeros)
+
+
+class Dense(nn.Module):
+    """inputs @ kernel + bias.
+
+    Attributes:
+      features: number of outputs.
+      initialization: `TORCH` or `HE`, or any other pair.
+    """
+
+    features: int
+    initialization: Initialization = TORCH
+
+    @nn.compact
+    def __call__(self, inputs: Float[AnyArray, "*batch inputs"]) -> Float[Array, "*batch features"]:
+        """Maps the last axis; a TypeError says that the inputs are not floating-point."""
+        require_floating(inputs=inputs)
+        fan_in = inputs.shape[-1]
+        kernel = self.param("kernel", self.initialization.kernel(fan_in), (fan_in, self.features), inputs.dtype)
+        bias = self.param("bias", self.initialization.bias(fan_in), (self.features,), inputs.dtype)
+        inputs, kernel, bias = promote_dtype(inputs, kernel, bias)
+        return inputs @ kernel + bias
+
+
+def image_patches(
+    images: Float[AnyArray, "examples height width channels"],
+    window: tuple[int, int],
+    strides: tuple[int, int],
+) -> Float[Array, "examples rows columns patch"]:
+    """Every window of the images as a vector, in the order (window row, window column, channel).
+
+    The vectors are put together from strided slices, one for each place in the window: XLA's own patches are a
+    convolution, and a convolution inside a loop is slow on CPU (jax issue 12868).
+    """
+    height, width = images.shape[1:3]
+    slices = [
+        images[:, i : i + height - window[0] + 1 : strides[0], j : j + width - window[1] + 1 : strides[1]]
+        for i in range(window[0])
+        for j in range(window[1])
+    ]
+    return jnp.concatenate(slices, axis=-1)
+
+
+class Conv(nn.Module):
+    """Two-dimensional convolution with a bias; the kernel has the axes (row, column, input, output).
+
+    Attributes:
+      features: number of output channels.
+      kernel_size: height and width of the window.
+      strides: step of the window in both directions.
+      padding: rows and columns of zeros on every side, or "SAME" or "VALID".
+      implementation: "patches" gathers the windows and multiplies once by the kernel as a matrix, "lax" is XLA's
+        convolution, "auto" takes patches on CPU, where a convolution inside `lax.scan` or `lax.map` is some ten times
+        slower, and lax elsewhere. All are equal up to rounding.
+      initialization: `TORCH` or `HE`, or any other pair.
+    """
+
+    features: int
+    kernel_size: int
+    strides: int = 1
+    padding: Padding = 0
+    implementation: Implementation = "auto"
+    initialization: Initialization = TORCH
+
+    @nn.compact
+    def __call__(
+        self, images: Float[AnyArray, "examples height width channels"]
+    ) -> Float[Array, "examples rows columns features"]:
+        """Convolves every image.
+
+        Raises:
+          TypeError: if the images are not floating-point.
+          ValueError: if they do not have four axes, the window does not fit into them, or a setting is unknown.
+        """
+        require_floating(images=images)
+        require_rank("images", images, 4, "(examples, height, width, channels)")
+        require_choice("implementation", self.implementation, ("auto", "patches", "lax"))
+        window, strides = (self.kernel_size,) * 2, (self.strides,) * 2
+        fan_in = self.kernel_size**2 * images.shape[-1]
+        shape = (*window, images.shape[-1], self.features)
+        kernel = self.param("kernel", self.initialization.kernel(fan_in), shape, images.dtype)
+        bias = self.param("bias", self.initialization.bias(fan_in), (self.features,), images.dtype)
+        maps, kernel, bias = promote_dtype(images, kernel, bias)
+
+        margins = self._margins(images.shape[1:3])
+        if self.implementation == "lax" or (self.implementation == "auto" and jax.default_backend() != "cpu"):
+            layout = ("NHWC", "HWIO", "NHWC")
+            return lax.conv_general_dilated(maps, kernel, strides, margins, dimension_numbers=layout) + bias
+        if any(map(any, margins)):
+            maps = jnp.pad(maps, ((0, 0), *margins, (0, 0)))
+        return image_patches(maps, window, strides) @ kernel.reshape(fan_in, self.features) + bias
+
+    def _margins(self, size: tuple[int, ...]) -> list[tuple[int, int]]:
+        """Rows and columns of zeros before and after the images."""
+        if isinstance(self.padding, int):
+            margins = [(self.padding, self.padding)] * 2
+        else:
+            require_choice("padding", self.padding, ("SAME", "VALID"))
+            margins = lax.padtype_to_pads(size, (self.kernel_size,) * 2, (self.strides,) * 2, self.padding)
+        if any(n + sum(margin) < self.kernel_size for n, margin in zip(size, margins, strict=True)):
+            raise ValueError(
+                f"a window of {self.kernel_size}x{self.kernel_size} does not fit into {size[0]}x{size[1]} pixels "
+                f"with padding {self.padding!r}: the images are too small for this network"
+            )
+        return margins
+
+
+def average_pool(
+    images: Float[AnyArray, "examples height width channels"], window: int
+) -> Float[Array, "examples rows columns channels"]:
+    """Mean over windows side by side; what is left over at the right and below is dropped.
+
+    Along an axis shorter than the window, one window spans the axis.
+    """
+    examples, height, width, channels = images.shape
+    window_height, window_width = min(window, height), min(window, width)
+    rows, columns = height // window_height, width // window_width
+    whole = images[:, : rows * window_height, : columns * window_width]
+    return whole.reshape(examples, rows, window_height, columns, window_width, channels).mean(axis=(2, 4))
+
+
+class BatchNorm(nn.Module):
+    """Batch norm as PyTorch has it: batches are normalised by the biased variance, the running one is unbiased.
+
+    The collection "batch_stats" holds the running moments `mean` and `var`.
+
+    Attributes:
+      momentum: weight of the newest batch in the running moments.
+      epsilon: added to the variance.
+    """
+
+    momentum: float = 0.1
+    epsilon: float = 1e-5
+
+    @nn.compact
+    def __call__(
+        self,
+        inputs: Float[AnyArray, "examples *places features"],
+        *,
+        train: bool = False,
+        mask: Shaped[AnyArray, " examples"] | None = None,
+    ) -> Float[Array, "examples *places features"]:
+        """Normalises every feature.
+
+        Args:
+          inputs: examples first, features last; the moments are over all other axes.
+          train: whether to use the moments of this batch, and to move the running ones; otherwise the running ones
+            are used.
+          mask: (examples,), 1 for examples that count and 0 for those that only fill up a short batch.
+
+        Raises:
+          TypeError: if the inputs are not floating-point.
+          ValueError: if a training batch has one value per feature, which has no variance.
+        """
+        require_floating(inputs=inputs)
+        shape, dtype = inputs.shape[-1:], inputs.dtype
+        scale = self.param("scale", nn.initializers.ones, shape, dtype)
+        bias = self.param("bias", nn.initializers.zeros, shape, dtype)
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape, dtype)
+        running_var = self.variable("batch_stats", "var", jnp.ones, shape, dtype)
+
+        if not train:
+            mean, var = running_mean.value, running_var.value
+        else:
+            if inputs.size == inputs.shape[-1]:
+                raise ValueError(f"batch norm needs more than one value per feature to train on, got {inputs.shape}")
+            mean, var, count = batch_moments(inputs, mask)
+            if not self.is_initializing():
+                unbiased = var * count / jnp.maximum(count - 1, 1)
+                running_mean.value += self.momentum * (mean - running_mean.value)
+                running_var.value += self.momentum * (unbiased - running_var.value)
+        return jnp.subtract(inputs, mean) * (scale * lax.rsqrt(var + self.epsilon)) + bias
+
+
+def batch_moments(
+    inputs: Float[AnyArray, "examples *places features"], mask: Shaped[AnyArray, " examples"] | None = None
+) -> tuple[Float[Array, " features"], Float[Array, " features"], Float[Array, ""]]:
+    """Mean and biased variance of every feature over the examples that the mask keeps, and the number of values."""
+    axes = tuple(range(inputs.ndim - 1))
+    mask = jnp.ones(inputs.shape[:1]) if mask is None else mask
+    weights = jnp.expand_dims(jnp.asarray(mask, inputs.dtype), tuple(range(1, inputs.ndim)))
+    count = weights.sum() * math.prod(inputs.shape[1:-1])
+    mean = (weights * inputs).sum(axes) / jnp.maximum(count, 1)
+    var = (weights * (inputs - mean) ** 2).sum(axes) / jnp.maximum(count, 1)
+    return mean, var, count

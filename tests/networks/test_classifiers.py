@@ -1,0 +1,99 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from infotheory_dl.networks import CNN, MLP, Convolution, four_layer_cnn, pooled_cnn
+from tests.conftest import reference
+
+
+def images(size: int, channels: int = 1, examples: int = 2) -> jax.Array:
+    return jax.random.uniform(jax.random.key(0), (examples, size, size, channels))
+
+
+def count_parameters(network, inputs) -> int:
+    shapes = jax.eval_shape(network.init, jax.random.key(0), inputs)
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
+
+
+def test_the_networks_have_as_many_parameters_as_the_papers_say():
+    assert count_parameters(MLP((1024,), 1), images(28)) == 784 * 1024 + 1024 + 1024 + 1
+    assert count_parameters(four_layer_cnn(), images(28)) == 249_217
+    assert count_parameters(four_layer_cnn(2, width=128, batch_norm=True), images(28)) == 217_090
+
+
+def test_an_mlp_is_its_formula_on_the_flattened_inputs():
+    network, inputs = MLP((7,), 3), images(4)
+    variables = network.init(jax.random.key(1), inputs)
+    first, second = (variables["params"][name] for name in ("Dense_0", "Dense_1"))
+    hidden = np.maximum(inputs.reshape(2, 16) @ first["kernel"] + first["bias"], 0)
+    np.testing.assert_allclose(network.apply(variables, inputs), hidden @ second["kernel"] + second["bias"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("implementation", ["patches", "lax"])
+def test_a_cnn_predicts_what_the_published_implementation_predicts(implementation):
+    case = reference("sample_information_cnn")
+    network = CNN(
+        (Convolution(3, 3, strides=2, padding=1), Convolution(4, 3, strides=2)),
+        MLP((), 1),
+        implementation=implementation,
+    )
+    inputs = case["X_train"].transpose(0, 2, 3, 1)
+    params = jax.tree.map(np.copy, network.init(jax.random.key(0), inputs)["params"])
+
+    # its layouts: kernels (output, input, row, column), dense (output, input), maps flattened channel by channel
+    weights = [case[f"param_{name}"] for name in case["param_order"]]
+    for layer, (kernel, bias) in zip(("Conv_0", "Conv_1"), (weights[:2], weights[2:4]), strict=True):
+        params[layer] = {"kernel": kernel.transpose(2, 3, 1, 0), "bias": bias}
+    side = int(np.sqrt(weights[4].size / 4))
+    dense = weights[4].reshape(4, side, side).transpose(1, 2, 0).reshape(-1, 1)
+    params["head"] = {"Dense_0": {"kernel": dense, "bias": weights[5]}}
+    np.testing.assert_allclose(
+        network.apply({"params": params}, inputs), case["init_pred_train"], rtol=1e-12, atol=1e-13
+    )
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3), (8, 8, 1), (1, 1, 1), (5, 40, 2)])
+def test_the_pooled_cnn_takes_images_of_any_size(shape):
+    inputs = jnp.zeros((2, *shape))
+    outputs, _ = jax.eval_shape(pooled_cnn(10).init_with_output, jax.random.key(0), inputs)
+    assert outputs.shape == (2, 10)
+
+
+def test_every_parameter_of_the_pooled_cnn_has_a_gradient():
+    network = pooled_cnn(features=(3, 4, 5, 6), implementation="lax")
+    variables = jax.jit(network.init)(jax.random.key(0), images(8))
+    gradient = jax.jit(jax.grad(lambda variables: network.apply(variables, images(8)).sum()))(variables)
+    assert all(np.isfinite(leaf).all() and leaf.any() for leaf in jax.tree.leaves(gradient))
+
+
+def test_the_four_layer_cnn_says_when_images_are_too_small():
+    with pytest.raises(ValueError, match=r"3x3 does not fit into 2x2 pixels .*: the images are too small"):
+        jax.eval_shape(four_layer_cnn().init, jax.random.key(0), images(8))
+
+
+def test_images_must_be_scaled_to_floating_point_first(as_a_user_sees):
+    with pytest.raises(TypeError, match="must be floating-point, got uint8"):
+        pooled_cnn().init(jax.random.key(0), np.zeros((1, 8, 8, 1), np.uint8))
+
+
+def test_a_filled_up_batch_trains_as_the_short_batch_does():
+    network = CNN((Convolution(4, 3, strides=2),), MLP((5,), 2, batch_norm=True), batch_norm=True)
+    short = images(7, examples=5)
+    filled = jnp.concatenate([short, jnp.ones((3, 7, 7, 1))])
+    variables = jax.jit(network.init)(jax.random.key(2), short)
+
+    @jax.jit
+    def gradient_and_stats(inputs, mask):
+        def loss(params):
+            collections = {"params": params, "batch_stats": variables["batch_stats"]}
+            outputs, changed = network.apply(collections, inputs, train=True, mask=mask, mutable=["batch_stats"])
+            return (outputs[:5] ** 2).sum(), changed
+
+        return jax.grad(loss, has_aux=True)(variables["params"])
+
+    jax.tree.map(
+        lambda masked, full: np.testing.assert_allclose(masked, full, rtol=1e-9, atol=1e-11),
+        gradient_and_stats(filled, jnp.arange(8) < 5),
+        gradient_and_stats(short, None),
+    )
