@@ -13,6 +13,7 @@ from infotheory_dl.sample_information.removal import (
     Regularization,
     Removal,
     Training,
+    checked_indices,
     checked_problem,
     remove,
 )
@@ -148,7 +149,7 @@ def group_information(
     kernel: Float[AnyArray, "..."] | KernelEigen,
     initial_outputs: Float[AnyArray, "examples outputs"],
     targets: Float[AnyArray, "examples outputs"],
-    groups: Sequence[Sequence[int] | Int[AnyArray, " members"]],
+    groups: Sequence[Sequence[int] | Int[AnyArray, " _"]],
     reference_kernel: Float[AnyArray, "..."] | None = None,
     **training: Any,
 ) -> GroupInformation:
@@ -264,13 +265,8 @@ def _remove_by_size(
 ) -> list[Removal]:
     """Removes the groups of each size together, sizes ascending."""
     n = len(problem.residuals)
-    members = [np.asarray(group) for group in groups]
-    if len(members) == 0:
+    members = [checked_indices(f"group {i}", group, n) for i, group in enumerate(groups)]
+    if not members:
         raise ValueError("groups is empty")
-    for i, group in enumerate(members):
-        if group.ndim != 1 or len(group) == 0 or not np.issubdtype(group.dtype, np.integer):
-            raise ValueError(f"group {i} must be a list of indices, got {groups[i]!r}")
-        if group.min() < 0 or group.max() >= n or len(np.unique(group)) < len(group):
-            raise ValueError(f"group {i} must name different examples in [0, {n}), got {groups[i]!r}")
     by_size = [np.stack([g for g in members if len(g) == size]) for size in sorted({len(g) for g in members})]
     return [remove(problem, stack, training, keep_coefficients=keep_coefficients) for stack in by_size]

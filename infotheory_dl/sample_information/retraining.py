@@ -61,7 +61,7 @@ def retrain_leave_one_out(
     num_steps: int,
     learning_rate: Scalar,
     weight_decay: Scalar = 0.0,
-    groups: Sequence[Sequence[int] | Int[AnyArray, " members"]] | None = None,
+    groups: Sequence[Sequence[int] | Int[AnyArray, " _"]] | None = None,
     keep_weight_changes: bool = False,
     models_at_once: int | None = None,
 ) -> RetrainedLeaveOneOut:
@@ -192,7 +192,7 @@ def agreement(estimate: Real[AnyArray, "*shape"], truth: Real[AnyArray, "*shape"
 def linear_datamodeling_score(
     prediction_changes: Float[AnyArray, "examples references outputs"],
     group_changes: Float[AnyArray, "groups references outputs"],
-    groups: Sequence[Sequence[int] | Int[AnyArray, " members"]],
+    groups: Sequence[Sequence[int] | Int[AnyArray, " _"]],
 ) -> Float[Array, ""]:
     """Tells how well the changes of single examples add up to those of groups: the mean rank correlation over groups.
 

@@ -57,9 +57,8 @@ def test_scores_equal_the_published_ones(case, kind, time):
         np.testing.assert_allclose(result.predictions, arrays[f"si_pred_{name}"], rtol=1e-9)
         vectors = arrays[f"si_pred_vec_{name}"]
         np.testing.assert_allclose(result.prediction_changes, vectors, atol=1e-10 * abs(vectors).max())
-        changes = coefficient_changes(
-            kernel, arrays["init_pred_train"], arrays["Y_train"], np.array([0, 3]), **training
-        )
+        removed = np.array([0, 3])
+        changes = coefficient_changes(kernel, arrays["init_pred_train"], arrays["Y_train"], removed, **training)
         weights = flatten(transposed_jacobian_products(apply_fn, params, arrays["X_train"], changes), leading=1)
         vectors = arrays[f"si_weights_vec_{name}"]
         np.testing.assert_allclose(weights, vectors[removed], atol=1e-9 * abs(vectors).max())
