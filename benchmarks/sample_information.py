@@ -1,0 +1,360 @@
+"""Sample information: speed, detection of wrong labels, growth and precision, on MNIST.
+
+`python -m benchmarks.sample_information --help` lists the parts; without a part all four run.
+"""
+
+import functools
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import tyro
+from jaxtyping import Array, Float, Int
+
+from benchmarks import sample_information_published as published
+from benchmarks.harness import Row, machine, measure, peak_memory, report, reset_peak_memory, timed
+from benchmarks.sample_information_detectors import Detector, LabelTask, all_detectors, label_task
+from infotheory_dl import data, metrics, networks
+from infotheory_dl.linearization import Dynamics, SingularKernelError, empirical_kernel, kernel_eigen
+from infotheory_dl.sample_information import LeaveOneOut, leave_one_out
+from infotheory_dl.types import ApplyFn, Key, Params
+
+NAME = "sample_information"
+
+# positions at which the layers of the paper's CNN are applied, on 28 pixels a side
+_POSITIONS = (196, 49, 9, 1, 1, 1)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Both scores of all examples from one eigendecomposition, beside the published algorithm."""
+
+    examples: int = 1000
+    references: int = 1000
+    time: int = 2000
+    learning_rate: float = 0.01
+    dynamics: Dynamics = "continuous"
+    published_examples: int = 3
+    """Examples that the published algorithm is timed on; its time is scaled to all."""
+    repeats: int = 5
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Wrong labels found by ours and by what people use today."""
+
+    examples: int = 1000
+    flipped: float = 0.1
+    draws: int = 3
+    """Draws of the sample, the flips and the networks."""
+    networks: int = 5
+    """Untrained networks whose kernels are averaged."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Seconds and memory as the number of examples or of outputs grows."""
+
+    examples: tuple[int, ...] = (250, 500, 1000, 2000, 4000, 8000)
+    outputs: tuple[int, ...] = (1, 2, 5, 10)
+    examples_by_outputs: int = 250
+    """Examples where the outputs grow."""
+    references: int = 1000
+    time: int = 2000
+    learning_rate: float = 0.01
+    repeats: int = 1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Scores in single precision against double precision."""
+
+    examples: int = 500
+    references: int = 500
+    times: tuple[float, ...] = (100, 2000, math.inf)
+    weight_decays: tuple[float, ...] = (0.0, 0.01)
+    learning_rate: float = 0.01
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class All:
+    """The four parts, one after the other."""
+
+    speed: Speed = field(default_factory=Speed)
+    detection: Detection = field(default_factory=Detection)
+    growth: Growth = field(default_factory=Growth)
+    precision: Precision = field(default_factory=Precision)
+
+
+class Problem(NamedTuple):
+    """The paper's CNN before training, a training set, and inputs to compare functions on."""
+
+    apply_fn: ApplyFn
+    params: Params
+    inputs: Float[np.ndarray, "examples height width channels"]
+    targets: Float[np.ndarray, "examples outputs"]
+    reference_inputs: Float[np.ndarray, "references height width channels"]
+
+    @property
+    def initial_outputs(self) -> Float[Array, "examples outputs"]:
+        """Outputs for the training inputs."""
+        return self.apply_fn(self.params, self.inputs)
+
+    def kernels(self) -> tuple[Float[Array, "rows rows"], Float[Array, "reference_rows rows"]]:
+        """The kernel of the training inputs, and between the reference inputs and them."""
+        kernel = functools.partial(empirical_kernel, self.apply_fn, self.params)
+        return kernel(self.inputs), kernel(self.reference_inputs, self.inputs)
+
+    def both_scores(self, kernels: tuple[Array, Array], **training: Any) -> LeaveOneOut:
+        """Leaves every example out, eigendecomposition included."""
+        kernel, reference_kernel = kernels
+        return leave_one_out(kernel, self.initial_outputs, self.targets, reference_kernel, **training)
+
+
+def speed(settings: Speed) -> None:
+    """Part (a): seconds for both scores of all examples."""
+    n, m = settings.examples, settings.references
+    training = {"time": settings.time, "learning_rate": settings.learning_rate, "dynamics": settings.dynamics}
+    problem = paper_problem(jax.random.key(settings.seed), n, m)
+    size = sum(leaf.size for leaf in jax.tree.leaves(problem.params))
+    title = f"Seconds, MNIST 4 against 9, the paper's CNN ({size:,} parameters), n = {n}, m = {m}, t = {settings.time}"
+
+    kernels, kernel_timing = measure(problem.kernels, repeats=settings.repeats)
+    _, eigen_timing = measure(lambda: kernel_eigen(kernels[0]), repeats=settings.repeats)
+    ours, timing = measure(lambda: problem.both_scores(kernels, **training), repeats=settings.repeats)
+    theirs = time_published(problem, settings.published_examples, training)
+
+    def row(step: str, ours: float, compilation: float, published: float, floor: float) -> Row:
+        return {
+            "step": step,
+            "ours": ours,
+            "compilation": compilation,
+            "published": published,
+            "ratio": published / ours,
+            "floor": floor,
+            "ours / floor": ours / floor,
+        }
+
+    floor = machine().floor(kernel_operations(problem))
+    rows = [
+        row("kernels", kernel_timing.median, kernel_timing.compilation, theirs.kernels, floor),
+        {"step": "eigendecomposition", "ours": eigen_timing.median, "compilation": eigen_timing.compilation},
+        row(
+            "leave-one-out with it", timing.median, timing.compilation, theirs.leave_one_out, leave_one_out_floor(n, m)
+        ),
+    ]
+    total = {key: rows[0][key] + rows[2][key] for key in ("ours", "compilation", "published", "floor")}
+    rows.append(row("kernels and leave-one-out", **total))
+    differences = [
+        f"{name} {np.median(np.abs(scores / np.asarray(getattr(ours, name))[theirs.examples] - 1)):.1e}"
+        for name, scores in (("weights", theirs.weights), ("predictions", theirs.predictions))
+    ]
+    report(
+        NAME,
+        "speed",
+        title,
+        rows,
+        notes=[
+            f"Published: leave-one-out timed on {len(theirs.examples)} examples and scaled to {n}.",
+            f"Median relative difference of the scores of these examples: {', '.join(differences)}.",
+            f"Floor: {machine().flops / 1e9:,.0f} Gflop/s and {machine().bandwidth / 1e9:,.0f} GB/s, measured here.",
+        ],
+    )
+
+
+def detection(settings: Detection) -> None:
+    """Part (b): area under ROC, average precision and seconds, mean over the draws."""
+    rows: list[Row] = []
+    for task_name, classes in (("4 against 9", (4, 9)), ("ten classes", tuple(range(10)))):
+        keys = jax.random.split(jax.random.key(settings.seed), settings.draws)
+        tasks = [label_task(key, mnist(), classes, size=settings.examples, flipped=settings.flipped) for key in keys]
+        for name, detector in all_detectors(len(classes), settings.networks).items():
+            rows.append({"task": task_name, "detector": name, **quality(detector, tasks)})
+    report(
+        NAME,
+        "detection",
+        f"{settings.flipped:.0%} wrong labels among {settings.examples} of MNIST, mean of {settings.draws} draws",
+        rows,
+        notes=["sd: over the draws. Each detector warms up once; training the network is part of its time."],
+    )
+
+
+def growth(settings: Growth) -> None:
+    """Part (c): seconds and memory by the number of examples, and of outputs."""
+    training = {"time": settings.time, "learning_rate": settings.learning_rate}
+    cases = [(n, 1) for n in settings.examples] + [(settings.examples_by_outputs, k) for k in settings.outputs]
+
+    def row(n: int, k: int) -> Row:
+        reset_peak_memory()
+        problem = paper_problem(jax.random.key(settings.seed), n, settings.references, outputs=k)
+        kernels, kernel_timing = measure(problem.kernels, repeats=settings.repeats)
+        _, timing = measure(lambda: problem.both_scores(kernels, **training), repeats=settings.repeats)
+        return {
+            "examples": n,
+            "outputs": k,
+            "kernels": kernel_timing.median,
+            "floor of kernels": machine().floor(kernel_operations(problem)),
+            "leave-one-out": timing.median,
+            "floor of leave-one-out": leave_one_out_floor(n * k, settings.references * k),
+            "peak memory in GiB": peak_memory(),
+        }
+
+    title = f"Seconds by examples and outputs, both scores, {settings.references} reference inputs"
+    report(NAME, "growth", title, [row(n, k) for n, k in cases])
+
+
+def precision(settings: Precision) -> None:
+    """Part (d): what single precision does to the scores, kernels included."""
+    problem = paper_problem(jax.random.key(settings.seed), settings.examples, settings.references)
+    with jax.enable_x64(True):
+        exact_problem = Problem(
+            problem.apply_fn,
+            jax.tree.map(lambda leaf: np.asarray(leaf, float), problem.params),
+            *(np.asarray(array, float) for array in problem[2:]),
+        )
+        exact_kernels = exact_problem.kernels()
+    kernels = problem.kernels()
+
+    def rows(time: float, weight_decay: float) -> list[Row]:
+        training: dict[str, Any] = {"learning_rate": settings.learning_rate, "weight_decay": weight_decay}
+        setting: Row = {"time": time, "weight decay": weight_decay}
+        with jax.enable_x64(True):
+            exact = exact_problem.both_scores(exact_kernels, time=time, **training)
+        try:
+            scores = problem.both_scores(kernels, time=time, **training)
+        except SingularKernelError:
+            return [setting | {"score": "both", "note": "refused: singular in single precision"}]
+        names = ("weights", "predictions")
+        return [setting | {"score": name} | deviation(getattr(scores, name), getattr(exact, name)) for name in names]
+
+    settled = [row for time in settings.times for decay in settings.weight_decays for row in rows(time, decay)]
+    report(NAME, "precision", f"Single against double precision, n = {settings.examples}", settled)
+
+
+class PublishedTiming(NamedTuple):
+    """What the published algorithm takes, and what it finds for the examples that it was timed on.
+
+    Attributes:
+      kernels: seconds for gradients, kernels, the inverse and the training on all examples.
+      leave_one_out: seconds for both scores, scaled to all examples.
+      examples: those it was timed on.
+      weights, predictions: their scores.
+    """
+
+    kernels: float
+    leave_one_out: float
+    examples: Int[np.ndarray, " timed"]
+    weights: Float[np.ndarray, " timed"]
+    predictions: Float[np.ndarray, " timed"]
+
+
+def time_published(problem: Problem, count: int, training: dict[str, Any]) -> PublishedTiming:
+    """Times the published algorithm: all gradients and kernels, but few of the examples."""
+    residuals = np.asarray(problem.initial_outputs - problem.targets)[:, 0]
+    gradients = functools.partial(published.jacobian_by_example, problem.apply_fn, problem.params)
+    gradients(problem.inputs[:1])
+    linearized, seconds = timed(
+        lambda: published.linearized_training(
+            gradients(problem.inputs), gradients(problem.reference_inputs), residuals, **training
+        )
+    )
+    n = len(problem.inputs)
+    examples = np.linspace(0, n - 1, count).astype(int)
+    weights, weight_seconds = timed(lambda: [published.weight_information(linearized, i) for i in examples])
+    outputs, output_seconds = timed(lambda: [published.functional_information(linearized, i) for i in examples])
+    scaled = (weight_seconds + output_seconds) * n / count
+    return PublishedTiming(seconds, scaled, examples, np.array(weights), np.array(outputs))
+
+
+def paper_problem(key: Key, examples: int, references: int, *, outputs: int = 1) -> Problem:
+    """MNIST 4 against 9, or its first classes one-hot, and the paper's CNN."""
+    sample_key, network_key = jax.random.split(key)
+    classes = (4, 9) if outputs == 1 else range(outputs)
+    chosen = data.select_classes(mnist().x, mnist().y, classes)
+    sample = data.random_subset(sample_key, chosen.x, chosen.y, examples + references)
+    images = data.standardize(sample.x, 0.456, 0.224, scale=255)
+    columns = data.one_hot(sample.y[:examples], len(classes))
+    network = networks.four_layer_cnn(outputs)
+    params = network.init(network_key, images[:1])
+    return Problem(network.apply, params, images[:examples], columns[:, -outputs:], images[examples:])
+
+
+@functools.cache
+def mnist() -> data.ImageSet:
+    """The training split."""
+    return data.load("mnist")
+
+
+def kernel_operations(problem: Problem) -> float:
+    """Operations that both kernels need: three passes through the network, and a contraction over the parameters.
+
+    The contraction is the cheaper one for each layer, over its weights or over pairs of positions. One half of the
+    training kernel is enough.
+    """
+    n, m, k = len(problem.inputs), len(problem.reference_inputs), problem.targets.shape[1]
+    layers = [leaf.shape for leaf in jax.tree.leaves(problem.params) if leaf.ndim > 1]
+    passes = contraction = 0
+    for positions, shape in zip(_POSITIONS, layers, strict=True):
+        fan_in, fan_out = math.prod(shape[:-1]), shape[-1]
+        passes += 6 * positions * fan_in * fan_out
+        contraction += min(fan_in * fan_out, positions**2 * (fan_in + fan_out)) + fan_out
+    return (n + m) * k * passes + (n**2 + 2 * n * m) * k**2 * contraction
+
+
+def leave_one_out_floor(rows: int, reference_rows: int) -> float:
+    """Seconds for ten rows³ operations of an eigendecomposition and two products with the reference kernel."""
+    moved = 4 * (rows**2 + 2 * rows * reference_rows)
+    return machine().floor(10 * rows**3 + 4 * reference_rows * rows**2, moved)
+
+
+def quality(detector: Detector, tasks: Sequence[LabelTask]) -> Row:
+    """How well and how fast a detector finds the wrong labels, mean over the tasks."""
+    try:
+        detector(tasks[0])
+        runs = [timed(functools.partial(detector, task)) for task in tasks]
+    except ImportError as error:
+        return {"note": f"missing: {error}"}
+    areas = [float(metrics.area_under_roc(scores, task.flipped)) for task, (scores, _) in zip(tasks, runs, strict=True)]
+    precisions = [
+        float(metrics.average_precision(scores, task.flipped)) for task, (scores, _) in zip(tasks, runs, strict=True)
+    ]
+    return {
+        "AUROC": statistics.mean(areas),
+        "AP": statistics.mean(precisions),
+        "sd of AUROC": statistics.pstdev(areas),
+        "sd of AP": statistics.pstdev(precisions),
+        "seconds": statistics.mean(seconds for _, seconds in runs),
+    }
+
+
+def deviation(scores: Float[Array, " examples"], exact: Float[Array, " examples"]) -> Row:
+    """Relative errors and rank correlation of scores."""
+    single, double = np.asarray(scores, float), np.asarray(exact)
+    errors = np.abs(single / double - 1)
+    return {
+        "median error": float(np.median(errors)),
+        "largest error": float(errors.max()),
+        "rank correlation": float(metrics.spearman_correlation(single, double)),
+    }
+
+
+PARTS: dict[type, Callable[[Any], None]] = {Speed: speed, Detection: detection, Growth: growth, Precision: precision}
+
+
+def main() -> None:
+    """Runs one part, or all."""
+    settings = tyro.cli(Speed | Detection | Growth | Precision | All, default=All(), description=__doc__)
+    for part in vars(settings).values() if isinstance(settings, All) else [settings]:
+        PARTS[type(part)](part)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""The audit: what each example of a data set tells a network, which labels are wrong, what can be left out."""
+
+from infotheory_dl.audit.detection import Detection, cross_validated_suspicion, rate_detection
+from infotheory_dl.audit.examples import Examples, Table, read_table
+from infotheory_dl.audit.files import scores_table, write_report
+from infotheory_dl.audit.label_errors import LabelErrors, find_label_errors
+from infotheory_dl.audit.report import findings
+from infotheory_dl.audit.run import AuditResult, Repair, Settings, Summarization, Sweep, run
+from infotheory_dl.audit.scores import Scores
+
+__all__ = [
+    "AuditResult",
+    "Detection",
+    "Examples",
+    "LabelErrors",
+    "Repair",
+    "Scores",
+    "Settings",
+    "Summarization",
+    "Sweep",
+    "Table",
+    "cross_validated_suspicion",
+    "find_label_errors",
+    "findings",
+    "rate_detection",
+    "read_table",
+    "run",
+    "scores_table",
+    "write_report",
+]

@@ -1,0 +1,64 @@
+"""The look of the report: one column, one hue and one accent, readable on a phone and on paper."""
+
+STYLE = """
+:root { --ink: #1f2933; --soft: #5b6875; --rule: #dfe4ea; --paper: #ffffff; --tint: #f4f7fa;
+        --hue: #0b5fa5; --accent: #b8480b; --grey: #7b8794; }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--paper); color: var(--ink); -webkit-text-size-adjust: 100%;
+       font: 16px/1.55 -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif; }
+main { max-width: 60rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
+h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 .25rem; letter-spacing: -.01em; }
+h2 { font-size: 1.3rem; line-height: 1.3; margin: 3rem 0 .5rem; padding-top: 1rem; border-top: 1px solid var(--rule); }
+h3 { font-size: 1rem; margin: 1.6rem 0 .5rem; }
+p { margin: .4rem 0 .8rem; max-width: 44rem; }
+.lead, .note, figcaption, dt, th { color: var(--soft); }
+.note { font-size: .9rem; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(12rem, 1fr)); gap: .75rem; margin: 1.5rem 0; }
+.figures div { background: var(--tint); border-radius: .5rem; padding: .8rem 1rem; color: var(--soft);
+               font-size: .88rem; line-height: 1.4; }
+summary { cursor: pointer; color: var(--hue); font-size: .9rem; margin: .6rem 0; }
+.figures b { display: block; font-size: 1.7rem; line-height: 1.25; color: var(--hue); font-weight: 600; }
+ul.findings { padding-left: 1.2rem; max-width: 46rem; }
+ul.findings li { margin: .45rem 0; }
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.1rem, 1fr)); gap: .6rem; padding: 0;
+        margin: .8rem 0; list-style: none; }
+.grid li { border: 1px solid var(--rule); border-radius: .5rem; padding: .45rem; text-align: center; font-size: .84rem;
+           line-height: 1.35; break-inside: avoid; overflow-wrap: anywhere; }
+.grid img { width: 100%; max-width: 5rem; aspect-ratio: 1; object-fit: contain; display: block; margin: 0 auto .35rem;
+            image-rendering: pixelated; border-radius: .2rem; }
+.grid .labels { font-weight: 600; }
+.grid .number, .grid .verdict { color: var(--soft); font-size: .78rem; display: block;
+                                font-variant-numeric: tabular-nums; }
+.grid .yes, td.yes { color: var(--hue); }
+.grid .no, td.no { color: var(--accent); }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; margin: .8rem 0; }
+th, td { padding: .35rem .9rem .35rem 0; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
+th { font-weight: 500; vertical-align: bottom; }
+th:first-child, td:first-child, td.text, th.text { text-align: left; }
+tr.ours td { font-weight: 600; }
+tr.ours td:first-child { color: var(--hue); }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(19rem, 1fr)); gap: 1rem 2rem; }
+figure { margin: .8rem 0; break-inside: avoid; }
+figcaption { font-size: .9rem; margin-bottom: .3rem; }
+.chart { width: 100%; max-width: 40rem; height: auto; display: block; font-size: 13px; }
+.chart .tick { fill: var(--soft); }
+.chart .axis { fill: var(--ink); }
+.chart .grid { stroke: var(--rule); stroke-width: 1; }
+.chart .line { fill: none; stroke-width: 2; }
+.chart .band { opacity: .13; }
+.chart .label { font-weight: 600; }
+.chart .line.s0 { stroke: var(--hue); } .chart .line.s1 { stroke: var(--accent); stroke-dasharray: 7 4; }
+.chart .line.s2 { stroke: var(--grey); stroke-dasharray: 2 4; }
+.chart .s0:not(.line) { fill: var(--hue); } .chart .s1:not(.line) { fill: var(--accent); }
+.chart .s2:not(.line) { fill: var(--grey); }
+.chart .whisker { stroke: var(--hue); stroke-width: 1; }
+.chart .box { fill: #bcd4ea; }
+.chart .median { stroke: var(--hue); stroke-width: 2; }
+.chart .marked { fill: var(--accent); opacity: .65; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.2rem; font-size: .9rem; margin: .8rem 0; }
+dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
+code { font: .9em ui-monospace, Menlo, Consolas, "Liberation Mono", monospace; }
+@media print { main { max-width: none; padding: 0; } body { font-size: 11pt; } h2 { break-after: avoid; }
+               .figures div { border: 1px solid var(--rule); } }
+"""

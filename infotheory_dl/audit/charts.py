@@ -1,0 +1,180 @@
+"""Small charts as SVG that stand inside an HTML page: no script, no font, no file of their own."""
+
+import math
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import NamedTuple
+
+import numpy as np
+
+_WIDTH, _HEIGHT = 520, 280
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 132, 14, 46
+_ROW = 22
+_LABEL_GAP = 15
+
+
+class Line(NamedTuple):
+    """One line of a chart.
+
+    Attributes:
+      label: stands at its right end.
+      x: ascending or descending.
+      y: values.
+      low, high: bounds of a band around it, or None.
+    """
+
+    label: str
+    x: np.ndarray
+    y: np.ndarray
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+
+
+class Row(NamedTuple):
+    """One row of a chart of distributions.
+
+    Attributes:
+      label: stands to its left.
+      values: whose 5, 25, 50, 75 and 95 % points are drawn.
+      marked: values that are drawn one by one.
+    """
+
+    label: str
+    values: np.ndarray
+    marked: np.ndarray
+
+
+class _Scale(NamedTuple):
+    """From values to places on the page, with the places of the ticks."""
+
+    place: Callable[[float], float]
+    ticks: list[float]
+
+
+def line_chart(
+    lines: Sequence[Line], *, title: str, x_label: str, y_label: str, log_x: bool = False, percent: bool = False
+) -> str:
+    """Draws lines, each with its label at its end; `title` is for who cannot see it."""
+    right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
+    all_x = np.concatenate([line.x for line in lines])
+    all_y = np.concatenate([values for line in lines for values in (line.y, line.low, line.high) if values is not None])
+    x = _log_scale(all_x, _LEFT, right) if log_x else _linear_scale(all_x, _LEFT, right)
+    y = _linear_scale(all_y, bottom, _TOP)
+    write_y = _percent if percent else _number
+    parts = [_grid_line(_LEFT, y.place(tick), right, y.place(tick)) for tick in y.ticks]
+    parts += [_text(_LEFT - 8, y.place(tick) + 4, write_y(tick), "end") for tick in y.ticks]
+    write_x = _power if log_x else (_percent if percent else _number)
+    parts += [_text(x.place(tick), bottom + 18, write_x(tick), "middle") for tick in x.ticks]
+    parts.append(_text((_LEFT + right) / 2, _HEIGHT - 8, x_label, "middle", "axis"))
+    parts.append(
+        f'<text class="axis" transform="translate(13 {(_TOP + bottom) / 2}) rotate(-90)" text-anchor="middle">'
+        f"{escape(y_label)}</text>"
+    )
+    for i, line in enumerate(lines):
+        points = [(x.place(a), y.place(b)) for a, b in zip(line.x, line.y, strict=True)]
+        if line.low is not None and line.high is not None:
+            upper = [(x.place(a), y.place(b)) for a, b in zip(line.x, line.high, strict=True)]
+            lower = [(x.place(a), y.place(b)) for a, b in zip(line.x, line.low, strict=True)]
+            parts.append(f'<polygon class="band s{i}" points="{_points(upper + lower[::-1])}"/>')
+        parts.append(f'<polyline class="line s{i}" points="{_points(points)}"/>')
+        parts += [f'<circle class="dot s{i}" cx="{a:.1f}" cy="{b:.1f}" r="2.6"/>' for a, b in points]
+    ends = [y.place(line.y[np.argmax([x.place(a) for a in line.x])]) for line in lines]
+    for i, (line, end) in enumerate(zip(lines, _spread(ends), strict=True)):
+        parts.append(_text(right + 9, end + 4, line.label, "start", f"label s{i}"))
+    return _svg(_HEIGHT, title, parts)
+
+
+def distribution_chart(rows: Sequence[Row], *, title: str, x_label: str, marked_label: str = "") -> str:
+    """Draws a box for each row on a logarithmic axis: 5 to 95 %, 25 to 75 %, the median, and marked values."""
+    bottom = _TOP + _ROW * len(rows)
+    height = bottom + _BOTTOM + (16 if marked_label else 0)
+    left, right = 24 + 7 * max(len(_shortened(row.label)) for row in rows), _WIDTH - 16
+    boxes = [np.percentile(row.values, [5, 25, 50, 75, 95]) if row.values.size else np.zeros(0) for row in rows]
+    drawn = np.concatenate([*boxes, *(row.marked for row in rows)])
+    positive = drawn[drawn > 0] if (drawn > 0).any() else np.ones(1)
+    x = _log_scale(positive, left, right)
+    place = lambda value: x.place(max(value, positive.min()))
+    parts = [_grid_line(x.place(tick), _TOP - 4, x.place(tick), bottom + 4) for tick in x.ticks]
+    parts += [_text(x.place(tick), bottom + 20, _power(tick), "middle") for tick in x.ticks]
+    for i, row in enumerate(rows):
+        middle = _TOP + _ROW * (i + 0.5)
+        parts.append(_text(left - 10, middle + 4, _shortened(row.label), "end"))
+        if row.values.size:
+            low, first, median, third, high = map(place, boxes[i])
+            parts.append(f'<line class="whisker" x1="{low:.1f}" x2="{high:.1f}" y1="{middle:.1f}" y2="{middle:.1f}"/>')
+            box = f'x="{first:.1f}" y="{middle - 5:.1f}" width="{max(1.0, third - first):.1f}" height="10"'
+            parts.append(f'<rect class="box" {box} rx="2"/>')
+            stroke = f'x1="{median:.1f}" x2="{median:.1f}" y1="{middle - 7:.1f}" y2="{middle + 7:.1f}"'
+            parts.append(f'<line class="median" {stroke}/>')
+        parts += [f'<circle class="marked" cx="{place(v):.1f}" cy="{middle:.1f}" r="2.4"/>' for v in row.marked]
+    parts.append(_text((left + right) / 2, bottom + 38, x_label, "middle", "axis"))
+    if marked_label:
+        parts.append(f'<circle class="marked" cx="{left + 4}" cy="{height - 8}" r="2.8"/>')
+        parts.append(_text(left + 13, height - 4, marked_label, "start"))
+    return _svg(height, title, parts)
+
+
+def _svg(height: float, title: str, parts: Sequence[str]) -> str:
+    return (
+        f'<svg class="chart" viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def _linear_scale(values: np.ndarray, start: float, end: float) -> _Scale:
+    low, high = float(np.min(values)), float(np.max(values))
+    if high - low < 1e-9:
+        low, high = low - 0.05, high + 0.05
+    step = 10 ** math.floor(math.log10((high - low) / 3))
+    step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= 6)
+    low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
+    ticks = [low + i * step for i in range(round((high - low) / step) + 1)]
+    return _Scale(lambda value: start + (value - low) / (high - low) * (end - start), ticks)
+
+
+def _log_scale(values: np.ndarray, start: float, end: float) -> _Scale:
+    low, high = math.log10(np.min(values)), math.log10(np.max(values))
+    low, high = (low, high) if high - low > 1e-9 else (low - 0.5, high + 0.5)
+    decades = range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)
+    every = max(1, math.ceil(len(decades) / 7))
+    ticks = [10.0**power for power in decades if power % every == 0]
+    return _Scale(lambda value: start + (math.log10(value) - low) / (high - low) * (end - start), ticks)
+
+
+def _spread(places: Sequence[float]) -> list[float]:
+    """Moves labels apart that would overlap, and keeps their order."""
+    spread = [0.0] * len(places)
+    last = -math.inf
+    for i in np.argsort(places, kind="stable"):
+        last = spread[i] = max(places[i], last + _LABEL_GAP)
+    return spread
+
+
+def _points(points: Sequence[tuple[float, float]]) -> str:
+    return " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
+
+
+def _grid_line(x1: float, y1: float, x2: float, y2: float) -> str:
+    return f'<line class="grid" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
+def _text(x: float, y: float, text: str, anchor: str, kind: str = "tick") -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.4g}\u00a0%"
+
+
+def _power(value: float) -> str:
+    exponent = round(math.log10(value))
+    superscript = str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return {0: "1", 1: "10"}.get(exponent, f"10{superscript}")
+
+
+def _shortened(label: str) -> str:
+    return label if len(label) <= 12 else label[:11] + "…"

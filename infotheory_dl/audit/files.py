@@ -1,0 +1,123 @@
+"""The files of an audit: report.html, scores.csv and config.json, each written whole or not at all."""
+
+import csv
+import importlib.metadata
+import io
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from infotheory_dl.audit.report import render
+from infotheory_dl.audit.run import AuditResult
+
+_PACKAGES = ("infotheory_dl", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "scikit-learn")
+_STAGING = ".unfinished"
+
+
+def write_report(
+    result: AuditResult,
+    folder: str | os.PathLike[str],
+    *,
+    title: str = "a data set",
+    config: Mapping[str, Any] | None = None,
+) -> Path:
+    """Writes the report of an audit, the scores as a table, and the settings.
+
+    Args:
+      result: of `run`.
+      folder: where to; it is made if it is absent, and what an earlier audit left there is replaced.
+      title: name of the data set.
+      config: settings of the caller to record before those of the audit, such as the seed.
+
+    Returns:
+      The path of the report.
+
+    Raises:
+      OSError: if the folder cannot be written.
+    """
+    folder = require_writable(folder)
+    settings = {**(config or {}), **asdict(result.settings)}
+    chosen = {"learning_rate": result.learning_rate, "weight_decay": result.weight_decay}
+    versions = {"python": platform.python_version(), **_versions()}
+    created = datetime.now().astimezone().isoformat(timespec="seconds")
+    found = {"repair_threshold": result.label_errors.threshold, "error_rate": result.label_errors.error_rate}
+    record = {"created": created, "settings": settings, "chosen": chosen, "found": found, "versions": versions}
+    facts = {"created": created, **settings, **{f"{name} used": f"{value:.4g}" for name, value in chosen.items()}}
+    contents = {
+        "config.json": json.dumps(_plain(record), indent=2) + "\n",
+        "scores.csv": scores_table(result),
+        "report.html": render(result, title=title, facts={**facts, **versions}),
+    }
+    staging = folder / _STAGING
+    shutil.rmtree(staging, ignore_errors=True)  # of an audit that was killed
+    staging.mkdir()
+    for name, text in contents.items():
+        (staging / name).write_text(text, encoding="utf-8")
+    for name in contents:
+        os.replace(staging / name, folder / name)
+    staging.rmdir()
+    return folder / "report.html"
+
+
+def require_writable(folder: str | os.PathLike[str]) -> Path:
+    """Makes the folder, if it is absent, and tries to write in it; an OSError tells why that fails."""
+    path = Path(folder).expanduser()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        trial = path / _STAGING
+        trial.mkdir(exist_ok=True)
+        trial.rmdir()
+    except OSError as error:
+        raise OSError(f"cannot write to {path}: {error.strerror or error}") from error
+    return path
+
+
+def scores_table(result: AuditResult) -> str:
+    """The scores of every audited example as CSV, in the order of the data set."""
+    examples, scores, errors = result.examples, result.scores, result.label_errors
+    names = np.array(examples.class_names)
+    columns = {
+        "example": examples.indices,
+        "label": names[examples.labels],
+        "function_score": scores.function,
+        "weights_score": scores.weights,
+        "margin": scores.margins,
+        "suggested_label": names[errors.suggested],
+        "wrong_probability": errors.wrong,
+        "repaired": errors.repaired.astype(int),
+    }
+    if examples.flipped.any():
+        columns |= {"flipped": examples.flipped.astype(int), "true_label": names[examples.true_labels]}
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    order = np.argsort(examples.indices)
+    writer.writerows(zip(*(column[order].tolist() for column in columns.values()), strict=True))
+    return text.getvalue()
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """The same without what JSON cannot say: infinities become words, paths and other things text."""
+    if isinstance(value, Mapping):
+        return {name: _plain(entry) for name, entry in value.items()}
+    if isinstance(value, float) and not np.isfinite(value):
+        return str(value)
+    return value if isinstance(value, str | int | float | None) else str(value)

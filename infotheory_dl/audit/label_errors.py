@@ -1,0 +1,108 @@
+"""Which labels are wrong, how many, and which to repair: a model of label noise fitted to leave-one-out predictions."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+
+from infotheory_dl.sample_information import label_margins, suggest_labels
+from infotheory_dl.types import AnyArray
+
+
+class LabelErrors(NamedTuple):
+    """What the labels ought to be.
+
+    Attributes:
+      suggested: the class that the network trained without the example predicts.
+      wrong: probability that the given label is wrong.
+      repairable: probability that the suggested label is right and the given one wrong.
+      error_rate: estimated share of wrong labels.
+      sharpness: of the fitted probabilities, softmax(sharpness * predictions).
+      threshold: margins below it are repaired.
+      repaired: which labels these are.
+      expected_precision: mean of `repairable` over them; NaN if there are none.
+    """
+
+    suggested: Int[np.ndarray, " examples"]
+    wrong: Float[np.ndarray, " examples"]
+    repairable: Float[np.ndarray, " examples"]
+    error_rate: float
+    sharpness: float
+    threshold: float
+    repaired: Bool[np.ndarray, " examples"]
+    expected_precision: float
+
+
+def find_label_errors(
+    predictions: Float[AnyArray, "examples classes"], labels: Int[AnyArray, " examples"], *, precision: float = 0.95
+) -> LabelErrors:
+    """Estimates which labels are wrong, without knowing any, and repairs as many as keep the expected precision.
+
+    The model has two numbers: the true class of an example has the probabilities softmax(s f), f being what the network
+    trained without the example predicts; its label is another class, all alike, with probability e. Both are fitted by
+    maximum likelihood to the given labels, and give each label's probability to be wrong. The rule of repair: margins
+    below a threshold, the highest for which the suggested labels are expected to be right in a share `precision`
+    of the repairs.
+
+    Args:
+      predictions: outputs that never saw the label of their own example.
+      labels: given labels.
+      precision: share of repairs that shall be right, in (0, 1).
+
+    Returns:
+      Suggestions, probabilities and repairs.
+
+    Raises:
+      ValueError: if the shapes do not fit, a label is out of range, or the precision is not in (0, 1).
+
+    Source: the noise model is that of Bootkrajang and Kabán, 2012, with one rate for all pairs of classes.
+    """
+    if not 0 < precision < 1:
+        raise ValueError(f"precision must lie in (0, 1), got {precision}")
+    margins = np.asarray(label_margins(predictions, labels))
+    predictions, labels = np.asarray(predictions), np.asarray(labels)
+    suggested = predictions.argmax(1)
+    sharpness, error_rate = _fit(predictions, labels)
+    probabilities = np.exp(log_softmax(sharpness * predictions, axis=1))
+    given, best = (np.take_along_axis(probabilities, c[:, None], axis=1)[:, 0] for c in (labels, suggested))
+    flip = error_rate / (predictions.shape[1] - 1)
+    likelihood = (1 - error_rate) * given + flip * (1 - given)
+    wrong = flip * (1 - given) / likelihood
+    repairable = np.where(suggested == labels, 0, flip * best / likelihood)
+
+    order = np.argsort(margins)
+    expected = np.cumsum(repairable[order]) / np.arange(1, len(order) + 1)
+    count = int(np.max(np.flatnonzero(expected >= precision) + 1, initial=0))
+    ordered = margins[order]
+    # between the last repaired margin and the next
+    threshold = -np.inf if count == 0 else min(0.0, float(ordered[count - 1 : count + 1].mean()))
+    suggestion = suggest_labels(predictions, labels, threshold=threshold)
+    repaired = np.asarray(suggestion.repaired)
+    return LabelErrors(
+        suggested,
+        wrong,
+        repairable,
+        error_rate,
+        sharpness,
+        threshold,
+        repaired,
+        float(repairable[repaired].mean()) if repaired.any() else float("nan"),
+    )
+
+
+def _fit(predictions: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """The sharpness and the error rate of the greatest likelihood."""
+    num_classes = predictions.shape[1]
+
+    def loss(parameters: np.ndarray) -> float:
+        log_sharpness, rate = parameters
+        log_probabilities = log_softmax(np.exp(log_sharpness) * predictions, axis=1)
+        given = np.exp(np.take_along_axis(log_probabilities, labels[:, None], axis=1))
+        return -np.log((1 - rate) * given + rate / (num_classes - 1) * (1 - given)).mean()
+
+    # beyond this rate every other class would be more likely than the true one
+    bounds = [(-3, 7), (1e-6, 1 - 1 / num_classes)]
+    fit = minimize(loss, (np.log(10), 0.1), method="Nelder-Mead", bounds=bounds, options={"xatol": 1e-6, "fatol": 1e-9})
+    return float(np.exp(fit.x[0])), float(fit.x[1])

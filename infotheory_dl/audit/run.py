@@ -1,0 +1,351 @@
+"""The audit of a data set: what each example tells a network, which labels are wrong, what can be left out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int, Real, Shaped
+from jaxtyping import Key as Keys
+
+from infotheory_dl.audit import retraining
+from infotheory_dl.audit.detection import Detection, cross_validated_suspicion, rate_detection
+from infotheory_dl.audit.examples import Examples, draw_examples
+from infotheory_dl.audit.label_errors import LabelErrors, find_label_errors
+from infotheory_dl.audit.retraining import TrainingSet
+from infotheory_dl.audit.scores import (
+    Kernels,
+    NetworkName,
+    Scores,
+    centred_targets,
+    linearized_network,
+    mean_kernels,
+    score,
+    trained_network,
+)
+from infotheory_dl.linearization import KernelEigen, LinearizationQuality, kernel_eigen, select_weight_decay
+from infotheory_dl.metrics import average_precision, spearman_correlation
+from infotheory_dl.sample_information import summarize
+from infotheory_dl.types import AnyArray, Key
+
+_KEPT_FRACTIONS = (0.8, 0.6, 0.4, 0.2, 0.1)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an audit is made.
+
+    Attributes:
+      train_size: how many examples to audit; default all but a fifth, at most 1000.
+      flip: share of the labels to flip on purpose, to see whether the audit finds them.
+      network: "cnn" for images, "mlp" for rows or images, "auto" for the one that fits.
+      num_networks: how many random networks the kernel is the mean of.
+      time: steps of training at which examples are scored; infinity is the end of training.
+      weight_decay: penalty on the mean loss; default the one with the least leave-one-out error.
+      precision: share of the label repairs that shall be right.
+      sweep: how many times before the end of training are scored too; 0 for none.
+      seeds: how many trainings each accuracy is the mean of; 0 trains no network.
+    """
+
+    train_size: int | None = None
+    flip: float = 0.0
+    network: NetworkName = "auto"
+    num_networks: int = 5
+    time: float = float("inf")
+    weight_decay: float | None = None
+    precision: float = 0.95
+    sweep: int = 9
+    seeds: int = 3
+
+
+class Sweep(NamedTuple):
+    """The scores of earlier times.
+
+    Attributes:
+      times: numbers of steps of gradient descent with the learning rate of the audit.
+      average_precision: of the margin, the function and the weights score in finding the flips; None if there are none.
+      agreement: rank correlation of these scores with those of the audit's time.
+    """
+
+    times: Float[np.ndarray, " times"]
+    average_precision: Float[np.ndarray, "times scores"] | None
+    agreement: Float[np.ndarray, "times scores"]
+
+
+class Repair(NamedTuple):
+    """Accuracy on the held-out examples of networks that were trained on all audited ones, seed by seed.
+
+    Attributes:
+      given: with the labels as they are.
+      repaired: with the repairs.
+      dropped: without the examples whose labels are to be repaired.
+      true: with the labels before the flips; None if there are none.
+    """
+
+    given: Float[np.ndarray, " seeds"]
+    repaired: Float[np.ndarray, " seeds"]
+    dropped: Float[np.ndarray, " seeds"]
+    true: Float[np.ndarray, " seeds"] | None
+
+
+class Summarization(NamedTuple):
+    """Accuracy on the held-out examples of networks that were trained on parts of the audited ones.
+
+    Attributes:
+      fractions: kept shares of the examples, descending.
+      most: after keeping the most informative, found in rounds.
+      random: after keeping a random part.
+      least: after keeping the least informative, that is, dropping the top.
+    """
+
+    fractions: Float[np.ndarray, " fractions"]
+    most: Float[np.ndarray, "fractions seeds"]
+    random: Float[np.ndarray, "fractions seeds"]
+    least: Float[np.ndarray, "fractions seeds"]
+
+
+class AuditResult(NamedTuple):
+    """All that an audit found; the report shows the same.
+
+    Attributes:
+      examples: what was audited.
+      scores: of every example.
+      label_errors: which labels are wrong, and the repairs.
+      learning_rate: step size on the mean loss, which gives times their unit.
+      weight_decay: penalty on the mean loss.
+      sweep: scores of earlier times, None if not asked for.
+      detection: how well the flips are found, beside what others do; None if there are none.
+      repair: what repairs do for the accuracy; None without training.
+      summarization: what can be left out; None without training.
+      linearization: how far the linear network speaks for the trained one; None without training.
+      settings: how the audit was made.
+    """
+
+    examples: Examples
+    scores: Scores
+    label_errors: LabelErrors
+    learning_rate: float
+    weight_decay: float
+    sweep: Sweep | None
+    detection: tuple[Detection, ...] | None
+    repair: Repair | None
+    summarization: Summarization | None
+    linearization: LinearizationQuality | None
+    settings: Settings
+
+
+class _Solved(NamedTuple):
+    """The audit's one linear problem."""
+
+    kernel: KernelEigen
+    held_out_kernel: Float[np.ndarray, "held_out examples"]
+    num_classes: int
+    learning_rate: float
+    weight_decay: float
+
+    def score(self, labels: Int[np.ndarray, " examples"], times: Sequence[float]) -> Scores:
+        return score(
+            self.kernel,
+            self.held_out_kernel,
+            labels,
+            self.num_classes,
+            times=times,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+        )
+
+
+def run(
+    key: Key,
+    x: Real[AnyArray, "examples ..."],
+    y: Shaped[AnyArray, " examples"],
+    held_out: tuple[AnyArray, AnyArray] | None = None,
+    *,
+    feature_names: tuple[str, ...] | None = None,
+    on_stage: Callable[[str], None] = lambda stage: None,
+    **settings: Any,
+) -> AuditResult:
+    """Audits a data set: the information and the label of every example, by networks linearized before training.
+
+    Args:
+      key: source of randomness: the choice of the examples, the flips, the networks.
+      x: images (examples, height, width[, channels]) or rows (examples, features).
+      y: class labels: integers, strings or booleans.
+      held_out: examples and labels to measure on; by default those of x and y that are not audited.
+      feature_names: of the columns of a table.
+      on_stage: is told what is being done.
+      **settings: of `Settings`, which see.
+
+    Returns:
+      What was found. The algebra is in double precision, the networks in the precision of x.
+
+    Raises:
+      ValueError: if an array does not fit, holds NaN, infinity or one class only, or a setting is out of its range.
+      TypeError: if a setting is unknown.
+
+    Source: Harutyunyan et al., 2021; the margins and their weight decay by Allen, 1974; the label noise see
+      `find_label_errors`.
+    """
+    chosen = _checked_settings(Settings(**settings))
+    draw_key, kernel_key, check_key, training_key = jax.random.split(key, 4)
+    examples = draw_examples(
+        draw_key,
+        x,
+        y,
+        held_out,
+        train_size=chosen.train_size,
+        flip=chosen.flip,
+        feature_names=feature_names,
+    )
+    linearized = linearized_network(chosen.network, examples.inputs)
+    labels, flipped = examples.labels, examples.flipped
+
+    on_stage(f"tangent kernels of {chosen.num_networks} random networks")
+    kernels = mean_kernels(kernel_key, linearized, examples, chosen.num_networks)
+    # the scores are small differences of large numbers
+    with jax.enable_x64(True):
+        on_stage("scores, from one eigendecomposition")
+        solved = _solve(kernels, labels, len(examples.class_names), chosen.weight_decay)
+        scores = Scores(*(values[0] for values in solved.score(labels, [chosen.time])))
+        label_errors = find_label_errors(scores.predictions, labels, precision=chosen.precision)
+        sweep = None
+        if chosen.sweep:
+            on_stage("scores of earlier times")
+            sweep = _sweep(solved, labels, scores, flipped, chosen.sweep)
+
+        repaired = np.where(label_errors.repaired, label_errors.suggested, labels)
+        if chosen.seeds:
+            on_stage("what can be left out")
+            orders = _removal_orders(solved, repaired, chosen.time)
+
+    found, repair, summarization, quality = None, None, None, None
+    suspicion = {
+        "margin": -scores.margins,
+        "weights score": scores.weights,
+        "function score": scores.function,
+    }
+    if chosen.seeds:
+        classifier = trained_network(chosen.network, examples.inputs, len(examples.class_names))
+        keys = jax.random.split(training_key, chosen.seeds)
+        on_stage("networks trained on repaired labels and on parts of the data")
+        repair, summarization = _train(keys, classifier, examples, label_errors.repaired, repaired, *orders)
+        on_stage("a trained network beside its linearization")
+        quality = retraining.compare_linearization(check_key, linearized, examples)
+        if flipped.any():
+            on_stage("the margins of a network in training")
+            suspicion["area under the margin"] = -retraining.area_under_training_margin(keys[0], classifier, examples)
+    if flipped.any():
+        on_stage("cross-validated classifiers")
+        suspicion |= cross_validated_suspicion(examples.inputs, labels)
+        found = rate_detection(suspicion, flipped)
+    return AuditResult(
+        examples=examples,
+        scores=scores,
+        label_errors=label_errors,
+        learning_rate=solved.learning_rate,
+        weight_decay=solved.weight_decay,
+        sweep=sweep,
+        detection=found,
+        repair=repair,
+        summarization=summarization,
+        linearization=quality,
+        settings=chosen,
+    )
+
+
+def _checked_settings(settings: Settings) -> Settings:
+    for name, least in {"num_networks": 1, "sweep": 0, "seeds": 0}.items():
+        if getattr(settings, name) < least:
+            raise ValueError(f"{name} must be at least {least}, got {getattr(settings, name)}")
+    if not settings.time > 0:
+        raise ValueError(f"time must be a positive number of steps or infinity, got {settings.time}")
+    if settings.weight_decay is not None and not 0 <= settings.weight_decay < np.inf:
+        raise ValueError(f"weight_decay must not be negative, got {settings.weight_decay}")
+    if not 0 < settings.precision < 1:
+        raise ValueError(f"precision must lie in (0, 1), got {settings.precision}")
+    return settings
+
+
+def _solve(
+    kernels: Kernels, labels: Int[np.ndarray, " examples"], num_classes: int, weight_decay: float | None
+) -> _Solved:
+    n = len(labels)
+    eigen = kernel_eigen(kernels.audited.astype(float))
+    if weight_decay is None:
+        weight_decay = float(select_weight_decay(eigen, centred_targets(labels, num_classes)))
+    # one step brings the fastest direction to its end
+    learning_rate = n / (float(eigen.eigenvalues.max()) + n * weight_decay)
+    return _Solved(eigen, kernels.held_out.astype(float), num_classes, learning_rate, weight_decay)
+
+
+def _sweep(solved: _Solved, labels: np.ndarray, late: Scores, flipped: np.ndarray, count: int) -> Sweep:
+    slowest = max(solved.weight_decay, 1e-6 / solved.learning_rate)
+    times = np.logspace(0, np.log10(10 / (solved.learning_rate * slowest)), count)
+    early = solved.score(labels, list(times))
+    suspicion = lambda scores: np.stack([-scores.margins, scores.function, scores.weights], axis=-2)
+    agreement = [
+        [float(spearman_correlation(*pair)) for pair in zip(values, suspicion(late), strict=True)]
+        for values in suspicion(early)
+    ]
+    precision = None
+    if flipped.any():
+        precision = np.array(
+            [[float(average_precision(value, flipped)) for value in values] for values in suspicion(early)]
+        )
+    return Sweep(times, precision, np.array(agreement))
+
+
+def _removal_orders(solved: _Solved, labels: np.ndarray, time: float) -> tuple[np.ndarray, np.ndarray]:
+    """In which order to remove examples: the least informative first, in rounds, and the most informative first."""
+    targets = jnp.asarray(centred_targets(labels, solved.num_classes))
+    summaries = [
+        summarize(
+            solved.kernel,
+            jnp.zeros_like(targets),
+            targets,
+            solved.held_out_kernel,
+            strategy=strategy,
+            time=time,
+            learning_rate=solved.learning_rate,
+            weight_decay=solved.weight_decay,
+        )
+        for strategy in ("iterative", "top")
+    ]
+    least_first, most_first = (np.asarray(summary.order) for summary in summaries)
+    return least_first, most_first
+
+
+def _train(
+    keys: Keys[jax.Array, " seeds"],
+    classifier: nn.Module,
+    examples: Examples,
+    is_repaired: np.ndarray,
+    repaired: np.ndarray,
+    least_first: np.ndarray,
+    most_first: np.ndarray,
+) -> tuple[Repair, Summarization]:
+    n, seeds = len(repaired), len(keys)
+    everything = np.arange(n)
+    random_orders = [np.asarray(jax.random.permutation(jax.random.fold_in(key, 1), n)) for key in keys]
+    sets = [
+        [TrainingSet(everything, examples.labels)],
+        [TrainingSet(everything, repaired)],
+        [TrainingSet(everything[~is_repaired], examples.labels)],
+        [TrainingSet(everything, examples.true_labels)],
+    ]
+    for fraction in _KEPT_FRACTIONS:
+        removed = n - round(fraction * n)
+        for orders in ([least_first], random_orders, [most_first]):
+            sets.append([TrainingSet(order[removed:], repaired) for order in orders])
+    accuracies = retraining.held_out_accuracy(keys, classifier, examples, sets)
+    given, mended, dropped, true = accuracies[:4]
+    parts = accuracies[4:].reshape(len(_KEPT_FRACTIONS), 3, seeds)
+    # of all examples every part is the same
+    parts = np.concatenate([np.broadcast_to(mended, (1, 3, seeds)), parts])
+    return (
+        Repair(given, mended, dropped, true if examples.flipped.any() else None),
+        Summarization(np.array([1.0, *_KEPT_FRACTIONS]), parts[:, 0], parts[:, 1], parts[:, 2]),
+    )
