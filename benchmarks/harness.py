@@ -25,6 +25,9 @@ Row: TypeAlias = dict[str, Any]
 
 RESULTS = Path(__file__).parent / "results"
 
+# a file or a pipe has no width of its own
+_console = Console(width=None if sys.stdout.isatty() else 140)
+
 
 class Timing(NamedTuple):
     """Wall-clock seconds of a call.
@@ -62,6 +65,11 @@ class Machine(NamedTuple):
     def floor(self, operations: float, moved: float = 0.0) -> float:
         """Seconds below which no program can do so many operations and move so many bytes."""
         return max(operations / self.flops, moved / self.bandwidth)
+
+
+def announce(step: str) -> None:
+    """Says what runs now."""
+    _console.print(step, style="dim", highlight=False)
 
 
 def timed(function: Callable[[], Result]) -> tuple[Result, float]:
@@ -125,11 +133,9 @@ def report(benchmark: str, part: str, title: str, rows: Sequence[Row], *, notes:
         table.add_column(column, justify="left" if words else "right")
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
-    # a file or a pipe has no width of its own
-    console = Console(width=None if sys.stdout.isatty() else 140)
-    console.print(table)
+    _console.print(table)
     for note in notes:
-        console.print(note, style="dim", highlight=False)
+        _console.print(note, style="dim", highlight=False)
 
     RESULTS.mkdir(exist_ok=True)
     common = {

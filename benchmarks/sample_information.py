@@ -16,7 +16,7 @@ import tyro
 from jaxtyping import Array, Float, Int
 
 from benchmarks import sample_information_published as published
-from benchmarks.harness import Row, machine, measure, peak_memory, report, reset_peak_memory, timed
+from benchmarks.harness import Row, announce, machine, measure, peak_memory, report, reset_peak_memory, timed
 from benchmarks.sample_information_detectors import Detector, LabelTask, all_detectors, label_task
 from infotheory_dl import data, metrics, networks
 from infotheory_dl.linearization import Dynamics, SingularKernelError, empirical_kernel, kernel_eigen
@@ -177,6 +177,7 @@ def detection(settings: Detection) -> None:
         keys = jax.random.split(jax.random.key(settings.seed), settings.draws)
         tasks = [label_task(key, mnist(), classes, size=settings.examples, flipped=settings.flipped) for key in keys]
         for name, detector in all_detectors(len(classes), settings.networks).items():
+            announce(f"{task_name}: {name}")
             rows.append({"task": task_name, "detector": name, **quality(detector, tasks)})
     report(
         NAME,
@@ -193,6 +194,7 @@ def growth(settings: Growth) -> None:
     cases = [(n, 1) for n in settings.examples] + [(settings.examples_by_outputs, k) for k in settings.outputs]
 
     def row(n: int, k: int) -> Row:
+        announce(f"{n} examples, {k} outputs")
         reset_peak_memory()
         problem = paper_problem(jax.random.key(settings.seed), n, settings.references, outputs=k)
         kernels, kernel_timing = measure(problem.kernels, repeats=settings.repeats)

@@ -178,7 +178,8 @@ def cleanlab_shapley(task: LabelTask) -> np.ndarray:
 
 def pydvl_shapley(task: LabelTask) -> np.ndarray:
     """pyDVL's Shapley values of nearest neighbours, for the accuracy on held-out examples with right labels."""
-    from pydvl.valuation import Dataset, KNNShapleyValuation
+    with _quiet():
+        from pydvl.valuation import Dataset, KNNShapleyValuation
 
     held_out = Dataset(_rows(task.held_out_images), task.held_out_labels)
     valuation = KNNShapleyValuation(KNeighborsClassifier(10), held_out, progress=False)
@@ -187,7 +188,8 @@ def pydvl_shapley(task: LabelTask) -> np.ndarray:
 
 def pydvl_out_of_bag(task: LabelTask) -> np.ndarray:
     """pyDVL's Data-OOB: the accuracy on each example of the bagged trees that were not grown on it."""
-    from pydvl.valuation import DataOOBValuation, Dataset
+    with _quiet():
+        from pydvl.valuation import DataOOBValuation, Dataset
 
     trees = ExtraTreesClassifier(1000, bootstrap=True, max_samples=0.9, random_state=task.seed)
     trees.fit(_rows(task.images), task.labels)

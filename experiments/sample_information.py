@@ -196,7 +196,7 @@ def correlation(settings: Settings, results: Results) -> None:
                 }
 
             found = results.once(f"correlation {name} weight_decay={decay}", compute)
-            row = {"network": name, "weight decay": decay}
+            row: Row = {"network": name, "weight decay": decay}
             for score, recalled in PAPER[name, decay > 0].items():
                 row[score] = f"{found[f'{score} linearized']:.3f} / {found[f'{score} influence']:.3f}"
                 row[f"{score}, paper"] = f"{recalled[0]:.3f} / {recalled[1]:.3f}"
