@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-_WIDTH, _HEIGHT = 520, 280
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 132, 14, 46
-_ROW = 22
-_LABEL_GAP = 15
+_WIDTH, _HEIGHT = 520.0, 280.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 132.0, 14.0, 46.0
+_ROW = 22.0
+_LABEL_GAP = 15.0
 
 
 class Line(NamedTuple):
@@ -67,7 +67,7 @@ def line_chart(
     parts += [_text(x.place(tick), bottom + 18, write_x(tick), "middle") for tick in x.ticks]
     parts.append(_text((_LEFT + right) / 2, _HEIGHT - 8, x_label, "middle", "axis"))
     parts.append(
-        f'<text class="axis" transform="translate(13 {(_TOP + bottom) / 2}) rotate(-90)" text-anchor="middle">'
+        f'<text class="axis" transform="translate(13 {(_TOP + bottom) / 2:.1f}) rotate(-90)" text-anchor="middle">'
         f"{escape(y_label)}</text>"
     )
     for i, line in enumerate(lines):
@@ -88,7 +88,7 @@ def distribution_chart(rows: Sequence[Row], *, title: str, x_label: str, marked_
     """Draws a box for each row on a logarithmic axis: 5 to 95 %, 25 to 75 %, the median, and marked values."""
     bottom = _TOP + _ROW * len(rows)
     height = bottom + _BOTTOM + (16 if marked_label else 0)
-    left, right = 24 + 7 * max(len(_shortened(row.label)) for row in rows), _WIDTH - 16
+    left, right = 24.0 + 7 * max(len(_shortened(row.label)) for row in rows), _WIDTH - 16
     boxes = [np.percentile(row.values, [5, 25, 50, 75, 95]) if row.values.size else np.zeros(0) for row in rows]
     drawn = np.concatenate([*boxes, *(row.marked for row in rows)])
     positive = drawn[drawn > 0] if (drawn > 0).any() else np.ones(1)
@@ -109,14 +109,14 @@ def distribution_chart(rows: Sequence[Row], *, title: str, x_label: str, marked_
         parts += [f'<circle class="marked" cx="{place(v):.1f}" cy="{middle:.1f}" r="2.4"/>' for v in row.marked]
     parts.append(_text((left + right) / 2, bottom + 38, x_label, "middle", "axis"))
     if marked_label:
-        parts.append(f'<circle class="marked" cx="{left + 4}" cy="{height - 8}" r="2.8"/>')
+        parts.append(f'<circle class="marked" cx="{left + 4:.1f}" cy="{height - 8:.1f}" r="2.8"/>')
         parts.append(_text(left + 13, height - 4, marked_label, "start"))
     return _svg(height, title, parts)
 
 
 def _svg(height: float, title: str, parts: Sequence[str]) -> str:
     return (
-        f'<svg class="chart" viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">'
+        f'<svg class="chart" viewBox="0 0 {_WIDTH:.0f} {height:.0f}" role="img" aria-label="{escape(title)}">'
         f"{''.join(parts)}</svg>"
     )
 

@@ -79,13 +79,14 @@ def read_table(path: str | os.PathLike[str]) -> Table:
       ValueError: if the file is not an .npz file or lacks an array.
       OSError: if it cannot be opened.
     """
-    try:
-        with np.load(Path(path).expanduser()) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("it holds one array without a name")
-            arrays = dict(file)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} cannot be read ({error}); make it by numpy.savez({str(path)!r}, x=x, y=y)") from error
+    remedy = f"make one by numpy.savez({os.fspath(path)!r}, x=x, y=y)"
+    with Path(path).expanduser().open("rb") as stream:
+        if not zipfile.is_zipfile(stream):
+            raise ValueError(f"{path} is not an .npz file; {remedy}")
+        try:
+            arrays = dict(np.load(stream))
+        except (ValueError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path} cannot be read ({error}); {remedy}") from error
     absent = [name for name in ("x", "y") if name not in arrays]
     if absent:
         raise ValueError(f"{path} lacks {' and '.join(absent)}: it has {', '.join(arrays) or 'no arrays'}")

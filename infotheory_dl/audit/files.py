@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -50,11 +51,12 @@ def write_report(
     created = datetime.now().astimezone().isoformat(timespec="seconds")
     found = {"repair_threshold": result.label_errors.threshold, "error_rate": result.label_errors.error_rate}
     record = {"created": created, "settings": settings, "chosen": chosen, "found": found, "versions": versions}
-    facts = {"created": created, **settings, **{f"{name} used": f"{value:.4g}" for name, value in chosen.items()}}
+    given = {name: value for name, value in settings.items() if value is not None}
+    facts = {"created": created, **given, **{name: f"{value:.4g}" for name, value in chosen.items()}, **versions}
     contents = {
         "config.json": json.dumps(_plain(record), indent=2) + "\n",
         "scores.csv": scores_table(result),
-        "report.html": render(result, title=title, facts={**facts, **versions}),
+        "report.html": render(result, title=title, facts=facts),
     }
     staging = folder / _STAGING
     shutil.rmtree(staging, ignore_errors=True)  # of an audit that was killed
@@ -72,9 +74,7 @@ def require_writable(folder: str | os.PathLike[str]) -> Path:
     path = Path(folder).expanduser()
     try:
         path.mkdir(parents=True, exist_ok=True)
-        trial = path / _STAGING
-        trial.mkdir(exist_ok=True)
-        trial.rmdir()
+        tempfile.TemporaryDirectory(dir=path).cleanup()
     except OSError as error:
         raise OSError(f"cannot write to {path}: {error.strerror or error}") from error
     return path

@@ -1,10 +1,11 @@
 """The report of an audit: one HTML page that needs nothing beside it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from infotheory_dl.audit._style import STYLE
 from infotheory_dl.audit.charts import Line, Row, distribution_chart, line_chart
@@ -133,8 +134,8 @@ def _header(result: AuditResult, title: str) -> str:
 def _suspects(result: AuditResult) -> str:
     margins, errors = result.scores.margins, result.label_errors
     order = np.argsort(margins)
-    repaired = [i for i in order if errors.repaired[i]]
-    doubtful = [i for i in order if margins[i] < 0 and not errors.repaired[i]]
+    repaired = order[errors.repaired[order]]
+    doubtful = order[(margins < 0)[order] & ~errors.repaired[order]]
     text = (
         "The margin of an example is what a network trained without it predicts for its label, minus the largest"
         " prediction for another class. Below zero the label is contradicted."
@@ -146,16 +147,16 @@ def _suspects(result: AuditResult) -> str:
         f" softmax({errors.sharpness:.1f} × prediction), and {_percent(errors.error_rate)} of the labels are replaced"
         " by another."
     )
-    parts = [f"<h2>Suspected label errors</h2>\n<p>{text}{rule if repaired else ''}</p>"]
+    parts = [f"<h2>Suspected label errors</h2>\n<p>{text}{rule if len(repaired) else ''}</p>"]
     for heading, members in (("To be repaired", repaired), ("In doubt, not repaired", doubtful)):
-        if members:
+        if len(members):
             extent = f"{len(members)}, the most suspect first" if len(members) > 1 else "1"
             first, rest = members[:_SUSPECTS_SHOWN], members[_SUSPECTS_SHOWN:_SUSPECTS_AT_MOST]
             parts.append(f"<h3>{heading} ({extent})</h3>\n{_gallery(result, first, suspects=True)}")
-            if rest:
+            if len(rest):
                 gallery = _gallery(result, rest, suspects=True)
                 parts.append(f"<details><summary>the next {len(rest)}</summary>{gallery}</details>")
-    if not repaired and not doubtful:
+    if not len(repaired) and not len(doubtful):
         parts.append("<p>No label is contradicted.</p>")
     return "\n".join(parts)
 
@@ -299,14 +300,13 @@ def _settings(result: AuditResult, facts: dict[str, Any]) -> str:
     )
 
 
-def _gallery(result: AuditResult, indices: Sequence[int] | np.ndarray, *, suspects: bool = False) -> str:
+def _gallery(result: AuditResult, indices: Int[np.ndarray, " shown"], *, suspects: bool = False) -> str:
     """Examples as images, or as rows of a table, each with its labels and its margin or score."""
-    indices = np.asarray(indices, int)
     if result.examples.feature_names is not None:
         return _rows(result, indices, suspects)
     examples, names = result.examples, result.examples.class_names
     items = []
-    for i, uri in zip(indices, data_uris(examples.x[indices]), strict=True):
+    for i, uri in zip(indices.tolist(), data_uris(examples.x[indices]), strict=True):
         given, suggested = names[examples.labels[i]], names[result.label_errors.suggested[i]]
         labels = f"{given} → {suggested}" if suspects else given
         number = f"margin {_signed(result.scores.margins[i])}" if suspects else _relative(result, i)
@@ -319,7 +319,7 @@ def _gallery(result: AuditResult, indices: Sequence[int] | np.ndarray, *, suspec
     return f'<ul class="grid">{"".join(items)}</ul>'
 
 
-def _rows(result: AuditResult, indices: np.ndarray, suspects: bool) -> str:
+def _rows(result: AuditResult, indices: Int[np.ndarray, " shown"], suspects: bool) -> str:
     examples, names = result.examples, result.examples.class_names
     assert examples.feature_names is not None
     columns: list[tuple[str, Callable[[int], str]]] = [
@@ -336,7 +336,9 @@ def _rows(result: AuditResult, indices: np.ndarray, suspects: bool) -> str:
     for j, feature in enumerate(examples.feature_names[:_FEATURES_SHOWN]):
         columns.append((feature, lambda i, j=j: f"{examples.x[i, j]:.4g}"))  # type: ignore[misc]
     head = "".join(f"<th>{escape(name)}</th>" for name, _ in columns)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(write(i))}</td>' for _, write in columns)}</tr>" for i in indices)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{escape(write(i))}</td>' for _, write in columns)}</tr>" for i in indices.tolist()
+    )
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 

@@ -53,38 +53,36 @@ class Scores(NamedTuple):
 def linearized_network(name: NetworkName, inputs: Float[np.ndarray, "examples *features"]) -> nn.Module:
     """The network of one output whose kernel is taken, untrained: one wide layer tells wrong labels best.
 
-    Args:
-      name: "cnn" for images, "mlp" for rows or images, "auto" for the one that fits.
-      inputs: (examples, features) or (examples, height, width, channels).
+    For images it is a convolution with windows of a quarter of the image, averaged over a 4x4 grid.
+    """
+    if not sees_images(name, inputs):
+        return networks.MLP((1024,), 1, initialization=networks.HE)
+    quarter = max(1, min(inputs.shape[1:3]) // 4)
+    convolution = networks.Convolution(128, kernel_size=min(max(3, quarter | 1), 9), padding="SAME")
+    # a large head gives the convolution as large a part in the kernel as the head has
+    head = networks.MLP((), 1, initialization=Initialization(_standard_normal, zeros))
+    return networks.CNN((convolution,), head, pooling=quarter, initialization=networks.HE)
+
+
+def trained_network(name: NetworkName, inputs: Float[np.ndarray, "examples *features"], outputs: int) -> nn.Module:
+    """The network that is really trained, with one output for each class: small and quick."""
+    if not sees_images(name, inputs):
+        return networks.MLP((256,), outputs, initialization=networks.HE)
+    first = networks.Convolution(16, kernel_size=5, strides=2, padding="SAME")
+    second = networks.Convolution(32, kernel_size=3, strides=2, padding="SAME")
+    return networks.CNN((first, second), networks.MLP((), outputs))
+
+
+def sees_images(name: NetworkName, inputs: Float[np.ndarray, "examples *features"]) -> bool:
+    """Whether the network of that name is a CNN on these inputs; "auto" is one on images.
 
     Raises:
       ValueError: if the name is unknown, or a CNN is asked for where there are no images.
     """
-    # a larger head gives the convolution as large a part in the kernel as the head has
-    return _network(name, inputs, 1, features=128, head=Initialization(_standard_normal, zeros))
-
-
-def trained_network(name: NetworkName, inputs: Float[np.ndarray, "examples *features"], outputs: int) -> nn.Module:
-    """The network that is really trained: the same, narrower, with an output for each class."""
-    return _network(name, inputs, outputs, features=32, head=networks.HE)
-
-
-def _network(name: NetworkName, inputs: np.ndarray, outputs: int, *, features: int, head: Initialization) -> nn.Module:
     require_choice("network", name, ("auto", "mlp", "cnn"))
     if name == "cnn" and inputs.ndim != 4:
         raise ValueError(f"network='cnn' needs images (examples, height, width[, channels]), got shape {inputs.shape}")
-    if name == "mlp" or inputs.ndim == 2:
-        return networks.MLP((8 * features,), outputs, initialization=networks.HE)
-    # windows and a grid of a quarter of the image
-    quarter = max(1, min(inputs.shape[1:3]) // 4)
-    convolution = networks.Convolution(features, kernel_size=min(max(3, quarter | 1), 9), padding="SAME")
-    return networks.CNN(
-        (convolution,), networks.MLP((), outputs, initialization=head), pooling=quarter, initialization=networks.HE
-    )
-
-
-def _standard_normal(fan_in: int) -> Initializer:
-    return nn.initializers.normal(1.0)
+    return name != "mlp" and inputs.ndim == 4
 
 
 def mean_kernels(key: Key, network: nn.Module, examples: Examples, num_networks: int) -> Kernels:
@@ -131,3 +129,7 @@ def score(
         margins = label_margins(predictions, labels)
         by_time.append((result.predictions, result.weights, margins, predictions))
     return Scores(*(np.stack([np.asarray(value) for value in values]) for values in zip(*by_time, strict=True)))
+
+
+def _standard_normal(fan_in: int) -> Initializer:
+    return nn.initializers.normal(1.0)

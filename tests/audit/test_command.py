@@ -1,0 +1,105 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from infotheory_dl import cli
+from infotheory_dl.audit import command
+
+HEAVY = ("jax", "tensorflow", "tensorflow_datasets", "neural_tangents", "matplotlib", "sklearn")
+
+
+def test_help_imports_no_heavy_package():
+    program = f"""
+import sys
+from infotheory_dl import cli
+cli.main(["--help"])
+print([name for name in {HEAVY} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "audit  find wrong labels" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_unknown_command_ends_with_the_usage(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["audti"])
+    assert stopped.value.code == 2
+    assert "unknown command 'audti'" in capsys.readouterr().err
+
+
+def test_a_wrong_input_is_one_line_without_a_traceback(tmp_path):
+    arguments = ["audit", "--data", str(tmp_path / "absent.npz"), "--output", str(tmp_path / "out")]
+    done = subprocess.run([sys.executable, "-m", "infotheory_dl.cli", *arguments], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "No such file or directory" in done.stderr
+    assert "absent.npz" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def fail(capsys, *arguments) -> str:
+    with pytest.raises(SystemExit) as stopped:
+        command.main([str(argument) for argument in arguments])
+    assert stopped.value.code == 2
+    return capsys.readouterr().err
+
+
+def save(folder, **arrays):
+    np.savez(folder / "my.npz", **arrays)
+    return folder / "my.npz"
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.ones((30, 2))}, "lacks y: it has x"),
+        ({"x": np.full((30, 2), np.nan), "y": np.arange(30) % 2}, "x has 60 of 60 entries that are NaN or infinite"),
+        ({"x": np.ones((30, 2)), "y": np.ones(30, int)}, "y has one class only, 1; an audit needs at least 2"),
+        ({"x": np.ones((3, 2)), "y": np.arange(3)}, "an audit needs 20 examples and a fifth more to measure on, got 3"),
+    ],
+)
+def test_data_that_cannot_be_audited_are_told(arrays, message, tmp_path, capsys):
+    path = save(tmp_path, **arrays)
+    assert message in fail(capsys, "--data", path, "--output", tmp_path / "out")
+
+
+def test_a_file_that_is_no_table_is_told(tmp_path, capsys):
+    (tmp_path / "my.npz").write_text("no table")
+    assert "is not an .npz file" in fail(capsys, "--data", tmp_path / "my.npz", "--output", tmp_path / "out")
+
+
+def test_a_data_set_that_is_absent_is_told_with_the_remedy(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    message = fail(capsys, "--dataset", "mnist", "--output", tmp_path / "out")
+    assert f"mnist is not prepared in {tmp_path}" in message
+    assert "download=True" in message
+
+
+def test_two_sources_of_data_are_one_too_many(tmp_path, capsys):
+    message = fail(capsys, "--dataset", "digits", "--data", "my.npz", "--output", tmp_path)
+    assert "give --dataset or --data, not both" in message
+
+
+def test_an_output_that_cannot_be_written_is_told_first(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert "cannot write to" in fail(capsys, "--dataset", "absent", "--output", tmp_path / "file")
+
+
+def test_an_audit_ends_with_the_path_of_its_report(result, tmp_path, capsys, monkeypatch):
+    asked = {}
+
+    def run(key, x, y, held_out, *, feature_names, on_stage, **settings):
+        on_stage("scores")
+        asked.update(settings, examples=len(y))
+        return result
+
+    monkeypatch.setattr(command, "run", run)
+    command.main(["--dataset", "digits", "--flip", "0.2", "--train-size", "50", "--output", str(tmp_path)])
+    out = capsys.readouterr().out
+    assert asked["flip"] == 0.2
+    assert asked["train_size"] == 50
+    assert asked["examples"] == 1797
+    assert "scores" in out
+    assert out.rstrip().endswith(f"The report: {(tmp_path / 'report.html').resolve()}")
+    assert (tmp_path / "scores.csv").exists()
