@@ -216,9 +216,7 @@ def precision(settings: Precision) -> None:
     problem = paper_problem(jax.random.key(settings.seed), settings.examples, settings.references)
     with jax.enable_x64(True):
         exact_problem = Problem(
-            problem.apply_fn,
-            jax.tree.map(lambda leaf: np.asarray(leaf, float), problem.params),
-            *(np.asarray(array, float) for array in problem[2:]),
+            problem.apply_fn, *jax.tree.map(lambda values: np.asarray(values, float), tuple(problem[1:]))
         )
         exact_kernels = exact_problem.kernels()
     kernels = problem.kernels()
