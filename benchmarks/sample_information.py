@@ -193,17 +193,18 @@ def growth(settings: Growth) -> None:
 
     def row(n: int, k: int) -> Row:
         announce(f"{n} examples, {k} outputs")
-        reset_peak_memory()
         problem = paper_problem(jax.random.key(settings.seed), n, settings.references, outputs=k)
+        floors = machine().floor(kernel_operations(problem)), leave_one_out_floor(n * k, settings.references * k)
+        reset_peak_memory()
         kernels, kernel_timing = measure(problem.kernels, repeats=settings.repeats)
         _, timing = measure(lambda: problem.both_scores(kernels, **training), repeats=settings.repeats)
         return {
             "examples": n,
             "outputs": k,
             "kernels": kernel_timing.median,
-            "floor of kernels": machine().floor(kernel_operations(problem)),
+            "floor of kernels": floors[0],
             "leave-one-out": timing.median,
-            "floor of leave-one-out": leave_one_out_floor(n * k, settings.references * k),
+            "floor of leave-one-out": floors[1],
             "peak memory in GiB": peak_memory(),
         }
 
