@@ -3,7 +3,6 @@
 from infotheory_dl.audit.detection import Detection, cross_validated_suspicion, rate_detection
 from infotheory_dl.audit.examples import Examples, Table, read_table
 from infotheory_dl.audit.files import scores_table, write_report
-from infotheory_dl.audit.label_errors import LabelErrors, find_label_errors
 from infotheory_dl.audit.report import findings
 from infotheory_dl.audit.run import AuditResult, Repair, Settings, Summarization, Sweep, run
 from infotheory_dl.audit.scores import Scores
@@ -12,7 +11,6 @@ __all__ = [
     "AuditResult",
     "Detection",
     "Examples",
-    "LabelErrors",
     "Repair",
     "Scores",
     "Settings",
@@ -20,7 +18,6 @@ __all__ = [
     "Sweep",
     "Table",
     "cross_validated_suspicion",
-    "find_label_errors",
     "findings",
     "rate_detection",
     "read_table",

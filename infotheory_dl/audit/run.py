@@ -14,7 +14,6 @@ from jaxtyping import Key as Keys
 from infotheory_dl.audit import retraining
 from infotheory_dl.audit.detection import Detection, cross_validated_suspicion, rate_detection
 from infotheory_dl.audit.examples import Examples, draw_examples
-from infotheory_dl.audit.label_errors import LabelErrors, find_label_errors
 from infotheory_dl.audit.retraining import TrainingSet
 from infotheory_dl.audit.scores import (
     Kernels,
@@ -28,7 +27,7 @@ from infotheory_dl.audit.scores import (
 )
 from infotheory_dl.linearization import KernelEigen, LinearizationQuality, kernel_eigen, select_weight_decay
 from infotheory_dl.metrics import average_precision, spearman_correlation
-from infotheory_dl.sample_information import summarize
+from infotheory_dl.sample_information import LabelErrors, find_label_errors, summarize
 from infotheory_dl.types import AnyArray, Key
 
 _KEPT_FRACTIONS = (0.8, 0.6, 0.4, 0.2, 0.1)

@@ -5,12 +5,11 @@ from infotheory_dl.sample_information.influence import (
     Influence,
     influence,
 )
+from infotheory_dl.sample_information.label_errors import LabelErrors, find_label_errors
 from infotheory_dl.sample_information.labels import (
     LabelInformation,
-    LabelSuggestion,
     label_information,
     label_margins,
-    suggest_labels,
 )
 from infotheory_dl.sample_information.leave_one_out import (
     GroupInformation,
@@ -58,8 +57,8 @@ __all__ = [
     "Agreement",
     "GroupInformation",
     "Influence",
+    "LabelErrors",
     "LabelInformation",
-    "LabelSuggestion",
     "LeaveOneOut",
     "PairwiseRedundancy",
     "Regularization",
@@ -72,6 +71,7 @@ __all__ = [
     "agreement",
     "baselines",
     "coefficient_changes",
+    "find_label_errors",
     "group_information",
     "influence",
     "kernel_product",
@@ -87,7 +87,6 @@ __all__ = [
     "sgd_steady_state",
     "steady_state_divergence",
     "steady_state_information",
-    "suggest_labels",
     "summarize",
     "training_stability",
     "weight_changes",

@@ -1,15 +1,15 @@
-"""Labels in doubt: what each would say of its example, which are suspect, and what should stand instead."""
+"""Labels in doubt: what each candidate would say of its example, and how far the given one is contradicted."""
 
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from infotheory_dl._validation import require_finite, require_rank
 from infotheory_dl.linearization import KernelEigen, response
 from infotheory_dl.sample_information.removal import Training, checked_problem, remove
-from infotheory_dl.types import AnyArray, Scalar
+from infotheory_dl.types import AnyArray
 
 
 class LabelInformation(NamedTuple):
@@ -22,22 +22,6 @@ class LabelInformation(NamedTuple):
 
     weights: Float[Array, "examples candidates"]
     predictions: Float[Array, "examples candidates"] | None
-
-
-class LabelSuggestion(NamedTuple):
-    """Which labels to change, and to what.
-
-    Attributes:
-      labels: the label that the leave-one-out prediction favours.
-      margins: prediction for the given label minus the largest other; negative where they disagree.
-      threshold: margins below it are repaired.
-      repaired: whether the label is to be changed.
-    """
-
-    labels: Int[Array, " examples"]
-    margins: Float[Array, " examples"]
-    threshold: Float[Array, ""]
-    repaired: Bool[Array, " examples"]
 
 
 def label_information(
@@ -121,36 +105,6 @@ def label_margins(
     given = jnp.take_along_axis(predictions, jnp.asarray(labels)[:, None], axis=1)
     others = jnp.where(jnp.arange(predictions.shape[1]) == jnp.asarray(labels)[:, None], -jnp.inf, predictions)
     return given[:, 0] - others.max(1)
-
-
-def suggest_labels(
-    predictions: Float[AnyArray, "examples classes"],
-    labels: Int[AnyArray, " examples"],
-    *,
-    threshold: Scalar | None = None,
-) -> LabelSuggestion:
-    """Suggests labels from leave-one-out predictions, and repairs those that the predictions contradict clearly.
-
-    The rule for the threshold: where the predictions are right, a wrong label has about the margin that the right one
-    would have, with the opposite sign. Four in five of the positive margins exceed their first quintile; so a label is
-    repaired when its margin is below the negative of that quintile.
-
-    Args:
-      predictions: as in `label_margins`.
-      labels: given labels.
-      threshold: margins below it are repaired; by default by the rule above.
-
-    Returns:
-      Suggestions, margins, the threshold and the repairs.
-
-    Raises:
-      ValueError: if the shapes do not fit or a label is out of range.
-    """
-    margins = label_margins(predictions, labels)
-    if threshold is None:
-        threshold = -jnp.nanquantile(jnp.where(margins > 0, margins, jnp.nan), 0.2)
-    suggested = jnp.argmax(_by_class(predictions, labels), axis=1)
-    return LabelSuggestion(suggested, margins, jnp.asarray(threshold, margins.dtype), margins < threshold)
 
 
 def _by_class(predictions: AnyArray, labels: AnyArray) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from infotheory_dl.linearization import kernel_eigen, leave_one_out_predictions, select_weight_decay
-from infotheory_dl.sample_information import label_information, label_margins, leave_one_out, suggest_labels
+from infotheory_dl.sample_information import find_label_errors, label_information, label_margins, leave_one_out
 from tests.sample_information.test_leave_one_out import random_problem
 
 
@@ -39,11 +39,9 @@ def test_flipped_labels_of_separated_clusters_are_found_and_repaired():
     targets = np.eye(3)[labels] - 1 / 3
     kernel = kernel_eigen(jnp.exp(-jnp.square(points[:, None] - points).sum(-1) / 20))
     predictions = leave_one_out_predictions(kernel, targets, select_weight_decay(kernel, targets))
-    suggestion = suggest_labels(predictions, labels)
-    np.testing.assert_array_equal(suggestion.repaired, flipped)
-    np.testing.assert_array_equal(suggestion.labels[flipped], truth[flipped])
-    assert suggestion.threshold < 0
-    assert suggest_labels(predictions, labels, threshold=-10.0).repaired.sum() == 0
+    errors = find_label_errors(predictions, labels)
+    np.testing.assert_array_equal(errors.repaired, flipped)
+    np.testing.assert_array_equal(errors.suggested[flipped], truth[flipped])
 
 
 @pytest.mark.usefixtures("as_a_user_sees")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from infotheory_dl.audit import find_label_errors
+from infotheory_dl.sample_information import find_label_errors
 
 
 def draw_labels(error_rate, sharpness=8.0, num_examples=6000, num_classes=4, seed=0):

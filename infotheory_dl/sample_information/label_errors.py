@@ -4,10 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.optimize import minimize
-from scipy.special import log_softmax
 
-from infotheory_dl.sample_information import label_margins, suggest_labels
+from infotheory_dl.sample_information.labels import label_margins
 from infotheory_dl.types import AnyArray
 
 
@@ -65,7 +63,7 @@ def find_label_errors(
     predictions, labels = np.asarray(predictions), np.asarray(labels)
     suggested = predictions.argmax(1)
     sharpness, error_rate = _fit(predictions, labels)
-    probabilities = np.exp(log_softmax(sharpness * predictions, axis=1))
+    probabilities = np.exp(_log_softmax(sharpness * predictions))
     given, best = (np.take_along_axis(probabilities, c[:, None], axis=1)[:, 0] for c in (labels, suggested))
     flip = error_rate / (predictions.shape[1] - 1)
     likelihood = (1 - error_rate) * given + flip * (1 - given)
@@ -78,8 +76,7 @@ def find_label_errors(
     ordered = margins[order]
     # between the last repaired margin and the next
     threshold = -np.inf if count == 0 else min(0.0, float(ordered[count - 1 : count + 1].mean()))
-    suggestion = suggest_labels(predictions, labels, threshold=threshold)
-    repaired = np.asarray(suggestion.repaired)
+    repaired = margins < threshold
     return LabelErrors(
         suggested,
         wrong,
@@ -94,11 +91,13 @@ def find_label_errors(
 
 def _fit(predictions: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """The sharpness and the error rate of the greatest likelihood."""
+    from scipy.optimize import minimize
+
     num_classes = predictions.shape[1]
 
     def loss(parameters: np.ndarray) -> float:
         log_sharpness, rate = parameters
-        log_probabilities = log_softmax(np.exp(log_sharpness) * predictions, axis=1)
+        log_probabilities = _log_softmax(np.exp(log_sharpness) * predictions)
         given = np.exp(np.take_along_axis(log_probabilities, labels[:, None], axis=1))
         return -np.log((1 - rate) * given + rate / (num_classes - 1) * (1 - given)).mean()
 
@@ -106,3 +105,8 @@ def _fit(predictions: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     bounds = [(-3, 7), (1e-6, 1 - 1 / num_classes)]
     fit = minimize(loss, (np.log(10), 0.1), method="Nelder-Mead", bounds=bounds, options={"xatol": 1e-6, "fatol": 1e-9})
     return float(np.exp(fit.x[0])), float(fit.x[1])
+
+
+def _log_softmax(values: Float[np.ndarray, "examples classes"]) -> Float[np.ndarray, "examples classes"]:
+    shifted = values - values.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
