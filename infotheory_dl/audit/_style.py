@@ -2,7 +2,7 @@
 
 STYLE = """
 :root { --ink: #1f2933; --soft: #5b6875; --rule: #dfe4ea; --paper: #ffffff; --tint: #f4f7fa;
-        --hue: #0b5fa5; --accent: #b8480b; --grey: #7b8794; }
+        --hue: #0b5fa5; --accent: #b8480b; --grey: #66717d; }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); -webkit-text-size-adjust: 100%;
        font: 16px/1.55 -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif; }

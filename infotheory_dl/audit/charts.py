@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 _WIDTH, _HEIGHT = 520.0, 280.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 132.0, 14.0, 46.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66.0, 132.0, 14.0, 46.0
 _ROW = 22.0
 _LABEL_GAP = 15.0
 
