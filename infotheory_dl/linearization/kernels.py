@@ -202,7 +202,8 @@ def _blocks(inputs: AnyArray, size: int) -> list[Array]:
     count = math.ceil(len(inputs) / size)
     size = math.ceil(len(inputs) / count)
     rows = np.minimum(np.arange(count * size), len(inputs) - 1).reshape(count, size)
-    return [jnp.asarray(inputs)[block] for block in rows]
+    inputs = jnp.asarray(inputs)
+    return [inputs[block] for block in rows]
 
 
 @functools.partial(jax.jit, static_argnums=0)
