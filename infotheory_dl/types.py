@@ -20,5 +20,13 @@ Params: TypeAlias = Any
 ApplyFn: TypeAlias = Callable[[Params, Any], Any]
 """A network as a pure function: `apply_fn(params, inputs) -> outputs`, rows of `outputs` belong to rows of `inputs`."""
 
+TrainFn: TypeAlias = Callable[[Params, Any, Any, Any], tuple[Any, dict[str, Any]]]
+"""A network while it trains: `train_fn(variables, inputs, mask, key) -> (outputs, collections)`.
+
+The variables are flax's: a dictionary with the parameters under "params" and other collections beside them, such as the
+moments of batch norm. `collections` are those that the batch has changed. The mask is that of the batch, the key one
+for dropout.
+"""
+
 Key: TypeAlias = _Key[jax.Array, ""]
 """A typed key of `jax.random.key`."""

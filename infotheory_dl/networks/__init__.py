@@ -1,6 +1,6 @@
 """The networks of the papers: flax.linen modules with PyTorch's initialisation and batch norm, in the inputs' dtype."""
 
-from infotheory_dl.networks.classifiers import CNN, MLP, Convolution, four_layer_cnn, pooled_cnn
+from infotheory_dl.networks.classifiers import CNN, MLP, Convolution, Standardized, four_layer_cnn, pooled_cnn, train_fn
 from infotheory_dl.networks.layers import (
     HE,
     TORCH,
@@ -23,9 +23,11 @@ __all__ = [
     "Convolution",
     "Dense",
     "Initialization",
+    "Standardized",
     "average_pool",
     "batch_moments",
     "four_layer_cnn",
     "image_patches",
     "pooled_cnn",
+    "train_fn",
 ]

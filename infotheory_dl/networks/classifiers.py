@@ -1,13 +1,13 @@
 """The papers' classifiers, flax modules: `network.init(key, inputs)`, then the pure `network.apply(variables, inputs)`.
 
-In training, those with batch norm are called as
-`network.apply(variables, inputs, train=True, mask=mask, mutable=["batch_stats"])`.
+`train_fn(network)` is the network while it trains, for those with batch norm.
 """
 
 from typing import NamedTuple
 
 import flax.linen as nn
-from jaxtyping import Array, Float, Shaped
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Real, Shaped
 
 from infotheory_dl.networks.layers import (
     HE,
@@ -20,7 +20,7 @@ from infotheory_dl.networks.layers import (
     Padding,
     average_pool,
 )
-from infotheory_dl.types import AnyArray
+from infotheory_dl.types import AnyArray, TrainFn
 
 
 class MLP(nn.Module):
@@ -109,6 +109,47 @@ class CNN(nn.Module):
         if self.pooling > 1:
             maps = average_pool(maps, self.pooling)
         return self.head(maps, train=train, mask=mask)
+
+
+class Standardized(nn.Module):
+    """A network for inputs as they are stored, such as pixels of 8 bits: it is given (inputs / scale - mean) / std.
+
+    Attributes:
+      network: takes the standardised inputs.
+      mean: one number, or one for each channel.
+      std: likewise.
+      scale: what to divide by first, such as the largest value of a pixel.
+    """
+
+    network: nn.Module
+    mean: float | tuple[float, ...] = 0.456
+    std: float | tuple[float, ...] = 0.224
+    scale: float = 255.0
+
+    def __call__(
+        self,
+        inputs: Real[AnyArray, "examples *features"],
+        *,
+        train: bool = False,
+        mask: Shaped[AnyArray, " examples"] | None = None,
+    ) -> Float[Array, "examples outputs"]:
+        """Outputs of every example, in single precision where the inputs are integers."""
+        dtype = jnp.result_type(inputs, jnp.float32)
+        mean, std = jnp.asarray(self.mean, dtype), jnp.asarray(self.std, dtype)
+        return self.network((jnp.asarray(inputs, dtype) / self.scale - mean) / std, train=train, mask=mask)
+
+
+def train_fn(network: nn.Module) -> TrainFn:
+    """The function that applies a network while it trains: moments of the batch and dropout, if it has them.
+
+    Args:
+      network: called as `network(inputs, train=True, mask=mask)`, as those here are.
+    """
+
+    def apply(variables, inputs, mask, key):
+        return network.apply(variables, inputs, train=True, mask=mask, mutable=["batch_stats"], rngs={"dropout": key})
+
+    return apply
 
 
 def four_layer_cnn(

@@ -10,14 +10,14 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Num
 
 from infotheory_dl.training._program import Batch, Data, Evaluate, Metrics, Step
-from infotheory_dl.types import AnyArray, ApplyFn, Key, Params
+from infotheory_dl.types import AnyArray, ApplyFn, Key, Params, TrainFn
 
 
 class SupervisedState(NamedTuple):
     """One network and its optimizer.
 
     Attributes:
-      params: parameters of the network.
+      params: what the network is applied with: its parameters, or with a `train_fn` its variables.
       optimizer: state of the optimizer; with `optax.inject_hyperparams` its settings are leaves and can differ.
     """
 
@@ -38,6 +38,7 @@ def supervised(
     optimizer: optax.GradientTransformation,
     loss: Callable[[Array, Array], Array],
     *,
+    train_fn: TrainFn | None = None,
     threshold: float = 0.5,
     evaluation_batch_size: int | None = None,
 ) -> Supervised:
@@ -49,6 +50,8 @@ def supervised(
       apply_fn: the network; outputs (examples, outputs).
       optimizer: e.g. `optax.adam(1e-3)`.
       loss: `loss(outputs, targets)` per example, e.g. `half_squared_error` or a softmax cross-entropy of optax.
+      train_fn: the network while it trains, if that differs, as with batch norm and dropout; `networks.train_fn`
+        makes it of a flax network. The optimizer then updates the variables "params" only.
       threshold: what a single output must exceed to mean class 1: 0.5 for targets 0 and 1, 0 for logits.
       evaluation_batch_size: examples per call of the network in an evaluation, to bound the memory; default all.
 
@@ -60,19 +63,31 @@ def supervised(
         accuracy = _classes(outputs, threshold) == (targets if targets.ndim == 1 else _classes(targets, 0.5))
         return {"loss": masked_mean(loss(outputs, targets), mask), "accuracy": masked_mean(accuracy, mask)}
 
+    def trained(variables):
+        return variables if train_fn is None else variables["params"]
+
+    def updated(variables, params, collections):
+        return params if train_fn is None else {**variables, **collections, "params": params}
+
     def init(params: Params) -> SupervisedState:
-        return SupervisedState(params, optimizer.init(params))
+        return SupervisedState(params, optimizer.init(trained(params)))
 
     def step(state: SupervisedState, batch: Batch, key: Key) -> tuple[SupervisedState, Metrics]:
         inputs, targets = batch.data
 
         def objective(params):
-            metrics = report(apply_fn(params, inputs), targets, batch.mask)
-            return metrics["loss"], metrics
+            if train_fn is None:
+                outputs, collections = apply_fn(params, inputs), {}
+            else:
+                outputs, collections = train_fn(updated(state.params, params, {}), inputs, batch.mask, key)
+            metrics = report(outputs, targets, batch.mask)
+            return metrics["loss"], (metrics, collections)
 
-        gradient, metrics = jax.grad(objective, has_aux=True)(state.params)
-        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
-        return SupervisedState(optax.apply_updates(state.params, updates), optimizer_state), metrics
+        params = trained(state.params)
+        gradient, (metrics, collections) = jax.grad(objective, has_aux=True)(params)
+        updates, optimizer_state = optimizer.update(gradient, state.optimizer, params)
+        params = optax.apply_updates(params, updates)
+        return SupervisedState(updated(state.params, params, collections), optimizer_state), metrics
 
     def evaluate(state: SupervisedState, data: Data) -> Metrics:
         inputs, targets = data

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from infotheory_dl.networks import CNN, MLP, Convolution, four_layer_cnn, pooled_cnn
+from infotheory_dl.networks import CNN, MLP, Convolution, Standardized, four_layer_cnn, pooled_cnn
 from tests.conftest import reference
 
 
@@ -97,3 +97,14 @@ def test_a_filled_up_batch_trains_as_the_short_batch_does():
         gradient_and_stats(filled, jnp.arange(8) < 5),
         gradient_and_stats(short, None),
     )
+
+
+def test_a_standardized_network_takes_pixels_of_eight_bits():
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 5, 5, 2), dtype=np.uint8)
+    plain = MLP((4,), 2)
+    network = Standardized(plain, mean=(0.4, 0.5), std=(0.2, 0.25))
+    variables = network.init(jax.random.key(0), pixels)
+    inputs = (pixels.astype(np.float32) / 255 - np.float32([0.4, 0.5])) / np.float32([0.2, 0.25])
+    expected = plain.apply({"params": variables["params"]["network"]}, inputs)
+    np.testing.assert_allclose(network.apply(variables, pixels), expected, rtol=1e-6)
+    assert expected.dtype == jnp.float32

@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 
+from infotheory_dl import networks
 from infotheory_dl.training import Evaluation, half_squared_error, masked_mean, predict, supervised, train, train_many
 
 KEY = jax.random.key(0)
@@ -122,3 +123,30 @@ def test_targets_without_an_axis_of_outputs_are_refused():
 def test_a_masked_mean_leaves_out_what_the_mask_hides():
     values = jnp.array([1.0, 2.0, jnp.nan])
     np.testing.assert_allclose(masked_mean(values, jnp.array([True, True, False])), 1.5)
+
+
+def test_batch_norm_learns_its_moments_beside_the_parameters():
+    network = networks.MLP((5,), 3, batch_norm=True)
+    variables = network.init(KEY, INPUTS)
+    loss = optax.softmax_cross_entropy_with_integer_labels
+    # weight decay would shrink the moments, were they taken for parameters
+    optimizer = optax.adamw(1e-2, weight_decay=0.5)
+    system = supervised(network.apply, optimizer, loss, train_fn=networks.train_fn(network))
+    training = train(KEY, system.step, system.init(variables), (INPUTS, LABELS), num_epochs=3)
+
+    def objective(params, moments):
+        outputs, changed = network.apply(
+            {"params": params, "batch_stats": moments}, INPUTS, train=True, mutable=["batch_stats"]
+        )
+        return loss(outputs, LABELS).mean(), changed["batch_stats"]
+
+    params, moments = variables["params"], variables["batch_stats"]
+    state = optimizer.init(params)
+    for _ in range(3):
+        gradient, moments = jax.grad(objective, has_aux=True)(params, moments)
+        updates, state = optimizer.update(gradient, state, params)
+        params = optax.apply_updates(params, updates)
+    expected = {"params": params, "batch_stats": moments}
+    # Adam makes a full step of what rounding leaves of the gradient of a bias before batch norm, which is zero
+    expected["params"]["Dense_0"]["bias"] = training.state.params["params"]["Dense_0"]["bias"]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9), training.state.params, expected)
