@@ -11,7 +11,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -116,8 +116,8 @@ def machine() -> Machine:
     )
 
 
-def report(benchmark: str, part: str, title: str, rows: Sequence[Row], *, notes: Sequence[str] = ()) -> None:
-    """Prints rows as a table, and appends them to `results/BENCHMARK.jsonl`.
+def report(benchmark: str, part: str, title: str, rows: Iterable[Row], *, notes: Sequence[str] = ()) -> None:
+    """Appends rows to `results/BENCHMARK.jsonl`, each as it comes, and prints them as a table when all have come.
 
     Args:
       benchmark: name of the benchmark.
@@ -126,27 +126,30 @@ def report(benchmark: str, part: str, title: str, rows: Sequence[Row], *, notes:
       rows: numbers and words by column; None where there is nothing to say.
       notes: sentences below the table.
     """
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for column in columns:
-        words = any(isinstance(row.get(column), str) for row in rows)
-        table.add_column(column, justify="left" if words else "right")
-    for row in rows:
-        table.add_row(*(_cell(row.get(column)) for column in columns))
-    _console.print(table)
-    for note in notes:
-        _console.print(note, style="dim", highlight=False)
-
     RESULTS.mkdir(exist_ok=True)
     common = {
         "benchmark": benchmark,
         "part": part,
-        "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": machine()._asdict(),
         "versions": {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "numpy")},
     }
-    with open(RESULTS / f"{benchmark}.jsonl", "a") as file:
-        file.writelines(json.dumps({**common, **row}) + "\n" for row in rows)
+    reported = []
+    for row in rows:
+        at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        with open(RESULTS / f"{benchmark}.jsonl", "a") as file:
+            file.write(json.dumps({**common, "at": at, **row}) + "\n")
+        reported.append(row)
+
+    columns = list(dict.fromkeys(column for row in reported for column in row))
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for column in columns:
+        words = any(isinstance(row.get(column), str) for row in reported)
+        table.add_column(column, justify="left" if words else "right")
+    for row in reported:
+        table.add_row(*(_cell(row.get(column)) for column in columns))
+    _console.print(table)
+    for note in notes:
+        _console.print(note, style="dim", highlight=False)
 
 
 def _cell(value: Any) -> str:

@@ -4,11 +4,12 @@
 """
 
 import functools
+import itertools
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,8 @@ from infotheory_dl.sample_information import LeaveOneOut, leave_one_out
 from infotheory_dl.types import ApplyFn, Key, Params
 
 NAME = "sample_information"
+
+CLASSES: dict[str, tuple[int, ...]] = {"4 against 9": (4, 9), "ten classes": tuple(range(10))}
 
 # positions at which the layers of the paper's CNN are applied, on 28 pixels a side
 _POSITIONS = (196, 49, 9, 1, 1, 1)
@@ -55,6 +58,9 @@ class Detection:
     """Draws of the sample, the flips and the networks."""
     networks: int = 5
     """Untrained networks whose kernels are averaged."""
+    tasks: tuple[Literal["4 against 9", "ten classes"], ...] = ("4 against 9", "ten classes")
+    detectors: tuple[str, ...] = ("",)
+    """Those with one of these in their names; default all."""
     seed: int = 0
 
 
@@ -175,18 +181,24 @@ def speed(settings: Speed) -> None:
 
 def detection(settings: Detection) -> None:
     """Part (b): area under ROC, average precision and seconds, mean over the draws."""
-    rows: list[Row] = []
-    for task_name, classes in (("4 against 9", (4, 9)), ("ten classes", tuple(range(10)))):
-        keys = jax.random.split(jax.random.key(settings.seed), settings.draws)
-        tasks = [label_task(key, mnist(), classes, size=settings.examples, flipped=settings.flipped) for key in keys]
-        for name, detector in all_detectors(len(classes), settings.networks).items():
-            announce(f"{task_name}: {name}")
-            rows.append({"task": task_name, "detector": name, **quality(detector, tasks)})
+
+    def rows() -> Iterator[Row]:
+        for task_name in settings.tasks:
+            classes = CLASSES[task_name]
+            keys = jax.random.split(jax.random.key(settings.seed), settings.draws)
+            tasks = [
+                label_task(key, mnist(), classes, size=settings.examples, flipped=settings.flipped) for key in keys
+            ]
+            for name, detector in all_detectors(len(classes), settings.networks).items():
+                if any(part in name for part in settings.detectors):
+                    announce(f"{task_name}: {name}")
+                    yield {"task": task_name, "detector": name, **quality(detector, tasks)}
+
     report(
         NAME,
         "detection",
         f"{settings.flipped:.0%} wrong labels among {settings.examples} of MNIST, mean of {settings.draws} draws",
-        rows,
+        rows(),
         notes=["sd: over the draws. Each detector warms up once; training the network is part of its time."],
     )
 
@@ -214,7 +226,7 @@ def growth(settings: Growth) -> None:
         }
 
     title = f"Seconds by examples and outputs, both scores, {settings.references} reference inputs"
-    report(NAME, "growth", title, [row(n, k) for n, k in cases])
+    report(NAME, "growth", title, itertools.starmap(row, cases))
 
 
 def precision(settings: Precision) -> None:
@@ -239,7 +251,9 @@ def precision(settings: Precision) -> None:
         names = ("weights", "predictions")
         return [setting | {"score": name} | deviation(getattr(scores, name), getattr(exact, name)) for name in names]
 
-    settled = [row for time in settings.times for decay in settings.weight_decays for row in rows(time, decay)]
+    settled = itertools.chain.from_iterable(
+        rows(time, decay) for time in settings.times for decay in settings.weight_decays
+    )
     report(NAME, "precision", f"Single against double precision, n = {settings.examples}", settled)
 
 
