@@ -1,7 +1,7 @@
 """The ordinary system: one network, one optimizer, the mean of a loss."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +17,19 @@ class SupervisedState(NamedTuple):
     """One network and its optimizer.
 
     Attributes:
-      params: what the network is applied with: its parameters, or with a `train_fn` its variables.
+      params: what the optimizer updates: parameters of the network.
       optimizer: state of the optimizer; with `optax.inject_hyperparams` its settings are leaves and can differ.
+      collections: what a network with a `train_fn` keeps beside its parameters, such as the moments of batch norm.
     """
 
     params: Params
     optimizer: optax.OptState
+    collections: dict[str, Any] | None = None
+
+    @property
+    def variables(self) -> Params:
+        """What the network is applied with: the parameters, or with a `train_fn` flax's variables."""
+        return self.params if self.collections is None else {**self.collections, "params": self.params}
 
 
 class Supervised(NamedTuple):
@@ -48,10 +55,10 @@ def supervised(
 
     Args:
       apply_fn: the network; outputs (examples, outputs).
-      optimizer: e.g. `optax.adam(1e-3)`.
+      optimizer: e.g. `optax.adam(1e-3)`; one with noise of its own is given the argument `key` with every update.
       loss: `loss(outputs, targets)` per example, e.g. `half_squared_error` or a softmax cross-entropy of optax.
       train_fn: the network while it trains, if that differs, as with batch norm and dropout; `networks.train_fn`
-        makes it of a flax network. The optimizer then updates the variables "params" only.
+        makes it of a flax network. `init` then takes the variables of flax.
       threshold: what a single output must exceed to mean class 1: 0.5 for targets 0 and 1, 0 for logits.
       evaluation_batch_size: examples per call of the network in an evaluation, to bound the memory; default all.
 
@@ -59,39 +66,40 @@ def supervised(
       The functions of the system. Every call makes new ones, for which `train` compiles anew.
     """
 
+    optimizer = optax.with_extra_args_support(optimizer)
+
     def report(outputs, targets, mask):
         accuracy = _classes(outputs, threshold) == (targets if targets.ndim == 1 else _classes(targets, 0.5))
         return {"loss": masked_mean(loss(outputs, targets), mask), "accuracy": masked_mean(accuracy, mask)}
 
-    def trained(variables):
-        return variables if train_fn is None else variables["params"]
-
-    def updated(variables, params, collections):
-        return params if train_fn is None else {**variables, **collections, "params": params}
-
-    def init(params: Params) -> SupervisedState:
-        return SupervisedState(params, optimizer.init(trained(params)))
+    def init(variables: Params) -> SupervisedState:
+        if train_fn is None:
+            return SupervisedState(variables, optimizer.init(variables))
+        collections = dict(variables)
+        params = collections.pop("params")
+        return SupervisedState(params, optimizer.init(params), collections)
 
     def step(state: SupervisedState, batch: Batch, key: Key) -> tuple[SupervisedState, Metrics]:
         inputs, targets = batch.data
+        network_key, optimizer_key = jax.random.split(key)
 
         def objective(params):
+            variables = state._replace(params=params).variables
             if train_fn is None:
-                outputs, collections = apply_fn(params, inputs), {}
+                outputs, changed = apply_fn(variables, inputs), {}
             else:
-                outputs, collections = train_fn(updated(state.params, params, {}), inputs, batch.mask, key)
+                outputs, changed = train_fn(variables, inputs, batch.mask, network_key)
             metrics = report(outputs, targets, batch.mask)
-            return metrics["loss"], (metrics, collections)
+            return metrics["loss"], (metrics, changed)
 
-        params = trained(state.params)
-        gradient, (metrics, collections) = jax.grad(objective, has_aux=True)(params)
-        updates, optimizer_state = optimizer.update(gradient, state.optimizer, params)
-        params = optax.apply_updates(params, updates)
-        return SupervisedState(updated(state.params, params, collections), optimizer_state), metrics
+        gradient, (metrics, changed) = jax.grad(objective, has_aux=True)(state.params)
+        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params, key=optimizer_key)
+        collections = None if state.collections is None else {**state.collections, **changed}
+        return SupervisedState(optax.apply_updates(state.params, updates), optimizer_state, collections), metrics
 
     def evaluate(state: SupervisedState, data: Data) -> Metrics:
         inputs, targets = data
-        outputs = predict(apply_fn, state.params, inputs, batch_size=evaluation_batch_size)
+        outputs = predict(apply_fn, state.variables, inputs, batch_size=evaluation_batch_size)
         return report(outputs, targets, jnp.ones(len(targets), bool))
 
     return Supervised(init, step, evaluate)
