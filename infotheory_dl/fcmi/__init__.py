@@ -1,0 +1,35 @@
+"""Generalization bounds from what predictions on a supersample tell about which half of it was trained on."""
+
+from infotheory_dl.fcmi import bounds
+from infotheory_dl.fcmi.bounds import Bound, GeneralizationGap, evaluate_all, generalization_gap
+from infotheory_dl.fcmi.codes import predicted_labels, zero_one_losses
+from infotheory_dl.fcmi.supersample import (
+    Supersample,
+    draw_selection,
+    draw_selection_legacy,
+    enumerate_selections,
+    ghost_rows,
+    legacy_indices,
+    make_supersample,
+    make_supersample_legacy,
+    training_rows,
+)
+
+__all__ = [
+    "Bound",
+    "GeneralizationGap",
+    "Supersample",
+    "bounds",
+    "draw_selection",
+    "draw_selection_legacy",
+    "enumerate_selections",
+    "evaluate_all",
+    "generalization_gap",
+    "ghost_rows",
+    "legacy_indices",
+    "make_supersample",
+    "make_supersample_legacy",
+    "predicted_labels",
+    "training_rows",
+    "zero_one_losses",
+]
