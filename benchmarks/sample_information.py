@@ -348,6 +348,8 @@ def quality(detector: Detector, tasks: Sequence[LabelTask]) -> Row:
         runs = [timed(functools.partial(detector, task)) for task in tasks]
     except ImportError as error:
         return {"note": f"missing: {error}"}
+    if not all(np.isfinite(scores).all() for scores, _ in runs):
+        return {"note": "its scores are NaN"}
     areas = [float(metrics.area_under_roc(scores, task.flipped)) for task, (scores, _) in zip(tasks, runs, strict=True)]
     precisions = [
         float(metrics.average_precision(scores, task.flipped)) for task, (scores, _) in zip(tasks, runs, strict=True)

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
-from jaxtyping import Array, Bool, Float, Num
+from jaxtyping import Array, Bool, Float, Int, Num
 
 from infotheory_dl.training._program import Batch, Data, Evaluate, Metrics, Step
-from infotheory_dl.types import AnyArray, ApplyFn, Key, Params, TrainFn
+from infotheory_dl.types import AnyArray, ApplyFn, Key, Params, Scalar, TrainFn
 
 
 class SupervisedState(NamedTuple):
@@ -69,7 +69,9 @@ def supervised(
     optimizer = optax.with_extra_args_support(optimizer)
 
     def report(outputs, targets, mask):
-        accuracy = _classes(outputs, threshold) == (targets if targets.ndim == 1 else _classes(targets, 0.5))
+        accuracy = predicted_classes(outputs, threshold=threshold) == (
+            targets if targets.ndim == 1 else predicted_classes(targets)
+        )
         return {"loss": masked_mean(loss(outputs, targets), mask), "accuracy": masked_mean(accuracy, mask)}
 
     def init(variables: Params) -> SupervisedState:
@@ -105,8 +107,17 @@ def supervised(
     return Supervised(init, step, evaluate)
 
 
-def _classes(outputs, threshold):
-    return (outputs[:, 0] > threshold).astype(int) if outputs.shape[-1] == 1 else outputs.argmax(-1)
+def predicted_classes(
+    outputs: Num[AnyArray, "*examples outputs"], *, threshold: Scalar = 0.5
+) -> Int[Array, "*examples"]:
+    """The class of each example: that of the largest output, the first of equal ones.
+
+    Args:
+      outputs: one for each class; or a single one, which means class 1 above the threshold.
+      threshold: 0.5 for outputs trained on 0 and 1, 0 for logits.
+    """
+    outputs = jnp.asarray(outputs)
+    return (outputs[..., 0] > threshold).astype(int) if outputs.shape[-1] == 1 else outputs.argmax(-1)
 
 
 def predict(
