@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import solve_triangular
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from infotheory_dl._validation import is_concrete, require_finite
 from infotheory_dl.types import AnyArray
@@ -52,6 +52,55 @@ def kl_divergence(
     if len(sizes) > 1:
         raise ValueError(f"means and covariances must be over the same variables, got sizes {sorted(sizes)}")
     return _kl_divergence(jnp.asarray(mean), factor, jnp.asarray(other_mean), other_factor)
+
+
+def mutual_information(
+    covariance: Float[AnyArray, "*batch variables variables"],
+    first: Int[AnyArray, " _"],
+    second: Int[AnyArray, " _"],
+) -> Float[jax.Array, "*batch"]:
+    """Mutual information of two groups of Gaussian variables, -sum log(1 - c²) / 2 over their canonical correlations c.
+
+    Args:
+      covariance: positive definite; leading axes are a batch.
+      first: the variables of one group.
+      second: those of the other, none of which is in the first.
+
+    Returns:
+      The information in nats, non-negative.
+
+    Raises:
+      ValueError: if a covariance is not finite, square and positive definite, or an index is out of range or in both
+        groups.
+    """
+    variables = np.shape(covariance)[-1]
+    indices = np.concatenate([np.asarray(first), np.asarray(second)])
+    if not ((indices >= 0) & (indices < variables)).all() or len(np.unique(indices)) < len(indices):
+        raise ValueError(f"the groups must be distinct variables in [0, {variables}), got {first} and {second}")
+    factor = _cholesky("covariance", jnp.asarray(covariance)[..., indices[:, None], indices])
+    split = len(first)
+    # rows of the second group: what the first explains of them beside what it leaves
+    explained, left = factor[..., split:, :split], factor[..., split:, split:]
+    ratio = solve_triangular(left, explained, lower=True)
+    return jnp.log1p(jnp.linalg.svd(ratio, compute_uv=False) ** 2).sum(-1) / 2
+
+
+def total_correlation(covariance: Float[AnyArray, "*batch variables variables"]) -> Float[jax.Array, "*batch"]:
+    """Total correlation of Gaussian variables, the sum of their entropies less the entropy of all together.
+
+    Args:
+      covariance: positive definite; leading axes are a batch.
+
+    Returns:
+      The total correlation in nats, non-negative, zero for independent variables.
+
+    Raises:
+      ValueError: if a covariance is not finite, square and positive definite.
+    """
+    factor = _cholesky("covariance", covariance)
+    # each variable's squared correlation with those before it: weak dependence does not cancel
+    explained = jnp.square(jnp.tril(factor, -1)).sum(-1)
+    return jnp.log1p(explained / _diagonal(factor) ** 2).sum(-1) / 2
 
 
 def _kl_from_factors(mean: jax.Array, factor: jax.Array, other_mean: jax.Array, other_factor: jax.Array) -> jax.Array:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from infotheory_dl.information.gaussian import entropy, kl_divergence
+from infotheory_dl.information.gaussian import entropy, kl_divergence, mutual_information, total_correlation
 
 
 def random_gaussian(seed, variables=5):
@@ -52,6 +52,35 @@ def test_entropy_equals_scipy_and_follows_single_precision():
     single = entropy(jnp.asarray(covariance, jnp.float32))
     assert single.dtype == jnp.float32
     np.testing.assert_allclose(single, expected, rtol=1e-5)
+
+
+def test_mutual_information_of_groups_is_the_entropies_that_they_share():
+    _, covariance = random_gaussian(8)
+    first, second = np.array([3, 0]), np.array([4, 1])
+    both = np.concatenate([first, second])
+    alone = [entropy(covariance[np.ix_(group, group)]) for group in (first, second, both)]
+    shared = mutual_information(np.stack([covariance, 4 * covariance]), first, second)
+    np.testing.assert_allclose(shared, [alone[0] + alone[1] - alone[2]] * 2, rtol=1e-12)
+    np.testing.assert_allclose(mutual_information(covariance, second, first), shared[0], rtol=1e-12)
+
+
+def test_total_correlation_is_the_sum_of_the_entropies_less_that_of_all():
+    _, covariance = random_gaussian(9)
+    alone = sum(entropy(covariance[i : i + 1, i : i + 1]) for i in range(5))
+    np.testing.assert_allclose(total_correlation(covariance), alone - entropy(covariance), rtol=1e-12)
+    assert total_correlation(np.diag([1.0, 2.0, 3.0])) == 0
+
+
+def test_weak_dependence_does_not_cancel():
+    correlation = np.array([[1, 1e-9], [1e-9, 1]])
+    np.testing.assert_allclose(mutual_information(correlation, np.array([0]), np.array([1])), 5e-19, rtol=1e-6)
+    np.testing.assert_allclose(total_correlation(correlation), 5e-19, rtol=1e-6)
+
+
+@pytest.mark.parametrize("second", [[1, 2], [3, 5], [-1]])
+def test_groups_of_variables_must_be_distinct_and_there(as_a_user_sees, second):
+    with pytest.raises(ValueError, match=r"the groups must be distinct variables in \[0, 5\), got \[0 1\]"):
+        mutual_information(np.eye(5), np.array([0, 1]), np.array(second))
 
 
 @pytest.mark.parametrize(
