@@ -1,0 +1,136 @@
+"""A fitted linear CorEx, and what it says: factors of new data, clusters, the covariance."""
+
+from typing import Literal, NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Num
+
+from infotheory_dl._validation import require_choice, require_rank
+from infotheory_dl.corex.moments import Moments
+from infotheory_dl.corex.preprocessing import Missing, Preprocessing, apply_preprocessing, invert_preprocessing
+from infotheory_dl.information.low_rank import LowRankPlusDiagonal
+from infotheory_dl.types import AnyArray
+
+
+class LinearCorex(NamedTuple):
+    """A fitted linear CorEx. Its variables are the columns of the table that the preprocessing kept.
+
+    Attributes:
+      weights: of normalized factors, Z_j = weights_j x + noise of the variance 1 - signal_variances_j with standardised
+        x, in descending order of the total correlations.
+      moments: of these factors with the training data, without noise on the data.
+      preprocessing: of the training data.
+      history: the objective after each iteration, of all stages of noise, nats.
+      converged: whether the last stage settled within its iterations.
+      diverged: whether the fit stopped at something infinite or NaN, at the last finite weights, or a factor has lost
+        its noise to rounding, because variables are copies of each other or samples are too few.
+    """
+
+    weights: Float[Array, "factors variables"]
+    moments: Moments
+    preprocessing: Preprocessing
+    history: Float[Array, " iterations"]
+    converged: Bool[Array, ""]
+    diverged: Bool[Array, ""]
+
+    @property
+    def total_correlation(self) -> Float[Array, ""]:
+        """The objective, for modular factors a lower bound of the total correlation of the variables, nats."""
+        return self.moments.total_correlation
+
+    @property
+    def total_correlations(self) -> Float[Array, " factors"]:
+        """Of the variables, explained by each factor, nats."""
+        return self.moments.total_correlations
+
+    @property
+    def mutual_informations(self) -> Float[Array, "factors variables"]:
+        """Of each factor with each variable, nats."""
+        return self.moments.mutual_informations
+
+
+def transform(
+    model: LinearCorex,
+    x: Num[AnyArray, "samples columns"],
+    *,
+    missing: Missing = "refuse",
+    missing_value: float | None = None,
+) -> Float[Array, "samples factors"]:
+    """Computes the factors of data, less their noise.
+
+    Args:
+      model: the fit.
+      x: data with the columns of the training data.
+      missing, missing_value: as in `fit`; a missing value counts as the training mean.
+
+    Returns:
+      The mean of each factor given each sample.
+
+    Raises:
+      TypeError, ValueError: if x is not such a table.
+    """
+    values = apply_preprocessing(model.preprocessing, x, missing=missing, missing_value=missing_value)
+    return values @ model.weights.T
+
+
+def predict(model: LinearCorex, factors: Float[AnyArray, "samples factors"]) -> Float[Array, "samples columns"]:
+    """Predicts data from their factors by linear regression, in the units of the training data.
+
+    Args:
+      model: the fit.
+      factors: as `transform` returns them.
+
+    Returns:
+      A table with the columns of the training data.
+
+    Raises:
+      ValueError: if the number of factors is another.
+    """
+    require_rank("factors", factors, 2, "(samples, factors)")
+    if factors.shape[1] != len(model.weights):
+        raise ValueError(f"factors must have {len(model.weights)} columns, got shape {factors.shape}")
+    return invert_preprocessing(model.preprocessing, factors @ model.moments.regression)
+
+
+def covariance(model: LinearCorex) -> LowRankPlusDiagonal:
+    """Estimates the mean and the covariance of the variables, in their units; positive definite from any few samples.
+
+    Every pair of variables is correlated through the factors alone: the correlations are AᵀA with A the loadings, off a
+    diagonal of ones. After "empirical" preprocessing the units are those of normal quantiles.
+
+    Args:
+      model: the fit.
+
+    Returns:
+      The covariance, for the functions of `infotheory_dl.information.low_rank`.
+
+    Source: Steeg et al., 2019.
+    """
+    loadings = model.moments.loadings
+    unshared = 1 - jnp.square(loadings).sum(-2)
+    return LowRankPlusDiagonal(loadings, unshared, model.preprocessing.std, model.preprocessing.mean)
+
+
+def clusters(
+    model: LinearCorex, by: Literal["mutual_information", "weight"] = "mutual_information"
+) -> Int[Array, " variables"]:
+    """Assigns every variable to one factor.
+
+    Args:
+      model: the fit.
+      by: the factor with the most "mutual_information" with the variable, or with its largest absolute "weight".
+
+    Returns:
+      Numbers of factors.
+
+    Raises:
+      ValueError: if `by` is another word.
+    """
+    require_choice("by", by, ("mutual_information", "weight"))
+    strength = model.moments.mutual_informations if by == "mutual_information" else jnp.abs(model.weights)
+    return strength.argmax(0)
+
+
+def unit_noise_weights(model: LinearCorex) -> Float[Array, "factors variables"]:
+    """The weights in units in which the noise of every factor has variance one."""
+    return model.weights / jnp.sqrt(1 - model.moments.signal_variances)[:, None]
