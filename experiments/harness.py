@@ -16,7 +16,8 @@ from rich.table import Table
 Settings = TypeVar("Settings")
 Row: TypeAlias = dict[str, Any]
 
-console = Console()
+# a file or a pipe has no width of its own
+console = Console(width=None if sys.stdout.isatty() else 140)
 
 
 def parse(description: str, presets: Mapping[str, Settings]) -> Settings:

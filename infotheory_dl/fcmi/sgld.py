@@ -41,10 +41,10 @@ class LangevinState(NamedTuple):
     """State of the optimizer `langevin`.
 
     Attributes:
-      count: updates made so far.
+      updates: those made so far.
     """
 
-    count: Int[Array, ""]
+    updates: Int[Array, ""]
 
 
 class TrackedState(NamedTuple):
@@ -53,14 +53,19 @@ class TrackedState(NamedTuple):
     Attributes:
       state: of the system.
       rows: the training set of the model, as rows of the data.
-      count: updates made so far.
+      updates: those made so far.
       variance: the latest variance of the gradients.
     """
 
     state: SupervisedState
     rows: Int[Array, " rows"]
-    count: Int[Array, ""]
+    updates: Int[Array, ""]
     variance: Float[Array, ""]
+
+    @property
+    def variables(self) -> Params:
+        """What the network is applied with."""
+        return self.state.variables
 
 
 def annealing(learning_rate: float = 0.004, *, period: int = 100, coldest: float = 4000.0) -> Annealing:
@@ -118,10 +123,10 @@ def langevin(schedule: Annealing, *, noise: Noise = "paper") -> optax.GradientTr
     def update(
         gradient: Params, state: LangevinState, params: Params | None = None, *, key: Key, **others: Any
     ) -> tuple[Params, LangevinState]:
-        rate, inverse_temperature = (function(state.count) for function in schedule)
+        rate, inverse_temperature = (function(state.updates) for function in schedule)
         normals = optax.tree.random_like(key, gradient, jax.random.normal)
         change = langevin_update(gradient, normals, rate, inverse_temperature, noise=noise)
-        return change, LangevinState(state.count + 1)
+        return change, LangevinState(state.updates + 1)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
@@ -225,11 +230,11 @@ def track_gradient_variance(
         step_key, draw_key = jax.random.split(key)
         state, metrics = system.step(tracked.state, batch, step_key)
         value = lax.cond(
-            tracked.count % every == 0,
+            tracked.updates % every == 0,
             lambda: variance(state, tracked.rows, draw_key),
             lambda: tracked.variance,
         )
-        return TrackedState(state, tracked.rows, tracked.count + 1, value), {**metrics, "gradient_variance": value}
+        return TrackedState(state, tracked.rows, tracked.updates + 1, value), {**metrics, "gradient_variance": value}
 
     def evaluate(tracked: TrackedState, data: Data) -> Metrics:
         return system.evaluate(tracked.state, data)

@@ -33,9 +33,15 @@ class SupervisedState(NamedTuple):
 
 
 class Supervised(NamedTuple):
-    """The ordinary system: `init(params) -> state`, and the two functions that `train` and `Evaluation` take."""
+    """The ordinary system, or one that does more in a step.
 
-    init: Callable[[Params], SupervisedState]
+    Attributes:
+      init: `init(variables) -> state`.
+      step: what `train` takes.
+      evaluate: what `Evaluation` takes.
+    """
+
+    init: Callable[..., Any]
     step: Step
     evaluate: Evaluate
 
@@ -88,7 +94,7 @@ def supervised(
         def objective(params):
             variables = state._replace(params=params).variables
             if train_fn is None:
-                outputs, changed = apply_fn(variables, inputs), {}
+                outputs, changed = apply_fn(variables, inputs), dict[str, Any]()
             else:
                 outputs, changed = train_fn(variables, inputs, batch.mask, network_key)
             metrics = report(outputs, targets, batch.mask)

@@ -96,7 +96,7 @@ def test_the_stationary_distribution_is_that_of_the_temperature():
 
     params = jnp.zeros(5000)
     (params, state), _ = jax.lax.scan(step, (params, optimizer.init(params)), jax.random.split(KEY, 60))
-    assert state.count == 60
+    assert state.updates == 60
     np.testing.assert_allclose(params.var(), 2 / (inverse_temperature * (2 - rate)), rtol=0.06)
 
 

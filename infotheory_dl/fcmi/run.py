@@ -1,0 +1,322 @@
+"""The runs behind a bound: a training procedure on many selections of supersamples, and what it then predicts.
+
+`run_networks` trains them as one program of the training engine. `run` calls a procedure of any framework.
+"""
+
+import functools
+import hashlib
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypedDict, Unpack, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+from jax.sharding import Mesh
+from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Key as Keys
+
+from infotheory_dl.fcmi.sgld import track_gradient_variance
+from infotheory_dl.fcmi.supersample import Selection, Supersample, training_rows
+from infotheory_dl.training import (
+    Batch,
+    Callback,
+    Checkpoint,
+    Data,
+    Evaluation,
+    Metrics,
+    Schedule,
+    Supervised,
+    gather,
+    predict,
+    predicted_classes,
+    supervised,
+    train_many,
+)
+from infotheory_dl.types import AnyArray, Key, Params, TrainFn
+
+TrainAndPredict: TypeAlias = Callable[[Key, np.ndarray, np.ndarray, np.ndarray], AnyArray]
+"""`train_and_predict(key, inputs, labels, all_inputs)` trains on the first two arrays and predicts on the third.
+
+It returns the class of each input, or an output for each class.
+"""
+
+
+@runtime_checkable
+class Network(Protocol):
+    """A flax module, or anything with these two functions."""
+
+    def init(self, key: Key, inputs: Any, /) -> Params:
+        """Draws the variables."""
+
+    def apply(self, variables: Params, inputs: Any, /) -> Any:
+        """Outputs for the inputs."""
+
+
+class Runs(NamedTuple):
+    """What trained models predict, as `bounds` take it.
+
+    Attributes:
+      predictions: classes of all entries, in integers as small as will do.
+      selection: which entry of each row was trained on.
+      labels: the true classes.
+      valid: False where a training diverged.
+      epochs: those after which the predictions were made; 0 for a procedure that counts none.
+      gradient_variances: after each update, if they were asked for.
+    """
+
+    predictions: Int[np.ndarray, "epochs supersamples runs entries"]
+    selection: Int[np.ndarray, "supersamples runs rows"]
+    labels: Int[np.ndarray, "supersamples entries"]
+    valid: Bool[np.ndarray, "supersamples runs"]
+    epochs: Int[np.ndarray, " epochs"]
+    gradient_variances: Float[np.ndarray, "supersamples runs updates"] | None = None
+
+
+class EngineOptions(TypedDict, total=False):
+    """Options of `training.train_many`, which see."""
+
+    callback: Callback | None
+    callback_every: int | None
+    checkpoint: Checkpoint | None
+    axis: Any
+    models_at_once: int | None
+    mesh: Mesh | None
+
+
+def run(
+    train_and_predict: TrainAndPredict,
+    supersamples: Sequence[Supersample],
+    selection: Selection,
+    *,
+    key: Key,
+    deterministic: bool = False,
+    folder: str | Path | None = None,
+) -> Runs:
+    """Calls a training procedure, in any framework, once for each supersample and selection.
+
+    Args:
+      train_and_predict: the procedure.
+      supersamples: one or several, of one size.
+      selection: (runs, rows), or (supersamples, runs, rows) where supersamples differ in it.
+      key: whence the keys of the runs derive.
+      deterministic: whether all runs have one key.
+      folder: where the predictions of this procedure are kept as they come, for the same call to go on from.
+
+    Returns:
+      The predictions.
+
+    Raises:
+      ValueError: if shapes do not fit.
+    """
+    inputs, labels, rows = _checked(supersamples, selection)
+    keys = _keys(key, rows.shape[:2], deterministic)
+
+    def predict_once(z: int, s: int) -> np.ndarray:
+        outputs = np.asarray(train_and_predict(keys[z, s], inputs[z][rows[z, s]], labels[z][rows[z, s]], inputs[z]))
+        if outputs.ndim > 2 or outputs.shape[:1] != labels[z].shape:
+            raise ValueError(
+                f"train_and_predict must return a class, or outputs, for each of the {labels.shape[1]} entries, got"
+                f" shape {outputs.shape}"
+            )
+        return outputs
+
+    outputs = []
+    for z, s in np.ndindex(rows.shape[:2]):
+        once = functools.partial(predict_once, z, s)
+        told = (jax.random.key_data(keys[z, s]), inputs[z], labels[z], rows[z, s])
+        outputs.append(once() if folder is None else _kept(Path(folder), told, once))
+    stacked = np.stack(outputs).reshape(*rows.shape[:2], *outputs[0].shape)
+    predictions = stacked if stacked.ndim == 3 else np.asarray(predicted_classes(stacked))
+    valid = np.isfinite(stacked).reshape(*rows.shape[:2], -1).all(-1)
+    return _runs(predictions[None], rows, labels, valid, np.zeros(1, int))
+
+
+def run_networks(
+    key: Key,
+    network: Network,
+    supersamples: Sequence[Supersample],
+    selection: Selection,
+    *,
+    num_epochs: int = 200,
+    epochs: Sequence[int] | None = None,
+    batch_size: int | Schedule = 128,
+    optimizer: optax.GradientTransformation | None = None,
+    loss: Callable[[Array, Array], Array] = optax.softmax_cross_entropy_with_integer_labels,
+    train_fn: TrainFn | None = None,
+    deterministic: bool = False,
+    gradient_variance_every: int | None = None,
+    evaluation_batch_size: int = 1000,
+    **options: Unpack[EngineOptions],
+) -> Runs:
+    """Trains a network on every selection of every supersample, all of them in one program.
+
+    Args:
+      key: whence the initial parameters and the orders of the examples derive.
+      network: a flax module, or the like; it has an output for each class.
+      supersamples: one or several, of one size. Their inputs stay on the device as they are, such as images of 8 bits,
+        which `networks.Standardized` takes.
+      selection: (runs, rows), or (supersamples, runs, rows) where supersamples differ in it.
+      num_epochs: passes over the training set.
+      epochs: those after which predictions are made; default the last.
+      batch_size: examples per step, or a schedule of the engine.
+      optimizer: of optax; default Adam with the learning rate 1e-3.
+      loss: `loss(outputs, labels)` of each example.
+      train_fn: the network while it trains, if that differs, as `networks.train_fn(network)` with batch norm.
+      deterministic: whether all models begin with the same parameters and see the rows in the same order, so that what
+        is learned is a function of the selection alone.
+      gradient_variance_every: updates between two of the variances that the bound of SGLD needs; default none.
+      evaluation_batch_size: inputs that are predicted at once.
+      options: see `EngineOptions`.
+
+    Returns:
+      The predictions. A model that diverged is not valid, and a warning names it.
+
+    Raises:
+      ValueError: if shapes do not fit, a setting is impossible, or batch norm would meet a batch of one.
+
+    Source: Harutyunyan et al., 2021 (f-CMI, section 5).
+    """
+    inputs, labels, rows = _checked(supersamples, selection)
+    n = rows.shape[-1]
+    if train_fn is not None and isinstance(batch_size, int) and 1 in (n, batch_size, n % batch_size):
+        raise ValueError(f"{n} examples in batches of {batch_size} leave a batch of one, whose moments do not exist")
+    entries = labels.shape[1]
+    data = inputs.reshape(-1, *inputs.shape[2:]), labels.ravel()
+    subsets = (rows + entries * np.arange(len(rows))[:, None, None]).reshape(-1, n)
+
+    # optax makes new functions for the same settings, for which the engine would compile anew
+    optimizer = _ADAM if optimizer is None else optimizer
+    system = _ordinary_system(network.apply, optimizer, loss, train_fn)
+    if gradient_variance_every is not None:
+
+        def losses(variables: Params, data: Data) -> Array:
+            return loss(network.apply(variables, data[0]), data[1])
+
+        system = track_gradient_variance(system, losses, data, every=gradient_variance_every)
+    step, evaluate = _system_of_runs(system, network.apply, entries, evaluation_batch_size)
+    init_keys, train_keys = (_keys(part, rows.shape[:2], deterministic).reshape(-1) for part in jax.random.split(key))
+    training = train_many(
+        train_keys,
+        step,
+        _begin(
+            network.init, system.init, data[0][:1], init_keys, subsets, entries, gradient_variance_every is not None
+        ),
+        data,
+        num_epochs=num_epochs,
+        batch_size=batch_size,
+        subsets=subsets,
+        evaluation=Evaluation(evaluate, epochs=(num_epochs,) if epochs is None else epochs),
+        **options,
+    )
+    diverged, predictions, metrics = gather((training.diverged, training.evaluations["predictions"], training.metrics))
+    variances = metrics.get("gradient_variance")
+    return _runs(
+        predictions.reshape(*rows.shape[:2], -1, entries).transpose(2, 0, 1, 3),
+        rows,
+        labels,
+        ~diverged.reshape(rows.shape[:2]),
+        np.asarray((num_epochs,) if epochs is None else epochs),
+        None if variances is None else variances.reshape(*rows.shape[:2], -1),
+    )
+
+
+_ADAM = optax.adam(1e-3)
+
+
+class _RunState(NamedTuple):
+    """A model, and where the entries of its supersample begin."""
+
+    state: Any
+    first: Int[Array, ""]
+
+
+# with the same functions the engine finds its program compiled
+@functools.lru_cache(maxsize=8)
+def _ordinary_system(apply_fn, optimizer, loss, train_fn) -> Supervised:
+    return supervised(apply_fn, optimizer, loss, train_fn=train_fn)
+
+
+@functools.lru_cache(maxsize=8)
+def _system_of_runs(system, apply_fn, entries, batch_size):
+    """The step of a system, and the evaluation that predicts the entries of a model's own supersample."""
+
+    def step(run: _RunState, batch: Batch, key: Key) -> tuple[_RunState, Metrics]:
+        state, metrics = system.step(run.state, batch, key)
+        return run._replace(state=state), metrics
+
+    def evaluate(run: _RunState, data: Data) -> Metrics:
+        inputs = lax.dynamic_slice_in_dim(data[0], run.first, entries)
+        outputs = predict(apply_fn, run.state.variables, inputs, batch_size=batch_size)
+        smallest = next(size for size in (jnp.int8, jnp.int16, jnp.int32) if outputs.shape[-1] <= jnp.iinfo(size).max)
+        return {"predictions": predicted_classes(outputs, threshold=0.0).astype(smallest)}
+
+    return step, evaluate
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 5, 6))
+def _begin(network_init, system_init, example, keys, subsets, entries, tracked):
+    """The states of all models before their first step."""
+
+    def begin(key, subset):
+        rows = (subset,) if tracked else ()
+        return _RunState(system_init(network_init(key, example), *rows), subset[0] // entries * entries)
+
+    return jax.vmap(begin)(keys, subsets)
+
+
+def _checked(supersamples, selection):
+    """Inputs, labels and training rows, each with an axis of supersamples."""
+    shapes = [np.shape(supersample.inputs) for supersample in supersamples]
+    if len(set(shapes)) != 1 or any(len(labels) != shapes[0][0] for _, labels in supersamples):
+        raise ValueError(f"supersamples must be one or several, of one size, got inputs of shapes {shapes}")
+    selection = np.asarray(selection)
+    if selection.ndim == 2:
+        selection = np.broadcast_to(selection, (len(shapes), *selection.shape))
+    if selection.ndim != 3 or len(selection) != len(shapes) or 2 * selection.shape[-1] != shapes[0][0]:
+        raise ValueError(
+            f"selection must be (runs, {shapes[0][0] // 2}), or have an axis of {len(shapes)} supersamples before, got"
+            f" shape {selection.shape}"
+        )
+    if not np.isin(selection, (0, 1)).all():
+        raise ValueError(f"selection must be 0 or 1, got values from {selection.min()} to {selection.max()}")
+    inputs = np.stack([np.asarray(supersample.inputs) for supersample in supersamples])
+    labels = np.stack([np.asarray(supersample.labels) for supersample in supersamples])
+    return inputs, labels, np.asarray(training_rows(selection))
+
+
+def _keys(key: Key, shape: tuple[int, int], deterministic: bool) -> Keys[Array, "supersamples runs"]:
+    """A key for each run, which does not depend on how many runs there are."""
+    if deterministic:
+        return key[jnp.zeros(shape, int)] if key.ndim else jnp.broadcast_to(key, shape)
+    fold = jax.vmap(jax.random.fold_in, (None, 0))
+    return jax.vmap(fold, (0, None))(fold(key, jnp.arange(shape[0])), jnp.arange(shape[1]))
+
+
+def _runs(predictions, rows, labels, valid, epochs, gradient_variances=None) -> Runs:
+    if not valid.all():
+        names = ", ".join(f"supersample {z} run {s}" for z, s in np.argwhere(~valid))
+        warnings.warn(f"diverged, and left out of the bounds: {names}", stacklevel=3)
+    return Runs(predictions, (rows % 2).astype(np.int8), labels, valid, epochs, gradient_variances)
+
+
+def _kept(folder: Path, told: Sequence[Any], compute: Callable[[], np.ndarray]) -> np.ndarray:
+    """What a run has predicted before, from all that it was told, or predicts now; a file is whole or absent."""
+    digest = hashlib.sha256()
+    for array in map(np.ascontiguousarray, told):
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(array.view(np.uint8).data)
+    file = folder / f"{digest.hexdigest()[:16]}.npy"
+    if file.exists():
+        return np.load(file)
+    outputs = compute()
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    with open(temporary, "wb") as stream:
+        np.save(stream, outputs)
+    os.replace(temporary, file)
+    return outputs
