@@ -3,6 +3,7 @@
 from infotheory_dl.fcmi import bounds
 from infotheory_dl.fcmi.bounds import Bound, GeneralizationGap, evaluate_all, generalization_gap
 from infotheory_dl.fcmi.codes import predicted_labels, zero_one_losses
+from infotheory_dl.fcmi.files import read_runs, write_runs
 from infotheory_dl.fcmi.supersample import (
     Supersample,
     draw_selection,
@@ -30,6 +31,8 @@ __all__ = [
     "make_supersample",
     "make_supersample_legacy",
     "predicted_labels",
+    "read_runs",
     "training_rows",
+    "write_runs",
     "zero_one_losses",
 ]

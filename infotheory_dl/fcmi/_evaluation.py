@@ -199,7 +199,7 @@ def _intervals(
     ]
 
 
-def _degenerate(runs: Runs) -> Int[Array, "supersamples rows"]:
+def _degenerate(runs: Runs) -> Bool[Array, "supersamples rows"]:
     """Rows whose selection never varies over the runs that count."""
     selected = (runs.weights[..., None] * runs.selection).sum(1)
     return (selected == 0) | (selected == runs.weights.sum(1)[:, None])
@@ -216,7 +216,7 @@ def _warn(runs: Runs, information: list[Array], degenerate: Array) -> None:
             " design, vary them all",
             stacklevel=5,
         )
-    undefined = max(int(jnp.isnan(row).sum()) for row in information)
+    undefined = max((int(jnp.isnan(row).sum()) for row in information if is_concrete(row)), default=0)
     if undefined > degenerate:
         warnings.warn(
             f"the information of {undefined} of {rows} rows is NaN, and these rows are left out: an estimator needs"

@@ -59,7 +59,7 @@ def _mean(rows: Information) -> Value:
     return jnp.nanmean(rows, axis=-1)
 
 
-def _square_root(factor: float, rows: Information, losses: LossMoments) -> Value:
+def _square_root(factor: float, rows: Information, losses: LossMoments | None) -> Value:
     return factor * _mean(formulas.weight_cmi(rows))
 
 
@@ -73,14 +73,14 @@ def _with_loss(formula: Callable[[Value, Value], Value], rows: Information, loss
 
 _SINGLE: tuple[Coding, ...] = ("first_loss", "second_loss")
 
-LABEL_FORMS = {"fcmi": Form(("labels",), partial(_square_root, 1))}
+LABEL_FORMS = {"fcmi": Form(("labels",), partial(_square_root, 1.0))}
 
 LOSS_FORMS = {
-    "ecmi": Form(("loss_pair",), partial(_square_root, 1)),
-    "ldcmi": Form(("loss_difference",), partial(_square_root, 1)),
-    "ldmi": Form(("pooled_difference",), partial(_square_root, 1)),
-    "single_loss_0": Form(("first_loss",), partial(_square_root, 2)),
-    "single_loss_1": Form(("second_loss",), partial(_square_root, 2)),
+    "ecmi": Form(("loss_pair",), partial(_square_root, 1.0)),
+    "ldcmi": Form(("loss_difference",), partial(_square_root, 1.0)),
+    "ldmi": Form(("pooled_difference",), partial(_square_root, 1.0)),
+    "single_loss_0": Form(("first_loss",), partial(_square_root, 2.0)),
+    "single_loss_1": Form(("second_loss",), partial(_square_root, 2.0)),
     "fast_rate": Form(_SINGLE, partial(_with_loss, formulas.fast_rate_gap)),
     "fast_rate_simple": Form(_SINGLE, partial(_with_loss, formulas.fast_rate_simple_gap)),
     "variance": moment_form("variance", 1.0),
@@ -90,7 +90,7 @@ LOSS_FORMS = {
 }
 
 INTERPOLATION_FORMS = {
-    "interpolating": Form(("loss_pair",), partial(_over_one_bit, 1), "population"),
-    "interpolating_loss_difference": Form(("loss_difference",), partial(_over_one_bit, 1), "population"),
-    "interpolating_single_loss": Form(_SINGLE, partial(_over_one_bit, 2), "population"),
+    "interpolating": Form(("loss_pair",), partial(_over_one_bit, 1.0), "population"),
+    "interpolating_loss_difference": Form(("loss_difference",), partial(_over_one_bit, 1.0), "population"),
+    "interpolating_single_loss": Form(_SINGLE, partial(_over_one_bit, 2.0), "population"),
 }

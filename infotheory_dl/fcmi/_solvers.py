@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from infotheory_dl.types import Scalar
+
 
 def bisection(
     function: Callable[[Array], Array], low: Float[Array, "..."], high: Float[Array, "..."]
@@ -25,7 +27,7 @@ def bisection(
     """
     low, high = jnp.broadcast_arrays(low, high)
 
-    def halve(_: int, interval: tuple[Array, Array]) -> tuple[Array, Array]:
+    def halve(_: Scalar, interval: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = interval
         middle = (low + high) / 2
         below = lax.stop_gradient(function(middle)) < 0
@@ -58,7 +60,7 @@ def golden_section(
     shrink = (5**0.5 - 1) / 2
     evaluate = lambda argument: lax.stop_gradient(function(argument))
 
-    def narrow(_: int, state: tuple[Array, ...]) -> tuple[Array, ...]:
+    def narrow(_: Scalar, state: tuple[Array, ...]) -> tuple[Array, ...]:
         low, high, left, right, left_value, right_value = state
         go_left = left_value <= right_value
         low, high = jnp.where(go_left, low, left), jnp.where(go_left, right, high)

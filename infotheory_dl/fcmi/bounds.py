@@ -68,10 +68,10 @@ __all__ = [
     "zero_one_losses",
 ]
 
-Predictions = Int[AnyArray, "*supersamples runs entries"]
-Losses = Num[AnyArray, "*supersamples runs entries"] | Bool[AnyArray, "*supersamples runs entries"]
-Selection = Int[AnyArray, "*supersamples runs rows"] | Bool[AnyArray, "*supersamples runs rows"]
-Valid = Bool[AnyArray, "*supersamples runs"]
+Predictions = Int[AnyArray, "*#supersamples runs entries"]
+Losses = Num[AnyArray, "*#supersamples runs entries"] | Bool[AnyArray, "*#supersamples runs entries"]
+Selection = Int[AnyArray, "*#supersamples runs rows"] | Bool[AnyArray, "*#supersamples runs rows"]
+Valid = Bool[AnyArray, "*#supersamples runs"]
 
 
 class LossOptions(TypedDict, total=False):
@@ -300,7 +300,7 @@ def evaluate_all(
     *,
     predictions: Predictions | None = None,
     losses: Losses | None = None,
-    labels: Int[AnyArray, "*supersamples entries"] | None = None,
+    labels: Int[AnyArray, "*#supersamples entries"] | None = None,
     num_classes: int | None = None,
     **options: Unpack[LossOptions],
 ) -> dict[str, Bound]:

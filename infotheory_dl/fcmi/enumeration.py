@@ -6,18 +6,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from infotheory_dl._validation import is_concrete
 from infotheory_dl.fcmi._runs import checked_runs
 from infotheory_dl.fcmi.codes import pair_labels
 from infotheory_dl.fcmi.formulas import weight_cmi
 from infotheory_dl.fcmi.results import Bound
-from infotheory_dl.fcmi.supersample import MAX_ENUMERATED_ROWS, Selection
+from infotheory_dl.fcmi.supersample import MAX_ENUMERATED_ROWS
 from infotheory_dl.information.discrete import entropy, information_from_counts, joint_codes, joint_counts
 from infotheory_dl.types import AnyArray
 
-Predictions = Int[AnyArray, "*supersamples runs entries"]
+Predictions = Int[AnyArray, "*#supersamples runs entries"]
+Selection = Int[AnyArray, "*#supersamples runs rows"] | Bool[AnyArray, "*#supersamples runs rows"]
 
 
 def exact_fcmi(

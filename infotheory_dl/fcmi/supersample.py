@@ -175,7 +175,7 @@ def ghost_rows(selection: Selection) -> Int[Array, "*runs rows"]:
 
 def _legacy_generator(seed: int) -> np.random.RandomState:
     # the published draws are of this generator
-    return np.random.RandomState(seed)  # noqa: NPY002
+    return np.random.RandomState(seed)
 
 
 def _require_pool(n: int, pool: int) -> None:

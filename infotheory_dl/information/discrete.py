@@ -4,6 +4,7 @@ Every estimator is a function of the table of counts of one row: how often each 
 has no more columns than there are runs: codes of larger alphabets are replaced by their ranks in the row.
 """
 
+from functools import partial
 from typing import Literal, NamedTuple
 
 import jax
@@ -92,22 +93,15 @@ def joint_counts(
       ValueError: as in `mutual_information`.
     """
     _require_draws(codes, selection, weights, num_codes, num_selections)
-    codes = jnp.asarray(codes)
-    runs, rows = codes.shape
-    columns = min(num_codes, runs)
-    if num_codes > runs:
-        codes = ranks(codes)
-    weights = jnp.ones(runs, int) if weights is None else jnp.asarray(weights).astype(int)
-    selection = jnp.broadcast_to(jnp.asarray(selection), codes.shape).astype(codes.dtype)
-    counts = jnp.zeros((rows, num_selections, columns), weights.dtype)
-    return counts.at[jnp.arange(rows), selection, codes].add(weights[:, None])
+    weights = jnp.ones(len(codes), int) if weights is None else jnp.asarray(weights).astype(int)
+    return _joint_counts(jnp.asarray(codes), jnp.asarray(selection), weights, num_codes, num_selections)
 
 
 def ranks(codes: Int[AnyArray, "runs rows"]) -> Int[Array, "runs rows"]:
     """Replaces every code by the number of runs with a smaller one in its row: below `runs`, equal where codes are."""
     codes = jnp.asarray(codes)
     # a sort that carries the order along takes several times as long as sorting and searching
-    return jax.vmap(jnp.searchsorted, in_axes=1, out_axes=1)(jnp.sort(codes, axis=0), codes)
+    return jax.vmap(jnp.searchsorted, in_axes=1, out_axes=1)(jnp.sort(codes, axis=0), codes).astype(codes.dtype)
 
 
 def joint_codes(codes: Int[AnyArray, "runs variables"], *, num_codes: int) -> Int[Array, " runs"]:
@@ -174,17 +168,7 @@ def information_from_counts(
     Source: Miller, 1955; Quenouille, 1956; Lin, 1991.
     """
     require_choice("estimator", estimator, ESTIMATORS)
-    counts = _floating(counts)
-    if estimator == "known_marginal":
-        return _information(counts / counts.sum(-1, keepdims=True))
-    if estimator == "plugin":
-        return _information(counts)
-    cells = counts.reshape(*counts.shape[:-2], -1)
-    # information is a sum of entropies, and so is its correction
-    correction = (
-        _correction(counts.sum(-1), estimator) + _correction(counts.sum(-2), estimator) - _correction(cells, estimator)
-    )
-    return jnp.maximum(_information(counts) + correction, 0)
+    return _estimate(_floating(counts), estimator)
 
 
 def permutation_null(
@@ -236,6 +220,30 @@ def permutation_null(
         p_value.astype(information.dtype),
         jnp.maximum(information - null.mean(0), 0),
     )
+
+
+@partial(jax.jit, static_argnums=(3, 4))
+def _joint_counts(codes: Array, selection: Array, weights: Array, num_codes: int, num_selections: int) -> Array:
+    runs, rows = codes.shape
+    if num_codes > runs:
+        codes, num_codes = ranks(codes), runs
+    selection = jnp.broadcast_to(selection, codes.shape).astype(codes.dtype)
+    counts = jnp.zeros((rows, num_selections, num_codes), weights.dtype)
+    return counts.at[jnp.arange(rows), selection, codes].add(weights[:, None])
+
+
+@partial(jax.jit, static_argnums=1)
+def _estimate(counts: Array, estimator: Estimator) -> Array:
+    if estimator == "known_marginal":
+        return _information(counts / counts.sum(-1, keepdims=True))
+    if estimator == "plugin":
+        return _information(counts)
+    cells = counts.reshape(*counts.shape[:-2], -1)
+    # information is a sum of entropies, and so is its correction
+    correction = (
+        _correction(counts.sum(-1), estimator) + _correction(counts.sum(-2), estimator) - _correction(cells, estimator)
+    )
+    return jnp.maximum(_information(counts) + correction, 0)
 
 
 def _information(joint: Array) -> Array:
