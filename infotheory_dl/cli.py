@@ -8,6 +8,10 @@ from collections.abc import Sequence
 # the module, whose `main` takes the arguments after the name, and what it does
 COMMANDS = {
     "audit": ("infotheory_dl.audit.command", "find wrong labels and what can be left out of a data set"),
+    "fcmi": (
+        "infotheory_dl.fcmi.command",
+        "bound the generalization gap by what predictions tell of training sets",
+    ),
 }
 
 

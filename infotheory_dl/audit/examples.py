@@ -1,8 +1,6 @@
 """What an audit looks at: the examples to be audited, others to measure on, and flips of labels made on purpose."""
 
 import os
-import zipfile
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -10,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from infotheory_dl import data
+from infotheory_dl._files import read_arrays
 from infotheory_dl._validation import require_finite, require_rank
 from infotheory_dl.types import AnyArray, Key
 
@@ -79,14 +78,7 @@ def read_table(path: str | os.PathLike[str]) -> Table:
       ValueError: if the file is not an .npz file or lacks an array.
       OSError: if it cannot be opened.
     """
-    remedy = f"make one by numpy.savez({os.fspath(path)!r}, x=x, y=y)"
-    with Path(path).expanduser().open("rb") as stream:
-        if not zipfile.is_zipfile(stream):
-            raise ValueError(f"{path} is not an .npz file; {remedy}")
-        try:
-            arrays = dict(np.load(stream))
-        except (ValueError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path} cannot be read ({error}); {remedy}") from error
+    arrays = read_arrays(path, remedy=f"make one by numpy.savez({os.fspath(path)!r}, x=x, y=y)")
     absent = [name for name in ("x", "y") if name not in arrays]
     if absent:
         raise ValueError(f"{path} lacks {' and '.join(absent)}: it has {', '.join(arrays) or 'no arrays'}")

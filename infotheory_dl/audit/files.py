@@ -1,13 +1,9 @@
 """The files of an audit: report.html, scores.csv and config.json, each written whole or not at all."""
 
-import csv
 import importlib.metadata
-import io
 import json
 import os
 import platform
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -16,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from infotheory_dl._files import csv_table, require_writable, write_together
 from infotheory_dl.audit.report import render
 from infotheory_dl.audit.run import AuditResult
 
 _PACKAGES = ("infotheory_dl", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "scikit-learn")
-_STAGING = ".unfinished"
 
 
 def write_report(
@@ -58,26 +54,8 @@ def write_report(
         "scores.csv": scores_table(result),
         "report.html": render(result, title=title, facts=facts),
     }
-    staging = folder / _STAGING
-    shutil.rmtree(staging, ignore_errors=True)  # of an audit that was killed
-    staging.mkdir()
-    for name, text in contents.items():
-        (staging / name).write_text(text, encoding="utf-8")
-    for name in contents:
-        os.replace(staging / name, folder / name)
-    staging.rmdir()
+    write_together(folder, contents)
     return folder / "report.html"
-
-
-def require_writable(folder: str | os.PathLike[str]) -> Path:
-    """Makes the folder, if it is absent, and tries to write in it; an OSError tells why that fails."""
-    path = Path(folder).expanduser()
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryDirectory(dir=path).cleanup()
-    except OSError as error:
-        raise OSError(f"cannot write to {path}: {error.strerror or error}") from error
-    return path
 
 
 def scores_table(result: AuditResult) -> str:
@@ -96,12 +74,8 @@ def scores_table(result: AuditResult) -> str:
     }
     if examples.flipped.any():
         columns |= {"flipped": examples.flipped.astype(int), "true_label": names[examples.true_labels]}
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
     order = np.argsort(examples.indices)
-    writer.writerows(zip(*(column[order].tolist() for column in columns.values()), strict=True))
-    return text.getvalue()
+    return csv_table({name: column[order].tolist() for name, column in columns.items()})
 
 
 def _versions() -> dict[str, str]:

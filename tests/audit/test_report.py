@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from infotheory_dl import audit
-from infotheory_dl.audit import files
+from infotheory_dl._files import require_writable
 from infotheory_dl.audit.charts import Line, Row, distribution_chart, line_chart
 from infotheory_dl.audit.pictures import data_uris
 
@@ -179,7 +179,7 @@ def test_an_audit_that_is_killed_leaves_no_file(tmp_path):
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"cannot write to .*file/audit: Not a directory"):
-        files.require_writable(tmp_path / "file" / "audit")
+        require_writable(tmp_path / "file" / "audit")
 
 
 def test_images_keep_their_values_and_colours():
