@@ -5,7 +5,6 @@
 
 import functools
 import hashlib
-import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 from jaxtyping import Key as Keys
 
+from infotheory_dl._files import whole_file
 from infotheory_dl.fcmi.sgld import track_gradient_variance
 from infotheory_dl.fcmi.supersample import Selection, Supersample, training_rows
 from infotheory_dl.training import (
@@ -274,13 +274,13 @@ def _checked(supersamples, selection):
     shapes = [np.shape(supersample.inputs) for supersample in supersamples]
     if len(set(shapes)) != 1 or any(len(labels) != shapes[0][0] for _, labels in supersamples):
         raise ValueError(f"supersamples must be one or several, of one size, got inputs of shapes {shapes}")
-    selection = np.asarray(selection)
+    given, selection = np.shape(selection), np.asarray(selection)
     if selection.ndim == 2:
         selection = np.broadcast_to(selection, (len(shapes), *selection.shape))
     if selection.ndim != 3 or len(selection) != len(shapes) or 2 * selection.shape[-1] != shapes[0][0]:
         raise ValueError(
             f"selection must be (runs, {shapes[0][0] // 2}), or have an axis of {len(shapes)} supersamples before, got"
-            f" shape {selection.shape}"
+            f" shape {given}"
         )
     if not np.isin(selection, (0, 1)).all():
         raise ValueError(f"selection must be 0 or 1, got values from {selection.min()} to {selection.max()}")
@@ -315,8 +315,6 @@ def _kept(folder: Path, told: Sequence[Any], compute: Callable[[], np.ndarray]) 
         return np.load(file)
     outputs = compute()
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    with open(temporary, "wb") as stream:
+    with whole_file(file) as stream:
         np.save(stream, outputs)
-    os.replace(temporary, file)
     return outputs
