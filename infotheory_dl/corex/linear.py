@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from infotheory_dl._validation import is_concrete, require_finite, require_rank
 from infotheory_dl.corex.annealing import NOISE_SCHEDULE
 from infotheory_dl.corex.figure import draw_factor_graph, factor_graph
-from infotheory_dl.corex.fitting import FactorSelection, Solver, choose_num_factors, fit
+from infotheory_dl.corex.fitting import fit
 from infotheory_dl.corex.hierarchy import fit_hierarchy, hierarchy_clusters
 from infotheory_dl.corex.model import LinearCorex, clusters, covariance, predict, transform, unit_noise_weights
 from infotheory_dl.corex.moments import (
@@ -27,6 +27,8 @@ from infotheory_dl.corex.moments import (
     second_moment_product,
 )
 from infotheory_dl.corex.preprocessing import automatically_sharded
+from infotheory_dl.corex.programs import Solver
+from infotheory_dl.corex.selection import FactorSelection, choose_num_factors
 from infotheory_dl.types import AnyArray, Scalar
 
 __all__ = [

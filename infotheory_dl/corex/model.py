@@ -9,7 +9,7 @@ from infotheory_dl._validation import require_choice, require_rank
 from infotheory_dl.corex.moments import Moments
 from infotheory_dl.corex.preprocessing import Missing, Preprocessing, apply_preprocessing, invert_preprocessing
 from infotheory_dl.information.low_rank import LowRankPlusDiagonal
-from infotheory_dl.types import AnyArray
+from infotheory_dl.types import AnyArray, Scalar
 
 
 class LinearCorex(NamedTuple):
@@ -54,7 +54,7 @@ def transform(
     x: Num[AnyArray, "samples columns"],
     *,
     missing: Missing = "refuse",
-    missing_value: float | None = None,
+    missing_value: Scalar | None = None,
 ) -> Float[Array, "samples factors"]:
     """Computes the factors of data, less their noise.
 
@@ -106,9 +106,13 @@ def covariance(model: LinearCorex) -> LowRankPlusDiagonal:
 
     Source: Steeg et al., 2019.
     """
-    loadings = model.moments.loadings
+    return covariance_of(model.moments.loadings, model.preprocessing)
+
+
+def covariance_of(loadings: Float[Array, "factors variables"], preprocessing: Preprocessing) -> LowRankPlusDiagonal:
+    """The covariance that loadings of factors on standardised variables stand for, in the units before."""
     unshared = 1 - jnp.square(loadings).sum(-2)
-    return LowRankPlusDiagonal(loadings, unshared, model.preprocessing.std, model.preprocessing.mean)
+    return LowRankPlusDiagonal(loadings, unshared, preprocessing.std, preprocessing.mean)
 
 
 def clusters(

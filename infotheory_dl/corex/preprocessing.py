@@ -10,7 +10,7 @@ from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array, Float, Int, Num
 
 from infotheory_dl._validation import is_concrete, require_choice, require_rank
-from infotheory_dl.types import AnyArray
+from infotheory_dl.types import AnyArray, Scalar
 
 Method = Literal["standard", "outliers", "empirical", "none"]
 Missing = Literal["refuse", "mean", "pairwise"]
@@ -47,7 +47,7 @@ def fit_preprocessing(
     *,
     method: Method = "standard",
     missing: Missing = "refuse",
-    missing_value: float | None = None,
+    missing_value: Scalar | None = None,
     on_constant: Literal["raise", "drop"] = "raise",
 ) -> Preprocessing:
     """Learns the means and standard deviations, or the ranks, of the columns of a table.
@@ -96,7 +96,7 @@ def apply_preprocessing(
     x: Num[AnyArray, "samples columns"],
     *,
     missing: Missing = "refuse",
-    missing_value: float | None = None,
+    missing_value: Scalar | None = None,
 ) -> Float[Array, "samples variables"]:
     """Standardises data as the training data were; nothing is learned from them.
 
@@ -115,14 +115,7 @@ def apply_preprocessing(
     columns = len(preprocessing.constants)
     if values.shape[1] != columns:
         raise ValueError(f"x must have the {columns} columns of the training data, got shape {values.shape}")
-    values = _take(values, preprocessing.kept)
-    if preprocessing.sorted_values is not None:
-        standardised = ndtri(_ranks(preprocessing.sorted_values, values))
-    else:
-        standardised = (values - preprocessing.mean) / preprocessing.std
-        core = jnp.clip(standardised, -preprocessing.soft_limit, preprocessing.soft_limit)
-        standardised = core + jnp.tanh(standardised - core)
-    return jnp.where(jnp.isnan(values), preprocessing.fill, standardised)
+    return _standardise(preprocessing, values)
 
 
 def invert_preprocessing(
@@ -137,46 +130,30 @@ def invert_preprocessing(
     Returns:
       A table; columns that were dropped hold the one value that they had, or NaN if they were empty.
     """
-    standardised = jnp.asarray(standardised)
-    if preprocessing.sorted_values is not None:
-        values = _quantiles(preprocessing.sorted_values, ndtr(standardised))
-    else:
-        core = jnp.clip(standardised, -preprocessing.soft_limit, preprocessing.soft_limit)
-        largest = 1 - max(1e-10, float(jnp.finfo(standardised.dtype).eps))
-        values = core + jnp.arctanh(jnp.clip(standardised - core, -largest, largest))
-        values = values * preprocessing.std + preprocessing.mean
-    if preprocessing.kept is None:
-        return values
-    table = jnp.broadcast_to(preprocessing.constants, (len(standardised), len(preprocessing.constants)))
-    return table.at[:, preprocessing.kept].set(values)
+    return _unstandardise(preprocessing, jnp.asarray(standardised))
 
 
 def pairwise_root(standardised: Float[AnyArray, "samples variables"]) -> Float[Array, "variables variables"]:
-    """Summarises data with missing values by as many complete rows as variables, with the pairwise second moments.
+    """Summarises data with missing values by as many complete rows as variables, with their pairwise correlations.
 
-    Filling in means makes correlations too small. Here every entry of the second moment is the mean over the samples
-    in which both variables were observed. Such a matrix may have negative eigenvalues: they become zero, and the
-    diagonal one again. This is the one place that needs a matrix of variables by variables, and its cube in time.
+    Filling in means makes correlations too small. Here every one is over the samples in which both variables were
+    observed. The matrix of them may have negative eigenvalues: these become zero, and the diagonal one again. Nothing
+    else in this room needs a matrix of variables by variables.
 
     Args:
       standardised: variables of mean zero and variance one, NaN where missing.
 
     Returns:
-      Rows r with rᵀr / variables the pairwise second moment.
+      Rows r with rᵀr / variables the pairwise correlations.
 
     Raises:
       ValueError: if two variables were never observed together, naming them.
     """
-    standardised = jnp.asarray(standardised)
-    observed = ~jnp.isnan(standardised)
-    filled = jnp.where(observed, standardised, 0)
-    counts = jnp.einsum("ni,nj->ij", observed, observed, preferred_element_type=filled.dtype)
+    counts, root = _pairwise(jnp.asarray(standardised))
     if is_concrete(counts) and not bool(counts.all()):
         first, second = np.argwhere(np.asarray(counts) == 0)[0]
         raise ValueError(f"variables {first} and {second} were never observed together; use missing='mean'")
-    eigenvalues, eigenvectors = jnp.linalg.eigh(filled.T @ filled / counts)
-    root = jnp.sqrt(jnp.maximum(eigenvalues, 0))[:, None] * eigenvectors.T
-    return root / jnp.sqrt(jnp.square(root).mean(0))
+    return root
 
 
 def automatically_sharded(x: AnyArray) -> Array:
@@ -188,7 +165,7 @@ def automatically_sharded(x: AnyArray) -> Array:
     return jax.device_put(x, NamedSharding(Mesh(mesh.devices, mesh.axis_names), x.sharding.spec))
 
 
-def _as_table(x: AnyArray, missing: str, missing_value: float | None) -> Array:
+def _as_table(x: AnyArray, missing: str, missing_value: Scalar | None) -> Array:
     """The table as floating-point numbers, NaN where they are missing."""
     require_choice("missing", missing, ("refuse", "mean", "pairwise"))
     if not isinstance(x, jax.Array):
@@ -202,7 +179,7 @@ def _as_table(x: AnyArray, missing: str, missing_value: float | None) -> Array:
     if missing_value is not None:
         values = jnp.where(values == missing_value, jnp.nan, values)
     if is_concrete(values):
-        infinite, empty = int(jnp.isinf(values).sum()), int(jnp.isnan(values).sum())
+        infinite, empty = map(int, _count_infinite_and_missing(values))
         if infinite:
             raise ValueError(f"x has {infinite} of {values.size} entries that are infinite")
         if empty and missing == "refuse":
@@ -212,6 +189,39 @@ def _as_table(x: AnyArray, missing: str, missing_value: float | None) -> Array:
     return values
 
 
+@jax.jit
+def _standardise(preprocessing: Preprocessing, values: Array) -> Array:
+    values = _take(values, preprocessing.kept)
+    if preprocessing.sorted_values is not None:
+        standardised = ndtri(_ranks(preprocessing.sorted_values, values))
+    else:
+        standardised = (values - preprocessing.mean) / preprocessing.std
+        core = jnp.clip(standardised, -preprocessing.soft_limit, preprocessing.soft_limit)
+        standardised = core + jnp.tanh(standardised - core)
+    return jnp.where(jnp.isnan(values), preprocessing.fill, standardised)
+
+
+@jax.jit
+def _unstandardise(preprocessing: Preprocessing, standardised: Array) -> Array:
+    if preprocessing.sorted_values is not None:
+        values = _quantiles(preprocessing.sorted_values, ndtr(standardised))
+    else:
+        core = jnp.clip(standardised, -preprocessing.soft_limit, preprocessing.soft_limit)
+        largest = 1 - max(1e-10, float(jnp.finfo(standardised.dtype).eps))
+        values = core + jnp.arctanh(jnp.clip(standardised - core, -largest, largest))
+        values = values * preprocessing.std + preprocessing.mean
+    if preprocessing.kept is None:
+        return values
+    table = jnp.broadcast_to(preprocessing.constants, (len(standardised), len(preprocessing.constants)))
+    return table.at[:, preprocessing.kept].set(values)
+
+
+@jax.jit
+def _count_infinite_and_missing(values: Array) -> tuple[Array, Array]:
+    return jnp.isinf(values).sum(), jnp.isnan(values).sum()
+
+
+@jax.jit
 def _observed_moments(values: Array) -> tuple[Array, Array]:
     """Mean and standard deviation of the observed values of each column; NaN where there are none."""
     observed = ~jnp.isnan(values)
@@ -219,6 +229,24 @@ def _observed_moments(values: Array) -> tuple[Array, Array]:
     mean = jnp.where(observed, values, 0).sum(0) / count
     variance = jnp.where(observed, jnp.square(values - mean), 0).sum(0) / count
     return mean, jnp.sqrt(variance)
+
+
+@jax.jit
+def _pairwise(standardised: Array) -> tuple[Array, Array]:
+    """In how many samples each pair was observed, and the rows that summarise its correlations."""
+    missing = jnp.isnan(standardised)
+    filled, observed = jnp.where(missing, 0, standardised), (~missing).astype(standardised.dtype)
+    counts = observed.T @ observed
+    # moments of the row's variable over the samples that have the column's, too
+    known = jnp.maximum(counts, 1)
+    mean = filled.T @ observed / known
+    variance = jnp.square(filled).T @ observed / known - jnp.square(mean)
+    scale = jnp.sqrt(jnp.maximum(variance * variance.T, 0))
+    covariance = filled.T @ filled / known - mean * mean.T
+    correlation = jnp.where(scale > 0, covariance / jnp.where(scale > 0, scale, 1), 0)
+    eigenvalues, eigenvectors = jnp.linalg.eigh(correlation)
+    root = jnp.sqrt(jnp.maximum(eigenvalues, 0))[:, None] * eigenvectors.T
+    return counts, root / jnp.sqrt(jnp.square(root).mean(0))
 
 
 def _varying_columns(mean: Array, std: Array, on_constant: str) -> Array | None:

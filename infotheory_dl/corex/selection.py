@@ -1,0 +1,101 @@
+"""How many factors: by how the fits explain the data, or other data."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Num
+
+from infotheory_dl.corex.annealing import NOISE_SCHEDULE
+from infotheory_dl.corex.model import LinearCorex, covariance_of
+from infotheory_dl.corex.moments import CORRELATION_EXPLANATION, OVERLAPPING
+from infotheory_dl.corex.preprocessing import Method, Missing, Preprocessing, apply_preprocessing
+from infotheory_dl.corex.programs import Program, Rates, fit_starts, model_of, moments_of, prepare, require_num_factors
+from infotheory_dl.information import low_rank
+from infotheory_dl.types import AnyArray, Key, Scalar
+
+
+class FactorSelection(NamedTuple):
+    """How well different numbers of factors do.
+
+    Attributes:
+      num_factors: the number that was chosen.
+      candidates: the numbers that were tried.
+      scores: of each; see `choose_num_factors`.
+      model: the fit with the chosen number.
+    """
+
+    num_factors: int
+    candidates: Int[np.ndarray, " candidates"]
+    scores: Float[Array, " candidates"]
+    model: LinearCorex
+
+
+def choose_num_factors(
+    key: Key,
+    x: Num[AnyArray, "samples columns"],
+    candidates: Sequence[int],
+    *,
+    validation: Num[AnyArray, "validation_samples columns"] | None = None,
+    overlapping: bool = False,
+    preprocessing: Method = "standard",
+    missing: Missing = "refuse",
+    missing_value: Scalar | None = None,
+    max_iterations: int = 10000,
+    tolerance: Scalar = 1e-5,
+    precision: str = "highest",
+) -> FactorSelection:
+    """Fits with several numbers of factors, as one program, and chooses one.
+
+    Args:
+      key: source of randomness for the starts, which share their rows.
+      x: training data.
+      candidates: numbers of factors, ascending.
+      validation: other data with the same columns. With them a score is their mean log-density, and the best is chosen.
+        Without, it is the total correlation with each variable given to one factor, and the best before the first
+        that falls below 95 % of the best so far is chosen, as published.
+      overlapping, preprocessing, missing, missing_value, max_iterations, tolerance, precision: as in `fit`.
+
+    Returns:
+      The choice, all scores and the fit.
+
+    Raises:
+      TypeError, ValueError: as `fit`; ValueError if the candidates do not ascend, or if validation data are given with
+        "outliers" or "empirical" preprocessing, after which the log-density is not that of the data.
+    """
+    numbers = np.asarray(candidates)
+    if numbers.ndim != 1 or len(numbers) == 0 or (np.diff(numbers) <= 0).any():
+        raise ValueError(f"candidates must be numbers of factors in ascending order, got {list(candidates)}")
+    if validation is not None and preprocessing in ("outliers", "empirical"):
+        raise ValueError(f"no log-density follows from {preprocessing!r} preprocessing; choose without validation data")
+    prepared, rows = prepare(x, preprocessing, missing, missing_value, "raise", precision)
+    for number in numbers[[0, -1]]:
+        require_num_factors(int(number), rows.shape[1])
+    # a row of zeros is no factor and stays one: every start has as many rows as the largest
+    active = jnp.asarray(np.arange(numbers[-1]) < numbers[:, None])
+    rates = Rates(OVERLAPPING if overlapping else CORRELATION_EXPLANATION, tolerance)
+    noises = (0.0,) if overlapping else NOISE_SCHEDULE
+    fits = fit_starts(key, rows, None, active, noises, Program("quasi_newton", max_iterations), rates, precision)
+    if validation is None:
+        scores = fits.moments.total_correlation_no_overlap
+        best_so_far = np.maximum.accumulate(np.asarray(scores))
+        falls = np.flatnonzero(np.asarray(scores) < 0.95 * best_so_far)
+        chosen = int(jnp.argmax(scores[: falls[0]] if len(falls) else scores))
+    else:
+        points = apply_preprocessing(prepared, validation, missing=missing, missing_value=missing_value)
+        scores = _log_likelihoods(fits.moments.loadings, prepared, points * prepared.std + prepared.mean)
+        chosen = int(jnp.argmax(scores))
+    model = model_of(fits, chosen, prepared)
+    weights = model.weights[: numbers[chosen]]
+    with jax.default_matmul_precision(precision):
+        model = model._replace(weights=weights, moments=moments_of(weights, rows, rates.objective))
+    return FactorSelection(int(numbers[chosen]), numbers, scores, model)
+
+
+@jax.jit
+def _log_likelihoods(loadings: Array, prepared: Preprocessing, points: Array) -> Array:
+    """The mean log-density of the points under the estimate from each of the loadings."""
+    score = lambda loadings: low_rank.log_density(covariance_of(loadings, prepared), points).mean()
+    return jax.vmap(score)(loadings)

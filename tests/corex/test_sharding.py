@@ -1,0 +1,42 @@
+"""A fit whose variables lie on eight devices is the fit on one."""
+
+import os
+import subprocess
+import sys
+
+PROGRAM = """
+import jax
+
+jax.config.update("jax_enable_x64", True)
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+from infotheory_dl.corex import linear
+from infotheory_dl.information import low_rank
+
+assert len(jax.devices()) == 8
+rng = np.random.default_rng(0)
+x = np.repeat(rng.normal(size=(20, 3)), 8, axis=1) + rng.normal(size=(20, 24))
+layout = NamedSharding(jax.make_mesh((8,), ("variables",)), PartitionSpec(None, "variables"))
+on_one = linear.fit(jax.random.key(0), x, 3)
+on_eight = linear.fit(jax.random.key(0), jax.device_put(x, layout), 3)
+assert len(on_one.history) == len(on_eight.history)
+np.testing.assert_allclose(on_eight.history, on_one.history, rtol=1e-10)
+np.testing.assert_allclose(on_eight.weights, on_one.weights, rtol=1e-8, atol=1e-12)
+for on_many in (on_eight.weights, on_eight.moments.loadings, on_eight.moments.mutual_informations):
+    assert {shard.data.shape for shard in on_many.addressable_shards} == {(3, 3)}
+
+standardised = jax.device_put((x - x.mean(0)) / x.std(0), layout)
+np.testing.assert_allclose(linear.objective(on_one.weights, standardised), on_one.total_correlation, rtol=1e-10)
+np.testing.assert_allclose(linear.transform(on_eight, jax.device_put(x, layout)), linear.transform(on_one, x))
+densities = [low_rank.log_density(linear.covariance(model), x) for model in (on_eight, on_one)]
+np.testing.assert_allclose(*densities, rtol=1e-10)
+"""
+
+
+def test_variables_on_eight_devices_give_the_fit_on_one():
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
