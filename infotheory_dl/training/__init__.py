@@ -3,7 +3,8 @@
 A system supplies `step(state, batch, key) -> (state, metrics)` and, if it likes, a function that evaluates a state.
 What a state holds is its own affair: one network or two, an optimizer or none. What differs between models, such as a
 rate, a penalty or example weights, is a leaf of their states. The engine draws the batches, runs steps and epochs,
-evaluates, keeps the best epoch and sets diverged models apart. `supervised` is the ordinary system, made once.
+evaluates, keeps the best epoch, sets diverged models apart, shares the models among the devices and resumes what was
+interrupted. `supervised` is the ordinary system, made once.
 """
 
 from infotheory_dl.training._program import (
@@ -18,13 +19,17 @@ from infotheory_dl.training._program import (
     Step,
     TrainingState,
 )
+from infotheory_dl.training.checkpoints import Checkpoint
 from infotheory_dl.training.engine import Callback, Evaluation, minibatches, train, train_many
+from infotheory_dl.training.parallel import gather
+from infotheory_dl.training.progress import progress
 from infotheory_dl.training.supervised import (
     Supervised,
     SupervisedState,
     half_squared_error,
     masked_mean,
     predict,
+    predicted_classes,
     supervised,
 )
 
@@ -32,6 +37,7 @@ __all__ = [
     "Batch",
     "Best",
     "Callback",
+    "Checkpoint",
     "Data",
     "Evaluate",
     "Evaluation",
@@ -43,10 +49,13 @@ __all__ = [
     "Supervised",
     "SupervisedState",
     "TrainingState",
+    "gather",
     "half_squared_error",
     "masked_mean",
     "minibatches",
     "predict",
+    "predicted_classes",
+    "progress",
     "supervised",
     "train",
     "train_many",

@@ -7,9 +7,11 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 from jaxtyping import Key as Keys
 
+from infotheory_dl.training.parallel import on_each_device
 from infotheory_dl.types import Key
 
 State: TypeAlias = Any
@@ -100,16 +102,20 @@ class Program(NamedTuple):
       schedule: the batches of an epoch; None makes the whole training set one batch.
       evaluate: what to report of a state.
       selection: the metric of the evaluations to select the best epoch by, and the sign that makes larger better.
+      patience: how many evaluations without a better one end the training of a model; None for no end.
       num_epochs: epochs to be recorded.
-      models_at_once: how many models go side by side; the rest follow.
+      models_at_once: how many models go side by side on a device; the rest follow.
+      mesh: the devices that share the models; None leaves everything where it is.
     """
 
     step: Step
     schedule: Schedule | None
     evaluate: Evaluate
     selection: tuple[str, Literal[1, -1]] | None
+    patience: int | None
     num_epochs: int
     models_at_once: int
+    mesh: Mesh | None
 
 
 class Shared(NamedTuple):
@@ -130,7 +136,7 @@ def begin(
 ) -> TrainingState:
     """The models before their first epoch, in arrays of their own: the epochs will overwrite them."""
 
-    def begin_one(model):
+    def begin_one(model, shared):
         key, state, subset = model
         one_epoch = functools.partial(_one_epoch, program, _gatherer(program, shared.data, subset))
         _, metrics = jax.eval_shape(one_epoch, state, key, jnp.int32(0))
@@ -149,7 +155,7 @@ def begin(
             best=best,
         )
 
-    models = jax.vmap(begin_one)(jax.tree.map(jnp.copy, (keys, states, subsets)))
+    models = _for_each_model(program, begin_one, jax.tree.map(jnp.copy, (keys, states, subsets)), shared)
     return models._replace(epoch=jnp.int32(0))
 
 
@@ -162,13 +168,18 @@ def advance(
     until: Int[Array, ""],
 ) -> TrainingState:
     """The models, trained from the epoch they are at to the epoch `until`. Chunks of all lengths are one program."""
-    start = training.epoch
 
-    def advance_one(model):
+    def advance_one(model, common):
         training, subset = model
+        shared, start, until = common
         one_epoch = functools.partial(_one_epoch, program, _gatherer(program, shared.data, subset))
 
-        def advance_epoch(epoch, training):
+        def goes_on(carry):
+            epoch, training = carry
+            return (epoch < until) & ~_is_out_of_patience(program, shared, training, epoch)
+
+        def advance_epoch(carry):
+            epoch, training = carry
             state, metrics = one_epoch(training.state, training.key, epoch)
             diverged = training.diverged | ~_is_finite(state)
             training = training._replace(
@@ -176,18 +187,27 @@ def advance(
                 diverged=diverged,
                 metrics=_record(training.metrics, epoch, metrics),
             )
-            return _evaluate(program, shared, training, epoch + 1)
+            return epoch + 1, _evaluate(program, shared, training, epoch + 1)
 
-        return lax.fori_loop(start, until, advance_epoch, training)
+        return lax.while_loop(goes_on, advance_epoch, (start, training))[1]
 
     models = (training._replace(epoch=None), subsets)  # type: ignore[arg-type]
-    if program.models_at_once == 1:
-        trained = lax.map(advance_one, models)
-    elif program.models_at_once == len(training.diverged):
-        trained = jax.vmap(advance_one)(models)
-    else:
-        trained = lax.map(advance_one, models, batch_size=program.models_at_once)
+    trained = _for_each_model(program, advance_one, models, (shared, training.epoch, until))
     return trained._replace(epoch=until)
+
+
+def _for_each_model(program, function, models, common):
+    """`function(model, common)` of every model: the devices share them, side by side or one after the other."""
+
+    def on_one_device(models, common):
+        of_one = lambda model: function(model, common)
+        if program.models_at_once == 1:
+            return lax.map(of_one, models)
+        if program.models_at_once >= len(jax.tree.leaves(models)[0]):
+            return jax.vmap(of_one)(models)
+        return lax.map(of_one, models, batch_size=program.models_at_once)
+
+    return on_each_device(on_one_device, program.mesh)(models, common)
 
 
 def _gatherer(program, data, subset):
@@ -221,6 +241,8 @@ def _one_epoch(program, gather, state, key, epoch):
 
 def _evaluate(program, shared, training, epoch):
     """The training after the evaluation, and the selection, that may be due after so many epochs."""
+    if not len(shared.evaluation_epochs):
+        return training
 
     def evaluate(evaluations, best):
         evaluation = program.evaluate(training.state, shared.evaluation_data)
@@ -233,6 +255,14 @@ def _evaluate(program, shared, training, epoch):
     is_due = (shared.evaluation_epochs == epoch).any()
     evaluations, best = lax.cond(is_due, evaluate, lambda *unchanged: unchanged, training.evaluations, training.best)
     return training._replace(evaluations=evaluations, best=best)
+
+
+def _is_out_of_patience(program, shared, training, epoch):
+    """Whether so many evaluations, as many as the patience, have come since the best one."""
+    if program.patience is None:
+        return jnp.array(False)
+    since = (shared.evaluation_epochs > training.best.epoch) & (shared.evaluation_epochs <= epoch)
+    return since.sum() >= program.patience
 
 
 def _score(selection, evaluation):

@@ -7,15 +7,17 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Int
 from jaxtyping import Key as Keys
 
 from infotheory_dl._validation import is_concrete, require_choice
-from infotheory_dl.training import _program
+from infotheory_dl.training import _program, checkpoints, parallel
 from infotheory_dl.training._program import Data, Evaluate, Minibatches, Schedule, State, Step, TrainingState
+from infotheory_dl.training.checkpoints import Checkpoint
 from infotheory_dl.types import AnyArray, Key
 
-Callback: TypeAlias = Callable[[TrainingState], None]
+Callback: TypeAlias = Callable[[TrainingState], Any]
 
 
 class Evaluation(NamedTuple):
@@ -27,6 +29,8 @@ class Evaluation(NamedTuple):
       epochs: after how many epochs it is called, increasing; default after every one.
       maximize: the metric that is largest at the best epoch; default none is selected.
       minimize: or the metric that is smallest at it.
+      patience: after how many evaluations without a better one a model stops: its state stays as it is, and nothing
+        more is recorded of it. Default it never does.
     """
 
     function: Evaluate
@@ -34,6 +38,7 @@ class Evaluation(NamedTuple):
     epochs: Sequence[int] | None = None
     maximize: str | None = None
     minimize: str | None = None
+    patience: int | None = None
 
 
 _NO_EVALUATION = Evaluation(lambda state, data: {}, epochs=())
@@ -78,11 +83,12 @@ def train(
     evaluation: Evaluation | None = None,
     callback: Callback | None = None,
     callback_every: int | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> TrainingState:
     """Trains one model.
 
-    Without a callback this is a pure function: `jit`, `vmap` and `lax.map` apply to it. A program is compiled once for
-    the same `step`, schedule and function of the evaluation: make them once, not anew for every call.
+    Without callback and checkpoint this is a pure function: `jit`, `vmap` and `lax.map` apply to it. A program is
+    compiled once for the same `step`, schedule and function of the evaluation: make them once, not anew for every call.
 
     Args:
       key: whence the order of the examples and the keys of the steps derive.
@@ -94,15 +100,18 @@ def train(
         whole training set, in its order, the one batch of an epoch.
       subset: the rows of `data` that are the training set; default all.
       evaluation: what to look at, after which epochs, and which epoch is the best.
-      callback: is given the training after every chunk of epochs, to show progress or to save it. Its arrays live until
-        the callback returns: the next chunk reuses their memory.
+      callback: is given the training after every chunk of epochs, such as to show `progress`. Its arrays live until the
+        callback returns: the next chunk reuses their memory.
       callback_every: epochs in a chunk; default all. The result does not depend on it.
+      checkpoint: where the training is saved after every chunk, before the callback, and whence the same call continues
+        one that was interrupted.
 
     Returns:
       The training at its end.
 
     Raises:
-      ValueError: if the data are empty or of unequal lengths, or a setting is impossible.
+      ValueError: if the data are empty or of unequal lengths, a setting is impossible, or the checkpoints are those of
+        another training.
     """
     keys, states, subsets = _with_axis((key, state, subset))
     training = train_many(
@@ -116,6 +125,7 @@ def train(
         evaluation=evaluation,
         callback=None if callback is None else lambda training: callback(_without_axis(training)),
         callback_every=callback_every,
+        checkpoint=checkpoint,
         axis="map",
     )
     return _without_axis(training)
@@ -133,10 +143,15 @@ def train_many(
     evaluation: Evaluation | None = None,
     callback: Callback | None = None,
     callback_every: int | None = None,
+    checkpoint: Checkpoint | None = None,
     axis: Literal["auto", "vmap", "map"] = "auto",
     models_at_once: int | None = None,
+    mesh: Mesh | None = None,
 ) -> TrainingState:
     """Trains many models in one program. Each comes out as `train` would train it; a diverged one harms no other.
+
+    Several devices share the models evenly and exchange nothing. So do those of several processes: after
+    `jax.distributed.initialize` each makes the same call with the same arrays, and `gather` brings the result together.
 
     Args:
       keys: one key per model; equal keys see the examples in the same order.
@@ -146,48 +161,81 @@ def train_many(
       subsets: the training set of each model, as rows of `data`; default all rows for all models.
       evaluation: what to look at in each model; its data are shared.
       callback: is given the training of all models.
-      axis: "vmap" trains the models side by side, "map" one after the other. "auto" is "map" on CPUs, where the caches
-        make it the faster one, and "vmap" on accelerators.
-      models_at_once: with "vmap", how many models go side by side, to bound the memory of a step; default all.
+      checkpoint: of all models together.
+      axis: "vmap" trains the models of a device side by side, "map" one after the other. "auto" is "map" on CPUs, where
+        the caches make it the faster one, and "vmap" on accelerators.
+      models_at_once: with "vmap", how many models go side by side on a device, to bound the memory of a step; default
+        all.
+      mesh: the devices to use; default all, those of all processes. The arrays of the result are spread over them.
 
     Returns:
-      The training at its end, with a leading axis of models.
+      The training at its end, with a leading axis of models. With "map" it is the same on any number of devices, bit
+      for bit; with "vmap", products of matrices round by how many models go side by side.
 
     Raises:
       ValueError: as in `train`, and if the states or the subsets are not as many as the keys.
     """
     require_choice("axis", axis, ("auto", "vmap", "map"))
-    _require_positive(num_epochs=num_epochs, callback_every=callback_every, models_at_once=models_at_once)
+    evaluation = evaluation or _NO_EVALUATION
+    _require_positive(
+        num_epochs=num_epochs,
+        callback_every=callback_every,
+        models_at_once=models_at_once,
+        patience=evaluation.patience,
+    )
     _require_models(len(keys), states=states, subsets=subsets)
     num_examples = _count_examples(data)
     if subsets is not None:
         _require_rows(subsets, num_examples)
         num_examples = subsets.shape[1]
+    selection, evaluation_epochs = _selection(evaluation), _evaluation_epochs(evaluation, num_epochs)
+    mesh = parallel.model_mesh(mesh, len(keys))
     if axis == "auto":
-        axis = "map" if jax.default_backend() == "cpu" else "vmap"
+        platform = jax.default_backend() if mesh is None else mesh.devices[0].platform
+        axis = "map" if platform == "cpu" else "vmap"
 
-    data, states, subsets = jax.tree.map(jnp.asarray, (data, states, subsets))
-    function, evaluation_data, epochs, maximize, minimize = evaluation or _NO_EVALUATION
     program = _program.Program(
         step=step,
         schedule=batch_size if batch_size is None or callable(batch_size) else minibatches(num_examples, batch_size),
-        evaluate=function,
-        selection=_selection(maximize, minimize),
+        evaluate=evaluation.function,
+        selection=selection,
+        patience=evaluation.patience,
         num_epochs=num_epochs,
-        models_at_once=1 if axis == "map" else min(models_at_once or len(keys), len(keys)),
+        models_at_once=1 if axis == "map" else models_at_once or len(keys),
+        mesh=mesh,
     )
+    rows = parallel.replicate(data, mesh)
     shared = _program.Shared(
-        data=data,
-        evaluation_data=data if evaluation_data is None else jax.tree.map(jnp.asarray, evaluation_data),
-        evaluation_epochs=_evaluation_epochs(epochs, num_epochs),
+        data=rows,
+        evaluation_data=rows if evaluation.data is None else parallel.replicate(evaluation.data, mesh),
+        evaluation_epochs=parallel.replicate(evaluation_epochs, mesh),
     )
-    training = _program.begin(program, shared, keys, states, subsets)
+    models = parallel.spread((keys, states, subsets), mesh)
+    training = _program.begin(program, shared, *models)
+    of_models = functools.partial(parallel.without_copies, num_models=len(keys), mesh=mesh)
+
+    callbacks, done = [] if callback is None else [callback], 0
+    if checkpoint is not None:
+        settings = {
+            "num_models": len(keys),
+            "num_epochs": num_epochs,
+            "batch_size": "a schedule" if callable(batch_size) else batch_size,
+            "evaluation_epochs": evaluation_epochs.tolist(),
+            "selection": selection,
+            "patience": evaluation.patience,
+        }
+        arrays = {"keys": keys, "states": states, "subsets": subsets, "data": data, "evaluation_data": evaluation.data}
+        restored = checkpoints.restore(checkpoint, settings, arrays, of_models(training))
+        training, done = parallel.spread(restored, mesh), int(restored.epoch)
+        callbacks.insert(0, functools.partial(checkpoints.save, checkpoint))
+
     every = callback_every or num_epochs
     for until in [*range(every, num_epochs, every), num_epochs]:
-        training = _program.advance(program, shared, training, subsets, jnp.int32(until))
-        if callback is not None:
-            callback(training)
-    return training
+        if until > done:
+            training = _program.advance(program, shared, training, models[2], np.int32(until))
+            for call in callbacks:
+                call(of_models(training))
+    return of_models(training)
 
 
 @jax.jit
@@ -228,16 +276,21 @@ def _require_rows(subsets: AnyArray, num_examples: int) -> None:
         raise ValueError(f"subsets must hold rows from 0 to {num_examples - 1}, got {subsets.min()} to {subsets.max()}")
 
 
-def _selection(maximize: str | None, minimize: str | None) -> tuple[str, Literal[1, -1]] | None:
+def _selection(evaluation: Evaluation) -> tuple[str, Literal[1, -1]] | None:
+    maximize, minimize = evaluation.maximize, evaluation.minimize
     if maximize is not None and minimize is not None:
         raise ValueError(f"one metric selects the best epoch: maximize {maximize!r} or minimize {minimize!r}, not both")
     if maximize is not None:
         return maximize, 1
-    return None if minimize is None else (minimize, -1)
+    if minimize is not None:
+        return minimize, -1
+    if evaluation.patience is not None:
+        raise ValueError("patience waits for a better evaluation: maximize or minimize must say of which metric")
+    return None
 
 
-def _evaluation_epochs(epochs: Sequence[int] | None, num_epochs: int) -> Int[Array, " evaluations"]:
-    numbers = np.arange(1, num_epochs + 1) if epochs is None else np.asarray(epochs, int)
-    if np.any(np.diff(numbers, prepend=0) < 1) or np.any(numbers > num_epochs):
-        raise ValueError(f"the epochs of the evaluation must increase within 1 to {num_epochs}, got {numbers.tolist()}")
-    return jnp.asarray(numbers, jnp.int32)
+def _evaluation_epochs(evaluation: Evaluation, num_epochs: int) -> Int[np.ndarray, " evaluations"]:
+    epochs = np.arange(1, num_epochs + 1) if evaluation.epochs is None else np.asarray(evaluation.epochs, int)
+    if np.any(np.diff(epochs, prepend=0) < 1) or np.any(epochs > num_epochs):
+        raise ValueError(f"the epochs of the evaluation must increase within 1 to {num_epochs}, got {epochs.tolist()}")
+    return epochs.astype(np.int32)

@@ -248,6 +248,11 @@ def count(state, batch, key):
     return state + 1, {}
 
 
+def test_an_evaluation_that_is_never_due_reports_nothing():
+    evaluated = train(KEY, descend, start(), DATA, num_epochs=2, evaluation=Evaluation(squared_norm, epochs=()))
+    assert evaluated.evaluations["norm"].shape == (0,)
+
+
 SCORES = jnp.array([jnp.nan, 3.0, jnp.nan, 5.0, 5.0, 1.0])
 
 
@@ -272,6 +277,48 @@ def test_without_any_score_the_best_state_is_the_initial_one():
     evaluation = Evaluation(read, jnp.full(6, jnp.nan), maximize="score")
     best = train(KEY, count, jnp.int32(0), DATA, num_epochs=5, evaluation=evaluation).best
     assert (best.state, best.epoch, best.score) == (0, 0, -jnp.inf)
+
+
+# patience
+
+
+def look_up(state, table):
+    return {"score": table[state["model"], state["epochs"]]}
+
+
+def count_epochs(state, batch, key):
+    return state | {"epochs": state["epochs"] + 1}, {"draw": jax.random.normal(key)}
+
+
+SCORES_OF_MODELS = np.array([[0.0, 3, 2, 3, 9, 9, 9], [0, 1, 1, 2, 2, 3, 3], [0, np.nan, np.nan, 9, 9, 9, 9]])
+
+
+@pytest.mark.parametrize("settings", [{"axis": "map"}, {"axis": "vmap"}, {"callback_every": 2}])
+def test_a_model_stops_when_its_patience_is_at_an_end_and_the_others_go_on(settings):
+    def run(patience, **settings):
+        states = {"epochs": np.zeros(3, int), "model": np.arange(3)}
+        evaluation = Evaluation(look_up, SCORES_OF_MODELS, maximize="score", patience=patience)
+        keys = jax.random.split(KEY, 3)
+        return train_many(keys, count_epochs, states, DATA, num_epochs=6, evaluation=evaluation, **settings)
+
+    patient, stopped = run(None), run(2, **settings)
+    np.testing.assert_array_equal(patient.state["epochs"], [6, 6, 6])
+    np.testing.assert_array_equal(stopped.state["epochs"], [3, 6, 2])
+    np.testing.assert_array_equal(stopped.best.epoch, [1, 5, 0])
+    np.testing.assert_array_equal(patient.best.epoch, [4, 5, 3])
+    for model, epochs in enumerate([3, 6, 2]):
+        for records in ("metrics", "evaluations"):
+            for name, record in getattr(stopped, records).items():
+                expected = getattr(patient, records)[name][model]
+                np.testing.assert_array_equal(record[model, :epochs], expected[:epochs])
+                assert np.isnan(record[model, epochs:]).all()
+
+
+def test_patience_counts_evaluations_and_not_epochs():
+    scores = jnp.arange(7.0, 0.0, -1.0)
+    evaluation = Evaluation(read, scores, epochs=(1, 3, 5), maximize="score", patience=1)
+    training = train(KEY, count, jnp.int32(0), DATA, num_epochs=6, evaluation=evaluation)
+    assert (training.state, training.best.epoch) == (3, 1)
 
 
 # many models
@@ -352,6 +399,8 @@ def test_a_diverged_model_keeps_the_state_of_its_last_finite_epoch():
     [
         ({"num_epochs": 0}, "num_epochs must be at least 1, got 0"),
         ({"batch_size": 0}, "num_examples and batch_size must be positive, got 10 and 0"),
+        ({"evaluation": Evaluation(read, SCORES, maximize="score", patience=0)}, "patience must be at least 1, got 0"),
+        ({"evaluation": Evaluation(read, SCORES, patience=2)}, "maximize or minimize must say of which metric"),
         ({"callback_every": 0}, "callback_every must be at least 1, got 0"),
         ({"subset": np.array([0, 10])}, "subsets must hold rows from 0 to 9, got 0 to 10"),
         ({"subset": np.array([], int)}, "a training set must hold at least one example"),
