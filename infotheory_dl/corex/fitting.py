@@ -98,7 +98,8 @@ def fit(
     if objective is None:
         objective = OVERLAPPING if overlapping else CORRELATION_EXPLANATION
 
-    prepared, rows = prepare(x, preprocessing, missing, missing_value, on_constant, precision)
+    # sampled moments are those of as many draws as there are samples
+    prepared, rows = prepare(x, preprocessing, missing, missing_value, on_constant, precision, compress=not sampled)
     require_num_factors(num_factors, rows.shape[1])
     if initial_weights is not None:
         if initial_weights.shape != (num_factors, rows.shape[1]):

@@ -32,7 +32,7 @@ Solver = Literal["quasi_newton", "adam", "fixed_point"]
 
 
 class Program(NamedTuple):
-    """What a fit is compiled for."""
+    """What a fit is compiled for; see `fit`."""
 
     solver: Solver
     max_iterations: int
@@ -40,7 +40,7 @@ class Program(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """Settings of a fit that are values in its program."""
+    """Settings of a fit that are values in its program; see `fit`."""
 
     objective: Objective
     tolerance: Scalar
@@ -49,7 +49,14 @@ class Rates(NamedTuple):
 
 
 class Fits(NamedTuple):
-    """Fits from several starts: weights of normalized factors, sorted, and what belongs to them."""
+    """Fits from several starts: weights of normalized factors, sorted, and what belongs to them.
+
+    Attributes:
+      weights: in descending order of the total correlations; rows that are no factors come last.
+      moments: of the weights.
+      solution: what the solver returned, its weights in its own units and order.
+      diverged: whether the solver did, or a factor has lost its noise to rounding.
+    """
 
     weights: Float[Array, "starts factors variables"]
     moments: Moments
@@ -64,8 +71,9 @@ def prepare(
     missing_value: Scalar | None,
     on_constant: Literal["raise", "drop"],
     precision: str,
+    compress: bool = True,
 ) -> tuple[Preprocessing, Array]:
-    """The preprocessing, and rows that have the second moment of the standardised table: no more than variables."""
+    """The preprocessing, and rows with the second moment of the standardised table; few if compressed."""
     prepared = fit_preprocessing(
         x, method=method, missing=missing, missing_value=missing_value, on_constant=on_constant
     )
@@ -74,7 +82,8 @@ def prepare(
         if missing == "pairwise":
             holes = prepared._replace(fill=jnp.full_like(prepared.fill, jnp.nan))
             return prepared, pairwise_root(standardise(holes))
-        return prepared, _compressed(standardise(prepared))
+        rows = standardise(prepared)
+        return prepared, _compressed(rows) if compress else rows
 
 
 @jax.jit
@@ -86,6 +95,7 @@ def _compressed(rows: Array) -> Array:
 
 
 def require_num_factors(num_factors: int, num_variables: int) -> None:
+    """Raises a ValueError that says how many factors there may be."""
     if not 1 <= num_factors <= num_variables:
         raise ValueError(f"num_factors must lie in [1, {num_variables}], the number of variables, got {num_factors}")
 
@@ -100,6 +110,23 @@ def fit_starts(
     rates: Rates,
     precision: str,
 ) -> Fits:
+    """Checks the settings of the solver and fits from all starts.
+
+    Args:
+      key: source of randomness.
+      rows: of `prepare`.
+      initial_weights: the one start, of normalized factors; None for random ones.
+      active: (starts, factors), False for rows of a random start that are no factors.
+      noises: standard deviation of the noise in each stage.
+      program, rates: settings of the solver.
+      precision: of matrix products.
+
+    Returns:
+      All fits.
+
+    Raises:
+      ValueError: if the noises, the number of iterations or the tolerance are impossible.
+    """
     if not len(noises) or not all(0 <= noise < 1 for noise in noises) or noises[-1] != 0:
         raise ValueError(f"noises must lie in [0, 1) and end with 0, got {list(noises)}")
     if program.max_iterations < 1 or not rates.tolerance > 0:
@@ -179,6 +206,7 @@ def _solve(key: Key, start: Array, *, rows: Array, noises: Array, rates: Rates, 
 
 @jax.jit
 def moments_of(weights: Array, rows: Array, objective: Objective) -> Moments:
+    """The moments of normalized factors with the data that the rows stand for."""
     return all_moments(normalized_correlations(weights, second_moment_product(weights, rows)), objective)
 
 
