@@ -25,10 +25,11 @@ class Bound:
       excluded: how many runs were left out.
       estimator: of the mutual information.
       kind: "gap" (bounds ghost loss less training loss) or "population" (bounds the ghost loss).
-      certificate: whether the value estimates the bound without a subtraction that may go too far. In expectation over
-        the runs "known_marginal" is then never below the bound, and "plugin" only by as much as chance unbalances the
-        selection. False for bias-corrected values, for losses in bins or by neighbours, which see less than the losses
-        themselves, and where rows are degenerate.
+      certificate: whether the information is estimated without a subtraction that may go too far. In expectation over
+        the runs "known_marginal" then never falls below it, and "plugin" only by as much as chance unbalances the
+        selection; a mean of its square roots still may, where predictions change more rarely than the runs can show.
+        False for bias-corrected values, for losses in bins or by neighbours, which see less than the
+        losses themselves, and where rows are degenerate.
     """
 
     value: Float[Array, "..."]
