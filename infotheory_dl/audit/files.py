@@ -72,6 +72,9 @@ def scores_table(result: AuditResult) -> str:
         "wrong_probability": errors.wrong,
         "repaired": errors.repaired.astype(int),
     }
+    if result.generalization is not None:
+        columns["own_information"] = result.generalization.own_information
+        columns["pair_information"] = result.generalization.pair_information
     if examples.flipped.any():
         columns |= {"flipped": examples.flipped.astype(int), "true_label": names[examples.true_labels]}
     order = np.argsort(examples.indices)

@@ -14,6 +14,7 @@ from jaxtyping import Key as Keys
 from infotheory_dl.audit import retraining
 from infotheory_dl.audit.detection import Detection, cross_validated_suspicion, rate_detection
 from infotheory_dl.audit.examples import Examples, draw_examples
+from infotheory_dl.audit.generalization import Generalization, bound_generalization
 from infotheory_dl.audit.retraining import TrainingSet
 from infotheory_dl.audit.scores import (
     Kernels,
@@ -46,6 +47,7 @@ class Settings:
       weight_decay: penalty on the mean loss; default the one with the least leave-one-out error.
       precision: share of the label repairs that shall be right.
       sweep: how many times before the end of training are scored too; 0 for none.
+      runs: how many runs of the linearized network bound its generalization gap on some 500 examples; 0 for none.
       seeds: how many trainings each accuracy is the mean of; 0 trains no network.
     """
 
@@ -57,6 +59,7 @@ class Settings:
     weight_decay: float | None = None
     precision: float = 0.95
     sweep: int = 9
+    runs: int = 1000
     seeds: int = 3
 
 
@@ -116,6 +119,8 @@ class AuditResult(NamedTuple):
       learning_rate: step size on the mean loss, which gives times their unit.
       weight_decay: penalty on the mean loss.
       sweep: scores of earlier times, None if not asked for.
+      generalization: a bound on the gap between the errors on examples that are trained on and on others; None if not
+        asked for.
       detection: how well the flips are found, beside what others do; None if there are none.
       repair: what repairs do for the accuracy; None without training.
       summarization: what can be left out; None without training.
@@ -129,6 +134,7 @@ class AuditResult(NamedTuple):
     learning_rate: float
     weight_decay: float
     sweep: Sweep | None
+    generalization: Generalization | None
     detection: tuple[Detection, ...] | None
     repair: Repair | None
     summarization: Summarization | None
@@ -189,7 +195,7 @@ def run(
       `find_label_errors`.
     """
     chosen = _checked_settings(Settings(**settings))
-    draw_key, kernel_key, check_key, training_key = jax.random.split(key, 4)
+    draw_key, kernel_key, check_key, training_key, runs_key = jax.random.split(key, 5)
     examples = draw_examples(
         draw_key,
         x,
@@ -214,6 +220,20 @@ def run(
         if chosen.sweep:
             on_stage("scores of earlier times")
             sweep = _sweep(solved, labels, scores, flipped, chosen.sweep)
+
+        generalization = None
+        if chosen.runs:
+            on_stage("a bound on the generalization gap, from runs without training")
+            generalization = bound_generalization(
+                runs_key,
+                kernels.audited.astype(float),
+                labels,
+                solved.num_classes,
+                runs=chosen.runs,
+                time=chosen.time,
+                learning_rate=solved.learning_rate,
+                weight_decay=solved.weight_decay,
+            )
 
         repaired = np.where(label_errors.repaired, label_errors.suggested, labels)
         if chosen.seeds:
@@ -247,6 +267,7 @@ def run(
         learning_rate=solved.learning_rate,
         weight_decay=solved.weight_decay,
         sweep=sweep,
+        generalization=generalization,
         detection=found,
         repair=repair,
         summarization=summarization,
@@ -259,6 +280,8 @@ def _checked_settings(settings: Settings) -> Settings:
     for name, least in {"num_networks": 1, "sweep": 0, "seeds": 0}.items():
         if getattr(settings, name) < least:
             raise ValueError(f"{name} must be at least {least}, got {getattr(settings, name)}")
+    if settings.runs < 0 or settings.runs % 2:
+        raise ValueError(f"runs must be an even number, as they come in opposite pairs, or 0, got {settings.runs}")
     if not settings.time > 0:
         raise ValueError(f"time must be a positive number of steps or infinity, got {settings.time}")
     if settings.weight_decay is not None and not 0 <= settings.weight_decay < np.inf:

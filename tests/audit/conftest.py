@@ -6,7 +6,7 @@ import pytest
 
 from infotheory_dl import audit, data
 
-SETTINGS = {"train_size": 100, "flip": 0.1, "num_networks": 2, "sweep": 3, "seeds": 2, "network": "mlp"}
+SETTINGS = {"train_size": 100, "flip": 0.1, "num_networks": 2, "sweep": 3, "runs": 100, "seeds": 2, "network": "mlp"}
 
 
 @pytest.fixture(scope="session")

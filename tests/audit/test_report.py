@@ -89,6 +89,8 @@ def test_every_example_stands_in_the_table(folder, result):
         assert float(row["function_score"]) == result.scores.function[i]
         assert float(row["weights_score"]) == result.scores.weights[i]
         assert float(row["margin"]) == result.scores.margins[i]
+        assert float(row["own_information"]) == result.generalization.own_information[i]
+        assert float(row["pair_information"]) == result.generalization.pair_information[i]
         assert row["label"] == result.examples.class_names[result.examples.labels[i]]
         assert row["suggested_label"] == result.examples.class_names[result.label_errors.suggested[i]]
         assert row["true_label"] == result.examples.class_names[result.examples.true_labels[i]]

@@ -93,11 +93,12 @@ def test_a_wide_network_follows_its_linearization(result):
 
 
 def test_the_same_key_gives_the_same_audit(digits, result):
-    quick = {**SETTINGS, "seeds": 0, "sweep": 0}
+    quick = {**SETTINGS, "seeds": 0, "sweep": 0, "runs": 0}
     again = audit.run(jax.random.key(0), *digits, **quick)
     np.testing.assert_array_equal(again.examples.labels, result.examples.labels)
     np.testing.assert_array_equal(again.scores.function, result.scores.function)
     assert again.sweep is None
+    assert again.generalization is None
     assert again.repair is None
     assert again.summarization is None
     assert again.linearization is None
@@ -111,7 +112,16 @@ def test_two_classes_without_flips_as_single_precision_images(digits):
     images = x[binary].astype(np.float32).reshape(-1, 8, 8)
     held_out = (images[:6], y[binary][:6])
     result = audit.run(
-        jax.random.key(0), images, y[binary], held_out, num_networks=1, sweep=2, seeds=0, time=1000.0, weight_decay=0.0
+        jax.random.key(0),
+        images,
+        y[binary],
+        held_out,
+        num_networks=1,
+        sweep=2,
+        runs=4,
+        seeds=0,
+        time=1000.0,
+        weight_decay=0.0,
     )
     assert result.examples.inputs.dtype == np.float32
     assert result.scores.margins.dtype == np.float64
