@@ -12,6 +12,7 @@ from infotheory_dl.networks.layers import (
     batch_moments,
     image_patches,
 )
+from infotheory_dl.networks.resnet import ResNet, resnet50, variables_from_torch
 
 __all__ = [
     "CNN",
@@ -23,11 +24,14 @@ __all__ = [
     "Convolution",
     "Dense",
     "Initialization",
+    "ResNet",
     "Standardized",
     "average_pool",
     "batch_moments",
     "four_layer_cnn",
     "image_patches",
     "pooled_cnn",
+    "resnet50",
     "train_fn",
+    "variables_from_torch",
 ]

@@ -96,7 +96,7 @@ def image_patches(
 
 
 class Conv(nn.Module):
-    """Two-dimensional convolution with a bias; the kernel has the axes (row, column, input, output).
+    """Two-dimensional convolution; the kernel has the axes (row, column, input, output).
 
     Attributes:
       features: number of output channels.
@@ -107,6 +107,7 @@ class Conv(nn.Module):
         convolution, "auto" takes patches on CPU, where a convolution inside `lax.scan` or `lax.map` is some ten times
         slower, and lax elsewhere. All are equal up to rounding.
       initialization: `TORCH` or `HE`, or any other pair.
+      use_bias: whether a bias is added.
     """
 
     features: int
@@ -115,6 +116,7 @@ class Conv(nn.Module):
     padding: Padding = 0
     implementation: Implementation = "auto"
     initialization: Initialization = TORCH
+    use_bias: bool = True
 
     @nn.compact
     def __call__(
@@ -133,16 +135,20 @@ class Conv(nn.Module):
         fan_in = self.kernel_size**2 * images.shape[-1]
         shape = (*window, images.shape[-1], self.features)
         kernel = self.param("kernel", self.initialization.kernel(fan_in), shape, images.dtype)
-        bias = self.param("bias", self.initialization.bias(fan_in), (self.features,), images.dtype)
+        bias = None
+        if self.use_bias:
+            bias = self.param("bias", self.initialization.bias(fan_in), (self.features,), images.dtype)
         maps, kernel, bias = promote_dtype(images, kernel, bias)
 
         margins = self._margins(images.shape[1:3])
         if self.implementation == "lax" or (self.implementation == "auto" and jax.default_backend() != "cpu"):
             layout = ("NHWC", "HWIO", "NHWC")
-            return lax.conv_general_dilated(maps, kernel, strides, margins, dimension_numbers=layout) + bias
-        if any(map(any, margins)):
-            maps = jnp.pad(maps, ((0, 0), *margins, (0, 0)))
-        return image_patches(maps, window, strides) @ kernel.reshape(fan_in, self.features) + bias
+            outputs = lax.conv_general_dilated(maps, kernel, strides, margins, dimension_numbers=layout)
+        else:
+            if any(map(any, margins)):
+                maps = jnp.pad(maps, ((0, 0), *margins, (0, 0)))
+            outputs = image_patches(maps, window, strides) @ kernel.reshape(fan_in, self.features)
+        return outputs if bias is None else outputs + bias
 
     def _margins(self, size: tuple[int, ...]) -> list[tuple[int, int]]:
         """Rows and columns of zeros before and after the images."""
