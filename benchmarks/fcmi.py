@@ -41,7 +41,7 @@ class Steps:
 
     batch_size: int = 75
     models: tuple[int, ...] = (1, 10, 50)
-    steps: int = 20
+    steps: int = 10
     repeats: int = 3
 
 
@@ -188,8 +188,10 @@ def sweep(settings: Sweep) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "pool.npz"
-        np.savez(file, images=images.x[:48_000, ..., 0], labels=images.y[:48_000], entries=np.arange(2 * settings.n))
-        theirs = [time_process(file, seed, settings.num_epochs) for seed in range(settings.published_processes)]
+        np.savez(file, images=images.x[:48_000, ..., 0], labels=images.y[:48_000])
+        theirs = [
+            time_process(file, settings.n, seed, settings.num_epochs) for seed in range(settings.published_processes)
+        ]
     one = {part: float(np.mean([process[part] for process in theirs])) for part in theirs[0]}
     scaled = models * one["whole"]
     rows = [
@@ -322,9 +324,9 @@ def draw(n: int, num_supersamples: int) -> tuple[list[fcmi.Supersample], data.Im
     return [fcmi.make_supersample(key, images.x, images.y, n, classes=(4, 9)) for key in keys], images
 
 
-def time_process(file: Path, seed: int, epochs: int) -> dict[str, float]:
+def time_process(file: Path, n: int, seed: int, epochs: int) -> dict[str, float]:
     """Seconds of one process of the published kind, whole and by parts."""
-    command = [sys.executable, "-m", "benchmarks.fcmi_published", str(file), str(seed), str(epochs)]
+    command = [sys.executable, "-m", "benchmarks.fcmi_published", str(file), str(n), str(seed), str(epochs)]
     process, whole = timed(lambda: subprocess.run(command, capture_output=True, text=True, check=True))
     return {**json.loads(process.stdout), "whole": whole}
 
