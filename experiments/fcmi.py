@@ -237,7 +237,13 @@ class Pretrained(NamedTuple):
 
     def init(self, key: Any, inputs: Any) -> Any:
         """Variables with the given arrays in their places."""
-        return networks.variables_from_torch(self.arrays, self.network.init(key, inputs))
+        return self._filled(self.network.init(key, inputs))
+
+    def _filled(self, variables: Any) -> Any:
+        if all(set(collection) == {"network"} for collection in variables.values()):
+            inner = self._filled({name: collection["network"] for name, collection in variables.items()})
+            return {name: {"network": collection} for name, collection in inner.items()}
+        return networks.variables_from_torch(self.arrays, variables)
 
 
 def augmented(train_fn: TrainFn) -> TrainFn:
@@ -293,7 +299,8 @@ def train(settings: Settings, name: Network, mode: Mode, n: int, results: Result
 
     def runs(selection: np.ndarray, gradient_variance_every: int | None) -> Runs:
         key = jax.random.fold_in(jax.random.key(settings.seed), int(gradient_variance_every is None))
-        folder = results.folder / "checkpoints" / f"{name} {mode} {n} {len(selection)}"
+        part = "untracked" if gradient_variance_every is None else "tracked"
+        folder = results.folder / "checkpoints" / f"{name} {mode} n={n} {part}"
         with training.progress(settings.num_epochs) as show:
             return run_networks(
                 key,
