@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 from infotheory_dl._validation import is_concrete
 from infotheory_dl.fcmi import codes
 from infotheory_dl.fcmi._forms import Coding, Form, LossMoments
-from infotheory_dl.fcmi._runs import Runs
+from infotheory_dl.fcmi._runs import CheckedRuns
 from infotheory_dl.fcmi.results import Bound
 from infotheory_dl.information.discrete import Estimator, information_from_counts, joint_counts
 from infotheory_dl.information.neighbours import mixed_mutual_information
@@ -45,7 +45,7 @@ class Settings(NamedTuple):
 
 def evaluate(
     forms: tuple[Form, ...],
-    runs: Runs,
+    runs: CheckedRuns,
     settings: Settings,
     *,
     squeeze: bool,
@@ -86,12 +86,14 @@ def evaluate(
     return [bound(*parts) for parts in zip(forms, values, information, intervals, strict=True)]
 
 
-def training_entries(runs: Runs) -> Bool[Array, "supersamples runs rows 2"]:
+def training_entries(runs: CheckedRuns) -> Bool[Array, "supersamples runs rows 2"]:
     """Which entries of the supersample every run trained on."""
     return runs.selection[..., None] == jnp.arange(2)
 
 
-def mean_over_runs(values: Float[Array, "supersamples runs *rest"], runs: Runs) -> Float[Array, "supersamples *rest"]:
+def mean_over_runs(
+    values: Float[Array, "supersamples runs *rest"], runs: CheckedRuns
+) -> Float[Array, "supersamples *rest"]:
     """Mean over the runs that count."""
     weights = runs.weights.reshape(runs.weights.shape + (1,) * (values.ndim - 2))
     return (weights * values).sum(1) / weights.sum(1)
@@ -99,7 +101,7 @@ def mean_over_runs(values: Float[Array, "supersamples runs *rest"], runs: Runs) 
 
 @partial(jax.jit, static_argnums=(0, 2))
 def _bounds(
-    forms: tuple[Form, ...], runs: Runs, settings: Settings, key: Key | None
+    forms: tuple[Form, ...], runs: CheckedRuns, settings: Settings, key: Key | None
 ) -> tuple[list[Array], list[Array]]:
     """The bounds of every supersample, and the information of every row that they rest on."""
     codings = dict.fromkeys(coding for form in forms for coding in form.codings)
@@ -109,7 +111,7 @@ def _bounds(
     return [form.bound(row, moments) for form, row in zip(forms, rows, strict=True)], rows
 
 
-def _information(coding: Coding, runs: Runs, settings: Settings, key: Key | None) -> Array:
+def _information(coding: Coding, runs: CheckedRuns, settings: Settings, key: Key | None) -> Array:
     estimator = settings.of(coding)
     if estimator == "neighbours":
         return _information_by_neighbours(coding, runs, key)
@@ -121,7 +123,7 @@ def _information(coding: Coding, runs: Runs, settings: Settings, key: Key | None
     return information_from_counts(counts, estimator)
 
 
-def _coded(coding: Coding, runs: Runs, settings: Settings) -> tuple[Int[Array, "supersamples runs rows"], int]:
+def _coded(coding: Coding, runs: CheckedRuns, settings: Settings) -> tuple[Int[Array, "supersamples runs rows"], int]:
     """The codes and the size of their alphabet."""
     if coding == "labels":
         return codes.pair_labels(runs.outputs["predictions"], settings.num_classes), settings.num_classes**2
@@ -134,7 +136,7 @@ def _coded(coding: Coding, runs: Runs, settings: Settings) -> tuple[Int[Array, "
     return codes.columns(levels)[..., 0 if coding == "first_loss" else 1], num_levels
 
 
-def _information_by_neighbours(coding: Coding, runs: Runs, key: Key | None) -> Array:
+def _information_by_neighbours(coding: Coding, runs: CheckedRuns, key: Key | None) -> Array:
     pair = codes.columns(runs.outputs["losses"])
     variables = {
         "loss_pair": lambda: pair,
@@ -161,7 +163,7 @@ def _information_by_neighbours(coding: Coding, runs: Runs, key: Key | None) -> A
     return jnp.maximum(information, 0)
 
 
-def _loss_moments(runs: Runs) -> LossMoments:
+def _loss_moments(runs: CheckedRuns) -> LossMoments:
     losses, trained = codes.columns(runs.outputs["losses"]), training_entries(runs)
     training_loss = jnp.where(trained, losses, 0).sum((2, 3)) / runs.selection.shape[-1]
     times_trained = (runs.weights[..., None, None] * trained).sum(1)
@@ -176,7 +178,7 @@ def _loss_moments(runs: Runs) -> LossMoments:
 
 @partial(jax.jit, static_argnums=(0, 2, 5))
 def _intervals(
-    forms: tuple[Form, ...], runs: Runs, settings: Settings, key: Key, values: list[Array], num_resamples: int
+    forms: tuple[Form, ...], runs: CheckedRuns, settings: Settings, key: Key, values: list[Array], num_resamples: int
 ) -> list[Float[Array, "2"]]:
     """Central 95% of the bounds over resampled runs, the same for all supersamples, and resampled supersamples.
 
@@ -199,13 +201,13 @@ def _intervals(
     ]
 
 
-def _degenerate(runs: Runs) -> Bool[Array, "supersamples rows"]:
+def _degenerate(runs: CheckedRuns) -> Bool[Array, "supersamples rows"]:
     """Rows whose selection never varies over the runs that count."""
     selected = (runs.weights[..., None] * runs.selection).sum(1)
     return (selected == 0) | (selected == runs.weights.sum(1)[:, None])
 
 
-def _warn(runs: Runs, information: list[Array], degenerate: Array) -> None:
+def _warn(runs: CheckedRuns, information: list[Array], degenerate: Array) -> None:
     if not is_concrete(degenerate):
         return
     rows = runs.selection[:, 0].size

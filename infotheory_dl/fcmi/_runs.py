@@ -11,7 +11,7 @@ from infotheory_dl.information.discrete import require_alphabet
 from infotheory_dl.types import AnyArray
 
 
-class Runs(NamedTuple):
+class CheckedRuns(NamedTuple):
     """Runs on some supersamples.
 
     Attributes:
@@ -33,7 +33,7 @@ def checked_runs(
     losses: AnyArray | None = None,
     loss_range: tuple[float, float] | None = (0.0, 1.0),
     valid: AnyArray | None = None,
-) -> Runs:
+) -> CheckedRuns:
     """Checks runs, gives them an axis of supersamples, and scales losses to [0, 1], unless they have no range.
 
     What excluded runs hold is replaced.
@@ -52,7 +52,7 @@ def checked_runs(
     if losses is not None:
         checked["losses"] = _checked_losses(losses, keep, loss_range)
     expand = lambda array: array.reshape(-1, *array.shape[len(shape) - 1 :])
-    return Runs(
+    return CheckedRuns(
         expand(selection.astype(int)),
         expand(valid.astype(int)),
         {name: expand(values) for name, values in checked.items()},

@@ -8,11 +8,12 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from infotheory_dl._validation import is_concrete
+from infotheory_dl.training import predicted_classes
 from infotheory_dl.types import AnyArray
 
 
 def predicted_labels(logits: Float[AnyArray, "*runs entries classes"]) -> Int[Array, "*runs entries"]:
-    """The class of the largest logit, the first of equals.
+    """The class of the largest logit, the first of equals; of a single logit class 1 where it is positive.
 
     Raises:
       ValueError: if a logit is NaN, naming the first entry.
@@ -20,7 +21,7 @@ def predicted_labels(logits: Float[AnyArray, "*runs entries classes"]) -> Int[Ar
     if is_concrete(logits) and np.isnan(logits).any():
         index = tuple(int(i) for i in np.argwhere(np.isnan(logits))[0][:-1])
         raise ValueError(f"logits are NaN at index {index}: leave diverged runs out by `valid`")
-    return jnp.argmax(jnp.asarray(logits), axis=-1)
+    return predicted_classes(logits, threshold=0.0)
 
 
 def zero_one_losses(
