@@ -1,0 +1,113 @@
+"""How much the estimates of T-CorEx change from one period to the next: change points, and which variables changed."""
+
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from infotheory_dl._validation import require_choice
+from infotheory_dl.corex.temporal_model import TemporalCorex, covariances
+from infotheory_dl.information import low_rank
+from infotheory_dl.information.low_rank import LowRankPlusDiagonal
+
+# of the start of a power iteration, which does not depend on it
+_START = 0
+# turns the median absolute deviation of a Gaussian into its standard deviation
+_DEVIATIONS = 1.4826
+
+
+class Changes(NamedTuple):
+    """How far the matrices of neighbouring periods lie apart; change t is that from period t to t + 1.
+
+    Attributes:
+      scores: norm of each difference.
+      variables: Euclidean norm of each variable's row of it.
+    """
+
+    scores: Float[Array, " changes"]
+    variables: Float[Array, "changes variables"]
+
+
+def changes(
+    model: TemporalCorex,
+    *,
+    of: Literal["inverse_correlations", "correlations", "covariances"] = "inverse_correlations",
+    norm: Literal["frobenius", "spectral"] = "frobenius",
+) -> Changes:
+    """Measures the change from each period to the next, O(factors² variables) for each.
+
+    Args:
+      model: the fit, of at least two periods.
+      of: which matrices: the "inverse_correlations", in which a pair of variables counts given all others, the
+        "correlations", or the "covariances", in which variables of large variance count most.
+      norm: of the scores.
+
+    Returns:
+      The changes.
+
+    Raises:
+      ValueError: if there is one period alone, or a word is another.
+
+    Source: Harutyunyan et al., 2019 (section 5).
+    """
+    require_choice("of", of, ("inverse_correlations", "correlations", "covariances"))
+    require_choice("norm", norm, ("frobenius", "spectral"))
+    if len(model.weights) < 2:
+        raise ValueError("a change needs at least 2 periods, got 1")
+    matrices = covariances(model)
+    if of != "covariances":
+        matrices = matrices._replace(scale=jnp.ones_like(matrices.scale))
+    if of == "inverse_correlations":
+        matrices = jax.vmap(low_rank.inverse)(matrices)
+    return _changes_between(matrices, norm == "spectral")
+
+
+def change_points(found: Changes, *, num_deviations: float = 3.0) -> Int[np.ndarray, " points"]:
+    """Finds the changes that stand out: peaks of the scores, far above their median.
+
+    Args:
+      found: the changes.
+      num_deviations: how far, in standard deviations of the scores, estimated by their median absolute deviation.
+
+    Returns:
+      Indices of changes, ascending; t means between periods t and t + 1. With few samples in a period the
+      scores of sampling noise are large too.
+    """
+    scores = np.asarray(found.scores)
+    spread = _DEVIATIONS * np.median(np.abs(scores - np.median(scores)))
+    surrounded = np.pad(scores, 1, constant_values=-np.inf)
+    peak = (scores > surrounded[:-2]) & (scores >= surrounded[2:])
+    return np.flatnonzero(peak & (scores > np.median(scores) + num_deviations * spread))
+
+
+def most_changed(found: Changes, num_variables: int) -> Int[Array, "changes most"]:
+    """Lists the variables that changed most at each change, the most changed first.
+
+    Args:
+      found: the changes.
+      num_variables: how many to list.
+
+    Returns:
+      Numbers of variables.
+
+    Raises:
+      ValueError: if there are not so many variables.
+    """
+    available = found.variables.shape[1]
+    if not 1 <= num_variables <= available:
+        raise ValueError(f"num_variables must lie in [1, {available}], the number of variables, got {num_variables}")
+    return lax.top_k(found.variables, num_variables)[1]
+
+
+def _changes_between(matrices: LowRankPlusDiagonal, spectral: bool) -> Changes:
+    before, after = (jax.tree.map(lambda leaf, s=s: leaf[s], matrices) for s in (slice(-1), slice(1, None)))
+
+    def compare(pair: tuple[LowRankPlusDiagonal, LowRankPlusDiagonal]) -> Changes:
+        rows = low_rank.row_distances(*pair)
+        score = low_rank.spectral_distance(jax.random.key(_START), *pair) if spectral else jnp.linalg.norm(rows)
+        return Changes(score, rows)
+
+    return lax.map(compare, (before, after))

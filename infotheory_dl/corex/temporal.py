@@ -1,0 +1,30 @@
+"""T-CorEx: linear CorEx whose factors change little over time, for covariances of a few samples in each period.
+
+`fit` finds the factors of all periods; `covariances`, `forecast`, `clusters` and `changes` say what they mean; `select`
+chooses how much periods share. `make_periods` cuts a series into periods.
+"""
+
+from infotheory_dl.corex.changes import Changes, change_points, changes, most_changed
+from infotheory_dl.corex.periods import Periods, make_periods
+from infotheory_dl.corex.temporal_fitting import fit
+from infotheory_dl.corex.temporal_model import TemporalCorex, clusters, covariances, forecast, log_likelihood
+from infotheory_dl.corex.temporal_objective import Smoothed
+from infotheory_dl.corex.temporal_selection import TemporalSelection, select
+
+__all__ = [
+    "Changes",
+    "Periods",
+    "Smoothed",
+    "TemporalCorex",
+    "TemporalSelection",
+    "change_points",
+    "changes",
+    "clusters",
+    "covariances",
+    "fit",
+    "forecast",
+    "log_likelihood",
+    "make_periods",
+    "most_changed",
+    "select",
+]

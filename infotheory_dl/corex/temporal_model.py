@@ -1,0 +1,120 @@
+"""A fitted T-CorEx, and what it says: covariances, likelihoods, clusters, a forecast."""
+
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from infotheory_dl._validation import require_choice
+from infotheory_dl.corex.moments import Moments
+from infotheory_dl.corex.periods import Samples, Tables, samples_like
+from infotheory_dl.information import low_rank
+from infotheory_dl.information.low_rank import LowRankPlusDiagonal
+
+
+class TemporalCorex(NamedTuple):
+    """A fitted T-CorEx. A factor has one number in all periods.
+
+    Attributes:
+      weights: of factors of unit noise, Z_tj = weights_tj x + noise of variance one with x standardised, in descending
+        order of the total correlations of all periods.
+      moments: of these factors with the samples of each window, without noise on the data.
+      mean: of each window, in the units of the variables.
+      std: of each window.
+      window_shares: of each period in each window, summing to one over the periods; learned, or as they were given.
+      history: the objective after each step, of all stages of noise, less the penalties, nats.
+      converged: whether the last stage settled within its steps.
+      diverged: whether the fit stopped at something infinite or NaN, at the last finite weights, or a factor has lost
+        its noise to rounding, because variables are copies of each other or samples are too few.
+    """
+
+    weights: Float[Array, "periods factors variables"]
+    moments: Moments
+    mean: Float[Array, "periods variables"]
+    std: Float[Array, "periods variables"]
+    window_shares: Float[Array, "windows periods"]
+    history: Float[Array, " steps"]
+    converged: Bool[Array, ""]
+    diverged: Bool[Array, ""]
+
+    @property
+    def mutual_informations(self) -> Float[Array, "periods factors variables"]:
+        """Of each factor with each variable, nats."""
+        return self.moments.mutual_informations
+
+
+def covariances(model: TemporalCorex) -> LowRankPlusDiagonal:
+    """Estimates mean and covariance of each period, in the units of the variables; positive definite from few samples.
+
+    Args:
+      model: the fit.
+
+    Returns:
+      The covariances along a leading axis of periods, for the functions of `infotheory_dl.information.low_rank` under
+      `jax.vmap`.
+
+    Source: Harutyunyan et al., 2019.
+    """
+    loadings = model.moments.loadings
+    unshared = 1 - jnp.square(loadings).sum(-2)
+    return LowRankPlusDiagonal(loadings, unshared, model.std, model.mean, jnp.ones(len(loadings), loadings.dtype))
+
+
+def forecast(model: TemporalCorex) -> LowRankPlusDiagonal:
+    """Estimates mean and covariance of the period after the last.
+
+    They are those of the last period: without samples of its own, the window of the next one weighs all samples as the
+    last window does, and no change of the factors costs least. So it is under any decay and penalty.
+
+    Args:
+      model: the fit.
+
+    Returns:
+      The covariance.
+    """
+    return jax.tree.map(lambda leaf: leaf[-1], covariances(model))
+
+
+def log_likelihood(model: TemporalCorex, periods: Tables) -> Float[Array, " periods"]:
+    """Computes the mean log-density of the samples of each period under its Gaussian.
+
+    Args:
+      model: the fit.
+      periods: other samples of the same periods, in the units of the training data.
+
+    Returns:
+      For each period the mean over its samples, nats.
+
+    Raises:
+      TypeError: if a period does not hold numbers.
+      ValueError: if there are not as many periods and variables as in the fit, or a period is empty or not finite.
+    """
+    return mean_log_densities(covariances(model), samples_like(model.mean.shape, periods))
+
+
+@jax.jit
+def mean_log_densities(matrices: LowRankPlusDiagonal, samples: Samples) -> Float[Array, " periods"]:
+    """The mean log-density of the samples of each period."""
+    densities = jax.vmap(low_rank.log_density)(matrices, samples.values)
+    return (densities * samples.present).sum(1) / samples.present.sum(1)
+
+
+def clusters(
+    model: TemporalCorex, by: Literal["mutual_information", "weight"] = "mutual_information"
+) -> Int[Array, "periods variables"]:
+    """Assigns every variable to one factor in each period.
+
+    Args:
+      model: the fit.
+      by: the factor with the most "mutual_information" with the variable, or with its largest absolute "weight".
+
+    Returns:
+      Numbers of factors; a number means the same factor in all periods.
+
+    Raises:
+      ValueError: if `by` is another word.
+    """
+    require_choice("by", by, ("mutual_information", "weight"))
+    strength = model.mutual_informations if by == "mutual_information" else jnp.abs(model.weights)
+    return strength.argmax(1)

@@ -1,0 +1,198 @@
+"""The objective of T-CorEx: what the factors of each period explain, less how much they change.
+
+All periods are one axis of the weights, and a window is a weighting of all samples: one product with the data gives the
+factors of all periods, and a second one their moments with all variables.
+"""
+
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from infotheory_dl.corex.moments import add_noise, loadings, second_moment_product
+from infotheory_dl.corex.periods import Windows
+from infotheory_dl.types import AnyArray, Key, Scalar
+
+Smoothed = Literal["weights", "mutual_informations", "covariances"]
+
+
+class SecondMoments(NamedTuple):
+    """Second moments of variables x and factors z of unit noise, one set for each period.
+
+    Attributes:
+      variables: E x_i².
+      cross: E z_j x_i.
+      factors: E z_j z_k.
+    """
+
+    variables: Float[Array, "periods variables"]
+    cross: Float[Array, "periods factors variables"]
+    factors: Float[Array, "periods factors factors"]
+
+
+class Draws(NamedTuple):
+    """Standard normal noise of one evaluation of the sampled objective.
+
+    Attributes:
+      variables: on the samples.
+      own: on the factors of a period at its own samples.
+      window: on the factors of each window at all samples.
+    """
+
+    variables: Float[AnyArray, "periods rows variables"]
+    own: Float[AnyArray, "periods rows factors"]
+    window: Float[AnyArray, "windows periods rows factors"]
+
+
+class Smoothness(NamedTuple):
+    """How much a change from one period to the next costs.
+
+    Attributes:
+      l1: for its absolute sum.
+      l2: for its sum of squares.
+      concentration: for each variable and period, times the largest weight of a sample in the window.
+    """
+
+    l1: Scalar = 0.0
+    l2: Scalar = 0.0
+    concentration: Scalar = 0.0
+
+
+def window_second_moments(windows: Windows) -> Float[Array, "periods variables variables"]:
+    """The second moment of every window, without noise: where variables are few, all that a fit asks of the samples."""
+    own = jnp.einsum("tn,tnp,tnq->tpq", windows.own_weights, windows.values, windows.values)
+    return jnp.einsum("ti,ipq->tpq", windows.sample_weights.sum(2), own)
+
+
+def exact_moments(
+    weights: Float[AnyArray, "periods factors variables"],
+    windows: Windows,
+    noise: Scalar,
+    second: Float[Array, "periods variables variables"] | None = None,
+) -> tuple[SecondMoments, SecondMoments]:
+    """Moments of the factors of each period over its window, and over its own samples, all noise integrated out.
+
+    Args:
+      weights: of factors of unit noise.
+      windows: the data.
+      noise: standard deviation of the noise on the variables.
+      second: of `window_second_moments`, to be used in place of the samples.
+
+    Returns:
+      The moments over the window, and those over the period's own samples.
+    """
+    values, own_weights, sample_weights = windows.values, windows.own_weights, windows.sample_weights
+    num_periods, _, num_variables = values.shape
+    if second is None:
+        rows, row_weights = values.reshape(-1, num_variables), sample_weights.reshape(num_periods, -1)
+        window = second_moment_product(weights, rows, sample_weights=row_weights)
+    else:
+        window = jnp.einsum("tmp,tpq->tmq", weights, second)
+    own = jnp.einsum("tmn,tnp->tmp", jnp.einsum("tmp,tnp->tmn", weights, values) * own_weights[:, None], values)
+    own_squares = (own_weights[..., None] * jnp.square(values)).sum(1)
+    window_squares = sample_weights.sum(2) @ own_squares
+    with_noise = lambda squares, product: _unit_noise_moments(
+        weights, add_noise(squares, jnp.ones_like(squares), noise), add_noise(product, weights, noise)
+    )
+    return with_noise(window_squares, window), with_noise(own_squares, own)
+
+
+def draw_noise(key: Key, weights: Float[Array, "periods factors variables"], windows: Windows) -> Draws:
+    """Draws the noise of one evaluation."""
+    key_variables, key_own, key_window = jax.random.split(key, 3)
+    shape, dtype = windows.values.shape, weights.dtype
+    of_factors = (*shape[:2], weights.shape[1])
+    return Draws(
+        variables=jax.random.normal(key_variables, shape, dtype),
+        own=jax.random.normal(key_own, of_factors, dtype),
+        window=jax.random.normal(key_window, (len(weights), *of_factors), dtype),
+    )
+
+
+def sampled_moments(
+    weights: Float[AnyArray, "periods factors variables"], windows: Windows, noise: Scalar, draws: Draws
+) -> tuple[SecondMoments, SecondMoments]:
+    """The same moments over draws, as published; see `exact_moments`."""
+    noisy = jnp.sqrt(1 - noise**2) * windows.values + noise * draws.variables
+    own = jnp.einsum("tnp,tmp->tnm", noisy, weights) + draws.own
+    window = jnp.einsum("inp,tmp->tinm", noisy, weights) + draws.window
+    window_weighted = windows.sample_weights[..., None] * window
+    own_weighted = windows.own_weights[..., None] * own
+    squares = (windows.own_weights[..., None] * jnp.square(noisy)).sum(1)
+    return (
+        SecondMoments(
+            windows.sample_weights.sum(2) @ squares,
+            jnp.einsum("tinm,inp->tmp", window_weighted, noisy),
+            jnp.einsum("tinm,tink->tmk", window_weighted, window),
+        ),
+        SecondMoments(
+            squares,
+            jnp.einsum("tnm,tnp->tmp", own_weighted, noisy),
+            jnp.einsum("tnm,tnk->tmk", own_weighted, own),
+        ),
+    )
+
+
+def correlations_of(window: SecondMoments) -> Float[Array, "periods factors variables"]:
+    """Correlations of factors and variables in the window, whose variables have the variance one."""
+    return window.cross / jnp.sqrt(_variances(window))[..., None]
+
+
+def explained(window: SecondMoments, readers: SecondMoments) -> Float[Array, " periods"]:
+    """What the factors of each period explain, nats.
+
+    A reader of the factors who takes them for independent given each variable predicts the variables from them, in the
+    way that the window says. The value is sum_i -log E (x_i - prediction)² / 2 - sum_j I(Z_j; X).
+
+    Args:
+      window: moments over the window.
+      readers: moments over the samples that are predicted.
+
+    Returns:
+      The value for each period; where both moments are of the same samples, the objective of linear CorEx.
+
+    Source: Harutyunyan et al., 2019.
+    """
+    variances = _variances(window)
+    readout = loadings(correlations_of(window)) / jnp.sqrt(variances)[..., None]
+    quadratic = readout * (jnp.einsum("tjk,tkp->tjp", readers.factors, readout) - 2 * readers.cross)
+    errors = readers.variables + quadratic.sum(1)
+    # what rounding has made negative, or as good as zero
+    errors = jnp.maximum(errors, max(1e-8, 4 * float(jnp.finfo(errors.dtype).eps)))
+    return -(jnp.log(errors).sum(-1) + jnp.log(variances).sum(-1)) / 2
+
+
+def changes_of(
+    weights: Float[Array, "periods factors variables"], window: SecondMoments, smoothed: Smoothed
+) -> Float[Array, "changes ..."]:
+    """The change of what shall be smooth from each period to the next.
+
+    Args:
+      weights: of factors of unit noise.
+      window: their moments.
+      smoothed: the "weights", the "mutual_informations" of factors and variables, or the estimates of the correlations
+        of the variables ("covariances": needs memory for variables by variables).
+
+    Returns:
+      The differences.
+    """
+    if smoothed == "weights":
+        return jnp.diff(weights, axis=0)
+    rho = correlations_of(window)
+    if smoothed == "mutual_informations":
+        squares = jnp.minimum(jnp.square(rho), 1 - jnp.finfo(rho.dtype).eps)
+        return jnp.diff(-jnp.log1p(-squares) / 2, axis=0)
+    shared = loadings(rho)
+    off_diagonal = ~jnp.eye(shared.shape[-1], dtype=bool)
+    return jnp.diff(off_diagonal * jnp.einsum("tmp,tmq->tpq", shared, shared), axis=0)
+
+
+def _variances(window: SecondMoments) -> Array:
+    return jnp.diagonal(window.factors, axis1=-2, axis2=-1)
+
+
+def _unit_noise_moments(weights: AnyArray, squares: Array, product: Array) -> SecondMoments:
+    """Moments of factors whose noise of variance one is independent of everything."""
+    factors = jnp.einsum("tmp,tkp->tmk", product, weights) + jnp.eye(weights.shape[1], dtype=product.dtype)
+    return SecondMoments(squares, product, factors)

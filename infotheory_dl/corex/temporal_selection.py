@@ -1,0 +1,99 @@
+"""Which decay and which penalties: by the likelihood of other samples of the same periods."""
+
+import functools
+import itertools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from infotheory_dl.corex.periods import Samples, Tables, samples_like
+from infotheory_dl.corex.temporal_fitting import Problem, Program, Rates, prepare, require_rates, run
+from infotheory_dl.corex.temporal_model import TemporalCorex, covariances, mean_log_densities
+from infotheory_dl.types import Key, Scalar
+
+
+class TemporalSelection(NamedTuple):
+    """How well combinations of settings do.
+
+    Attributes:
+      decay: the chosen one.
+      l1: the chosen one.
+      l2: the chosen one.
+      scores: mean over periods of the mean log-density of the validation samples, nats; NaN where a fit failed.
+      model: the fit with the chosen settings.
+    """
+
+    decay: Scalar
+    l1: Scalar
+    l2: Scalar
+    scores: Float[Array, "decays l1s l2s"]
+    model: TemporalCorex
+
+
+def select(
+    key: Key,
+    periods: Tables,
+    num_factors: int,
+    validation: Tables,
+    *,
+    decay: Sequence[float] = (0.3, 0.5, 0.7),
+    l1: Sequence[float] = (0.0, 0.1, 0.3, 1.0),
+    l2: Sequence[float] = (0.0,),
+    **settings: Any,
+) -> TemporalSelection:
+    """Fits with all combinations of decay and penalties, side by side as one program, and keeps the best.
+
+    Args:
+      key: source of randomness; all fits start from the same weights.
+      periods: training samples.
+      num_factors: number of factors.
+      validation: other samples of the same periods.
+      decay, l1, l2: what is tried.
+      settings: the others of `fit`.
+
+    Returns:
+      The choice, all scores and the fit.
+
+    Raises:
+      TypeError, ValueError: as `fit` and `log_likelihood`; ValueError if there is nothing to try or all fits failed.
+    """
+    shape = (len(decay), len(l1), len(l2))
+    if 0 in shape:
+        raise ValueError(f"decay, l1 and l2 must each have a value to try, got {shape} of them")
+    of_rates = {name: settings.pop(name) for name in Rates._fields if name in settings}
+    program, problem = prepare(periods, num_factors, **settings)
+    points = [Rates(*map(float, point), **of_rates) for point in itertools.product(decay, l1, l2)]
+    for point in points:
+        require_rates(problem, point)
+    rates = jax.tree.map(lambda *values: jnp.asarray(values, problem.noises.dtype), *points)
+    num_periods, _, num_variables = problem.samples.values.shape
+    others = samples_like((num_periods, num_variables), validation, "validation")
+    scores, models, num_steps = _run_all(key, problem, rates, others, program)
+    if not np.isfinite(scores).any():
+        raise ValueError(f"all {len(points)} fits failed: none gives the validation samples a finite density")
+    best = int(jnp.argmax(jnp.where(jnp.isfinite(scores), scores, -jnp.inf)))
+    model = jax.tree.map(lambda leaf: leaf[best], models)
+    return TemporalSelection(
+        decay=points[best].decay,
+        l1=points[best].l1,
+        l2=points[best].l2,
+        scores=scores.reshape(shape),
+        model=model._replace(history=model.history[: int(num_steps[best])]),
+    )
+
+
+@functools.partial(jax.jit, static_argnames="program")
+def _run_all(
+    key: Key, problem: Problem, rates: Rates, validation: Samples, program: Program
+) -> tuple[Array, TemporalCorex, Array]:
+    """Scores, fits and their numbers of steps for every point of the rates."""
+
+    def run_one(point: Rates) -> tuple[Array, TemporalCorex, Array]:
+        model, num_steps = run(key, problem, point, program)
+        return mean_log_densities(covariances(model), validation).mean(), model, num_steps
+
+    return jax.vmap(run_one)(rates)
