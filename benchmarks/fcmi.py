@@ -282,7 +282,7 @@ def linearized(settings: Linearized) -> None:
     network = networks.four_layer_cnn()
     params = jax.jit(network.init)(jax.random.key(0), images[:1])
     kernel, kernel_seconds = timed(lambda: empirical_kernel(network.apply, params, images))
-    initial, targets = network.apply(params, images), data.targets(supersample.labels, 2)
+    initial, targets = jnp.asarray(network.apply(params, images)), data.targets(supersample.labels, 2)
     selection = fcmi.draw_selection(jax.random.key(0), settings.runs, settings.n, design="antithetic")
     n, decay = settings.n, 1e-4 * float(jnp.trace(kernel)) / kernel.shape[0] / settings.n
 

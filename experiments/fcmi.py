@@ -9,30 +9,28 @@ without training. The paper's numbers are those of its notebooks, its spreads ar
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import matplotlib as mpl
 import numpy as np
 import optax
 
+from experiments.fcmi_networks import Name, Pretrained, augmented, make_network
 from experiments.harness import Results, Row, console, open_results, parse, print_table
 from infotheory_dl import data, fcmi, networks, training
 from infotheory_dl.fcmi import bounds, sgld
 from infotheory_dl.fcmi.linearized import linearized_runs
 from infotheory_dl.fcmi.run import Runs, run_networks
 from infotheory_dl.linearization import empirical_kernel
-from infotheory_dl.types import TrainFn
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-Network = Literal["cnn", "wide", "mlp", "resnet50"]
 Mode = Literal["standard", "deterministic"]
+Rows: TypeAlias = dict[tuple[Name, Mode, int], Row]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Settings:
     dataset: str = "mnist"
     classes: tuple[int, ...] | None = (4, 9)
     """Classes to tell apart; None is all."""
-    networks: tuple[Network, ...] = ("cnn", "wide")
+    networks: tuple[Name, ...] = ("cnn", "wide")
     modes: tuple[Mode, ...] = ("deterministic", "standard")
     """Whether the models of different selections share their initial parameters and the order of their rows."""
     n: tuple[int, ...] = (75, 250, 1000, 4000)
@@ -141,7 +139,7 @@ class Published(NamedTuple):
     bound_spread: float | None = None
 
 
-PAPER: dict[tuple[str, str], dict[int, Published]] = {
+PAPER: dict[tuple[Name, Mode], dict[int, Published]] = {
     ("cnn", "deterministic"): {
         75: Published(0.08347, 0.22257, 0.020, 0.041),
         250: Published(0.03451, 0.09499, 0.005, 0.0137),
@@ -204,65 +202,6 @@ def draw_task(settings: Settings, n: int) -> Task:
     return Task(supersamples, selection, num_classes, float(images.x.max()))
 
 
-class Resized(nn.Module):
-    """A network for images scaled to another size."""
-
-    network: nn.Module
-    size: int
-
-    def __call__(self, images: Any, *, train: bool = False, mask: Any = None) -> Any:
-        """Outputs of every image."""
-        shape = (len(images), self.size, self.size, images.shape[-1])
-        return self.network(jax.image.resize(images, shape, "bilinear"), train=train, mask=mask)
-
-
-def make_network(settings: Settings, name: Network, task: Task) -> nn.Module:
-    """The network of this name, for images as they are stored."""
-    if name == "resnet50":
-        network: nn.Module = networks.resnet50(task.num_classes)
-        network = network if settings.resize is None else Resized(network, settings.resize)
-        return networks.Standardized(network, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), task.largest)
-    if name == "mlp":
-        return networks.Standardized(networks.MLP((256,), task.num_classes), 0.3, 0.37, task.largest)
-    wide: dict[str, Any] = {"features": (128, 128, 256, 1024), "width": 512} if name == "wide" else {"width": 128}
-    return networks.Standardized(networks.four_layer_cnn(task.num_classes, batch_norm=True, **wide), scale=task.largest)
-
-
-class Pretrained(NamedTuple):
-    """A network whose parameters are given, but for those of a head of another size."""
-
-    network: nn.Module
-    arrays: dict[str, np.ndarray]
-    apply: Callable[..., Any]
-
-    def init(self, key: Any, inputs: Any) -> Any:
-        """Variables with the given arrays in their places."""
-        return self._filled(self.network.init(key, inputs))
-
-    def _filled(self, variables: Any) -> Any:
-        if all(set(collection) == {"network"} for collection in variables.values()):
-            inner = self._filled({name: collection["network"] for name, collection in variables.items()})
-            return {name: {"network": collection} for name, collection in inner.items()}
-        return networks.variables_from_torch(self.arrays, variables)
-
-
-def augmented(train_fn: TrainFn) -> TrainFn:
-    """The network while it trains on images that are flipped, and cropped out of a margin of four pixels."""
-
-    def apply(variables, images, mask, key):
-        flip_key, row_key, column_key, network_key = jax.random.split(key, 4)
-        count, height, width, _ = images.shape
-        flips = jax.random.bernoulli(flip_key, shape=(count, 1, 1, 1))
-        margins = jnp.pad(jnp.where(flips, images[:, :, ::-1], images), ((0, 0), (4, 4), (4, 4), (0, 0)))
-        rows, columns = (jax.random.randint(part, (count,), 0, 9) for part in (row_key, column_key))
-        crop = lambda image, row, column: jax.lax.dynamic_slice(
-            image, (row, column, 0), (height, width, image.shape[2])
-        )
-        return train_fn(variables, jax.vmap(crop)(margins, rows, columns), mask, network_key)
-
-    return apply
-
-
 def make_optimizer(settings: Settings) -> tuple[optax.GradientTransformation, sgld.Annealing]:
     """The optimizer, and the schedule that Langevin dynamics has."""
     small = settings.dataset != "cifar10"
@@ -285,10 +224,10 @@ def first_epoch_in_order(n: int, batch_size: int) -> training.Schedule:
     return schedule
 
 
-def train(settings: Settings, name: Network, mode: Mode, n: int, results: Results) -> Row:
+def train(settings: Settings, name: Name, mode: Mode, n: int, results: Results) -> Row:
     """Trains all models of one training size, and evaluates every bound after every so many epochs."""
     task = draw_task(settings, n)
-    network = make_network(settings, name, task)
+    network = make_network(name, task.num_classes, largest=task.largest, resize=settings.resize)
     train_fn = None if name == "mlp" else networks.train_fn(network)
     if settings.augment and train_fn is not None:
         train_fn = augmented(train_fn)
@@ -326,11 +265,10 @@ def train(settings: Settings, name: Network, mode: Mode, n: int, results: Result
     parts = [runs(untracked, None)]
     if settings.tracked_runs:
         parts.append(runs(tracked, settings.gradient_variance_every))
-    joined = Runs(
-        *(np.concatenate([np.asarray(part[field]) for part in parts], axis) for field, axis in ((0, 2), (1, 1))),
-        parts[0].labels,
-        np.concatenate([part.valid for part in parts], 1),
-        parts[0].epochs,
+    joined = parts[0]._replace(
+        predictions=np.concatenate([part.predictions for part in parts], axis=2),
+        selection=np.concatenate([part.selection for part in parts], axis=1),
+        valid=np.concatenate([part.valid for part in parts], axis=1),
     )
     row = evaluate(joined, task)
     if settings.tracked_runs:
@@ -400,7 +338,7 @@ def linearized(settings: Settings, n: int) -> Row:
     return rows
 
 
-def tables(settings: Settings, rows: dict[tuple[str, str, int], Row], linear: dict[int, Row]) -> None:
+def tables(settings: Settings, rows: Rows, linear: dict[int, Row]) -> None:
     """Prints the gap and the bound beside the paper's, every other bound, and the runs without training."""
     summary = []
     for (name, mode, n), row in rows.items():
@@ -447,7 +385,7 @@ def tables(settings: Settings, rows: dict[tuple[str, str, int], Row], linear: di
             print_table(f"{name} {mode} n={n}", [dict(zip(heads, map(float, row), strict=True)) for row in columns])
 
 
-def figures(settings: Settings, rows: dict[tuple[str, str, int], Row], results: Results) -> None:
+def figures(settings: Settings, rows: Rows, results: Results) -> None:
     """Draws the bound and the gap over training sizes and over epochs, with bands over supersamples."""
     for name, mode in dict.fromkeys((name, mode) for name, mode, _ in rows):
         sizes = [n for n in settings.n if (name, mode, n) in rows]
