@@ -13,7 +13,6 @@ from infotheory_dl.fcmi.files import SavedRuns
 from infotheory_dl.fcmi.results import Bound, GeneralizationGap
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 # bounds whose information is worth a column for every row, the finest first
@@ -129,7 +128,8 @@ def draw(evaluations: Sequence[Evaluation]) -> bytes:
 
     if len(evaluations) == 1:
         figure = Figure(figsize=(7, 1.2 + 0.32 * len(evaluations[0].bounds)), layout="constrained")
-        _draw_bars(figure.add_subplot(), evaluations[0])
+        entries = _draw_bars(figure.add_subplot(), evaluations[0])
+        figure.legend(handles=entries, frameon=False, loc="outside lower center", ncols=len(entries))
     else:
         kinds = ("gap",) if evaluations[0].gap is None else ("gap", "population")
         figure = Figure(figsize=(5.2 * len(kinds), 4.4), layout="constrained")
@@ -140,7 +140,8 @@ def draw(evaluations: Sequence[Evaluation]) -> bytes:
     return buffer.getvalue()
 
 
-def _draw_bars(axes: "Axes", evaluation: Evaluation) -> None:
+def _draw_bars(axes: "Axes", evaluation: Evaluation) -> list[Any]:
+    """Draws a bar for each bound, and returns the entries of the legend."""
     for place, (_, bound) in enumerate(evaluation.bounds.items()):
         value, color = float(bound.value), _COLORS[bound.kind]
         axes.barh(place, value, color=color, alpha=1 if bound.certificate else 0.5, height=0.6)
@@ -155,7 +156,8 @@ def _draw_bars(axes: "Axes", evaluation: Evaluation) -> None:
     entries: list[Any] = [axes.barh(0, 0, color=_COLORS[kind], label=f"bound on the {_OF[kind]}") for kind in kinds]
     if evaluation.gap is not None:
         entries += axes.plot([], [], color=_OBSERVED, linewidth=2.5, label="observed")
-    _legend_below(axes, handles=entries)
+    axes.spines[["top", "right"]].set_visible(False)
+    return entries
 
 
 def _draw_curves(axes: "Axes", evaluations: Sequence[Evaluation], kind: str) -> None:
@@ -173,7 +175,14 @@ def _draw_curves(axes: "Axes", evaluations: Sequence[Evaluation], kind: str) -> 
         _curve(axes, epochs, observed, label=f"observed {_OF[kind]}", color="black", linestyle="--", marker=".")
     axes.set(xlabel="epoch", ylabel=_OF[kind])
     axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
-    _legend_below(axes, handles=axes.lines)
+    axes.legend(
+        handles=axes.lines,
+        frameon=False,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.12),
+        ncols=min(3, len(axes.lines)),
+    )
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _curve(axes: "Axes", epochs: Sequence[int], values: Sequence[Any], **style: Any) -> None:
@@ -182,13 +191,6 @@ def _curve(axes: "Axes", epochs: Sequence[int], values: Sequence[Any], **style: 
     spread = np.array([np.std(value) for value in values])
     axes.plot(epochs, mean, **style)
     axes.fill_between(epochs, mean - spread, mean + spread, color=style["color"], alpha=0.15, linewidth=0)
-
-
-def _legend_below(axes: "Axes", handles: Sequence["Artist"]) -> None:
-    axes.legend(
-        handles=handles, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=min(3, len(handles))
-    )
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _num_classes(runs: SavedRuns) -> int | None:
