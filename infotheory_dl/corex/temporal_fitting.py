@@ -12,7 +12,7 @@ from infotheory_dl._validation import require_choice, require_finite
 from infotheory_dl.corex import descent, quasi_newton
 from infotheory_dl.corex import programs as linear_programs
 from infotheory_dl.corex.annealing import NOISE_SCHEDULE
-from infotheory_dl.corex.moments import CORRELATION_EXPLANATION, all_moments, unit_noise_correlations
+from infotheory_dl.corex.moments import CORRELATION_EXPLANATION
 from infotheory_dl.corex.periods import (
     Samples,
     Tables,
@@ -31,6 +31,7 @@ from infotheory_dl.corex.temporal_objective import (
     exact_moments,
     explained,
     sampled_moments,
+    window_moments,
     window_second_moments,
 )
 from infotheory_dl.types import AnyArray, Key, Scalar
@@ -120,7 +121,8 @@ def fit(
         published.
       max_window_samples: a window reaches no further than it needs for so many samples.
       weighted_objective: whether all samples of the window are explained, with its weights, instead of the period's.
-      learn_sample_weights: whether the weights of periods in windows are learned, starting from the decay.
+      learn_sample_weights: whether the weights of periods in windows are learned too, starting from the decay. They
+        raise the objective on the training samples; whether they help, only other samples tell.
       concentration: where they are learned, cost of the largest weight of a sample, nats for each variable and period.
       warm_start: whether to start from linear CorEx on all samples, instead of random weights.
       initial_weights: of factors of unit noise, where to start; of each period, or one set for all.
@@ -301,11 +303,9 @@ def _run(key: Key, problem: Problem, rates: Rates, program: Program) -> tuple[Te
     )
     parameters: Any = solution.weights
     weights, windows = weights_of(parameters), windows_at(parameters)
-    product = exact_moments(weights, windows, 0.0, second)[0].cross
-    moments = all_moments(unit_noise_correlations(weights, product))
-    order = jnp.argsort(-moments.total_correlations.sum(0))
-    weights, product = weights[:, order], product[:, order]
-    moments = all_moments(unit_noise_correlations(weights, product))
+    moments_of = lambda weights: window_moments(weights, exact_moments(weights, windows, 0.0, second)[0])
+    weights = weights[:, jnp.argsort(-moments_of(weights).total_correlations.sum(0))]
+    moments = moments_of(weights)
     lost = (1 - moments.signal_variances).min() <= quasi_newton.noise_floor(weights.dtype)
     diverged = solution.diverged | lost
     model = TemporalCorex(

@@ -10,7 +10,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from infotheory_dl.corex.moments import add_noise, loadings, second_moment_product
+from infotheory_dl.corex.moments import (
+    Moments,
+    add_noise,
+    all_moments,
+    loadings,
+    second_moment_product,
+    unit_noise_correlations,
+)
 from infotheory_dl.corex.periods import Windows
 from infotheory_dl.types import AnyArray, Key, Scalar
 
@@ -135,7 +142,7 @@ def sampled_moments(
 
 
 def correlations_of(window: SecondMoments) -> Float[Array, "periods factors variables"]:
-    """Correlations of factors and variables in the window, whose variables have the variance one."""
+    """Correlations of factors and variables in the window, whose variables count as of variance one."""
     return window.cross / jnp.sqrt(_variances(window))[..., None]
 
 
@@ -161,6 +168,17 @@ def explained(window: SecondMoments, readers: SecondMoments) -> Float[Array, " p
     # what rounding has made negative, or as good as zero
     errors = jnp.maximum(errors, max(1e-8, 4 * float(jnp.finfo(errors.dtype).eps)))
     return -(jnp.log(errors).sum(-1) + jnp.log(variances).sum(-1)) / 2
+
+
+def window_moments(weights: Float[Array, "periods factors variables"], window: SecondMoments) -> Moments:
+    """Everything that follows from the exact moments of factors of unit noise; see `Moments`.
+
+    A sample is standardised by the window of its own period, so that in another's window the variables have variances
+    about one. Here they are correlations all the same, where the published code lets them exceed one.
+    """
+    correlations = unit_noise_correlations(weights, window.cross)
+    variables = correlations.variables / jnp.sqrt(window.variables)[:, None]
+    return all_moments(correlations._replace(variables=variables))
 
 
 def changes_of(
