@@ -106,7 +106,9 @@ def fit(
     """Finds the linear factors of each period of a time series, which change little from one to the next.
 
     Maximises what the factors explain of the samples of each period, with moments of the factors over a window in which
-    samples of other periods count less by `decay` for each period that they are away, less the cost of changes.
+    samples of other periods count less by `decay` for each period that they are away, less the cost of changes. A step
+    takes O(periods samples variables factors) operations, with the samples of all periods, and memory for about twenty
+    arrays like the weights.
 
     Args:
       key: source of randomness, for the start and the sampled noise.

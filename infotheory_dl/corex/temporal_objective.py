@@ -10,14 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from infotheory_dl.corex.moments import (
-    Moments,
-    add_noise,
-    all_moments,
-    loadings,
-    second_moment_product,
-    unit_noise_correlations,
-)
+from infotheory_dl.corex.moments import Moments, add_noise, all_moments, loadings, unit_noise_correlations
 from infotheory_dl.corex.periods import Windows
 from infotheory_dl.types import AnyArray, Key, Scalar
 
@@ -48,26 +41,12 @@ class Draws(NamedTuple):
     """
 
     variables: Float[AnyArray, "periods rows variables"]
-    own: Float[AnyArray, "periods rows factors"]
-    window: Float[AnyArray, "windows periods rows factors"]
-
-
-class Smoothness(NamedTuple):
-    """How much a change from one period to the next costs.
-
-    Attributes:
-      l1: for its absolute sum.
-      l2: for its sum of squares.
-      concentration: for each variable and period, times the largest weight of a sample in the window.
-    """
-
-    l1: Scalar = 0.0
-    l2: Scalar = 0.0
-    concentration: Scalar = 0.0
+    own: Float[AnyArray, "periods factors rows"]
+    window: Float[AnyArray, "windows factors periods rows"]
 
 
 def window_second_moments(windows: Windows) -> Float[Array, "periods variables variables"]:
-    """The second moment of every window, without noise: where variables are few, all that a fit asks of the samples."""
+    """The second moment of every window: where variables are few, it stands in for the samples of other periods."""
     own = jnp.einsum("tn,tnp,tnq->tpq", windows.own_weights, windows.values, windows.values)
     return jnp.einsum("ti,ipq->tpq", windows.sample_weights.sum(2), own)
 
@@ -89,31 +68,34 @@ def exact_moments(
     Returns:
       The moments over the window, and those over the period's own samples.
     """
-    values, own_weights, sample_weights = windows.values, windows.own_weights, windows.sample_weights
-    num_periods, _, num_variables = values.shape
+    own_scores, window_scores = _scores(weights, windows.values)
+    own = _over_own(own_scores, windows.values, windows)
     if second is None:
-        rows, row_weights = values.reshape(-1, num_variables), sample_weights.reshape(num_periods, -1)
-        window = second_moment_product(weights, rows, sample_weights=row_weights)
+        window = _over_windows(window_scores, windows.values, windows)
     else:
-        window = jnp.einsum("tmp,tpq->tmq", weights, second)
-    own = jnp.einsum("tmn,tnp->tmp", jnp.einsum("tmp,tnp->tmn", weights, values) * own_weights[:, None], values)
-    own_squares = (own_weights[..., None] * jnp.square(values)).sum(1)
-    window_squares = sample_weights.sum(2) @ own_squares
-    with_noise = lambda squares, product: _unit_noise_moments(
-        weights, add_noise(squares, jnp.ones_like(squares), noise), add_noise(product, weights, noise)
+        cross = jnp.einsum("tmp,tpq->tmq", weights, second)
+        squares = jnp.diagonal(second, axis1=1, axis2=2)
+        window = SecondMoments(squares, cross, jnp.einsum("tjp,tkp->tjk", cross, weights))
+    # the noise on the variables goes through the weights, that on the factors has variance one
+    through = jnp.einsum("tjp,tkp->tjk", weights, weights)
+    identity = jnp.eye(weights.shape[1], dtype=through.dtype)
+    with_noise = lambda moments: SecondMoments(
+        add_noise(moments.variables, jnp.ones_like(moments.variables), noise),
+        add_noise(moments.cross, weights, noise),
+        add_noise(moments.factors, through, noise) + identity,
     )
-    return with_noise(window_squares, window), with_noise(own_squares, own)
+    return with_noise(window), with_noise(own)
 
 
 def draw_noise(key: Key, weights: Float[Array, "periods factors variables"], windows: Windows) -> Draws:
     """Draws the noise of one evaluation."""
     key_variables, key_own, key_window = jax.random.split(key, 3)
-    shape, dtype = windows.values.shape, weights.dtype
-    of_factors = (*shape[:2], weights.shape[1])
+    (num_periods, num_rows, _), dtype = windows.values.shape, weights.dtype
+    of_factors = (num_periods, weights.shape[1])
     return Draws(
-        variables=jax.random.normal(key_variables, shape, dtype),
-        own=jax.random.normal(key_own, of_factors, dtype),
-        window=jax.random.normal(key_window, (len(weights), *of_factors), dtype),
+        variables=jax.random.normal(key_variables, windows.values.shape, dtype),
+        own=jax.random.normal(key_own, (*of_factors, num_rows), dtype),
+        window=jax.random.normal(key_window, (*of_factors, num_periods, num_rows), dtype),
     )
 
 
@@ -122,23 +104,8 @@ def sampled_moments(
 ) -> tuple[SecondMoments, SecondMoments]:
     """The same moments over draws, as published; see `exact_moments`."""
     noisy = jnp.sqrt(1 - noise**2) * windows.values + noise * draws.variables
-    own = jnp.einsum("tnp,tmp->tnm", noisy, weights) + draws.own
-    window = jnp.einsum("inp,tmp->tinm", noisy, weights) + draws.window
-    window_weighted = windows.sample_weights[..., None] * window
-    own_weighted = windows.own_weights[..., None] * own
-    squares = (windows.own_weights[..., None] * jnp.square(noisy)).sum(1)
-    return (
-        SecondMoments(
-            windows.sample_weights.sum(2) @ squares,
-            jnp.einsum("tinm,inp->tmp", window_weighted, noisy),
-            jnp.einsum("tinm,tink->tmk", window_weighted, window),
-        ),
-        SecondMoments(
-            squares,
-            jnp.einsum("tnm,tnp->tmp", own_weighted, noisy),
-            jnp.einsum("tnm,tnk->tmk", own_weighted, own),
-        ),
-    )
+    own, window = _scores(weights, noisy)
+    return _over_windows(window + draws.window, noisy, windows), _over_own(own + draws.own, noisy, windows)
 
 
 def correlations_of(window: SecondMoments) -> Float[Array, "periods factors variables"]:
@@ -206,11 +173,35 @@ def changes_of(
     return jnp.diff(off_diagonal * jnp.einsum("tmp,tmq->tpq", shared, shared), axis=0)
 
 
+def _scores(weights: AnyArray, values: Array) -> tuple[Array, Array]:
+    """The factors of each period at its own samples, and at all samples, less their noise."""
+    return jnp.einsum("tmp,tnp->tmn", weights, values), jnp.einsum("tmp,inp->tmin", weights, values)
+
+
+def _over_own(factors: Array, values: Array, windows: Windows) -> SecondMoments:
+    """Moments over the samples of each period."""
+    weighted = factors * windows.own_weights[:, None]
+    return SecondMoments(
+        _own_squares(values, windows),
+        jnp.einsum("tmn,tnp->tmp", weighted, values),
+        jnp.einsum("tjn,tkn->tjk", weighted, factors),
+    )
+
+
+def _over_windows(factors: Array, values: Array, windows: Windows) -> SecondMoments:
+    """Moments over the samples of each window."""
+    weighted = factors * windows.sample_weights[:, None]
+    return SecondMoments(
+        windows.sample_weights.sum(2) @ _own_squares(values, windows),
+        jnp.einsum("tmin,inp->tmp", weighted, values),
+        jnp.einsum("tjin,tkin->tjk", weighted, factors),
+    )
+
+
+def _own_squares(values: Array, windows: Windows) -> Array:
+    """E x_i² over the samples of each period."""
+    return (windows.own_weights[..., None] * jnp.square(values)).sum(1)
+
+
 def _variances(window: SecondMoments) -> Array:
     return jnp.diagonal(window.factors, axis1=-2, axis2=-1)
-
-
-def _unit_noise_moments(weights: AnyArray, squares: Array, product: Array) -> SecondMoments:
-    """Moments of factors whose noise of variance one is independent of everything."""
-    factors = jnp.einsum("tmp,tkp->tmk", product, weights) + jnp.eye(weights.shape[1], dtype=product.dtype)
-    return SecondMoments(squares, product, factors)

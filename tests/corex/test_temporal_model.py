@@ -55,6 +55,12 @@ def test_the_forecast_is_what_a_window_without_samples_of_its_own_sees(model):
     np.testing.assert_allclose(shares / shares.sum(), model.window_shares[-1], rtol=1e-10)
 
 
+def test_a_choice_needs_one_fit_that_gives_the_validation_samples_a_density():
+    far = [np.full((1, 12), 1e200)] * 4
+    with pytest.raises(ValueError, match="all 1 fits failed: none gives the validation samples a finite density"):
+        temporal.select(jax.random.key(0), SERIES, 3, far, decay=(0.2,), l1=(0.3,), **SHORT)
+
+
 def test_clusters_are_the_modules_of_each_regime(model):
     together = lambda labels: np.asarray(labels)[:, None] == np.asarray(labels)
     for labels, parents in zip(np.asarray(temporal.clusters(model)), [BEFORE, BEFORE, AFTER, AFTER], strict=True):

@@ -46,7 +46,7 @@ def in_windows(rows, rows_of_each):
         reach = next(k for k in range(PERIODS) if sum(COUNTS[max(t - k, 0) : t + k + 1]) == len(of_window))
         for i in range(max(t - reach, 0), min(t + reach + 1, PERIODS)):
             noise[t, i, : COUNTS[i]], of_window = of_window[: COUNTS[i]], of_window[COUNTS[i] :]
-    return noise
+    return np.moveaxis(noise, -1, 1)
 
 
 def samples_of(case):
@@ -87,7 +87,7 @@ def test_every_step_with_the_published_noise_is_the_published_one(name):
         published = lambda key, step=step: case[f"{name}_s{step}_{key}"]
         draws = Draws(
             in_periods(published("anneal_noise")),
-            in_periods(published("z_noise")),
+            np.moveaxis(in_periods(published("z_noise")), -1, 1),
             in_windows(published("z_all_noise"), published("z_all_rows")),
         )
         (value, parts), gradient = loss(weights, windows, published("eps"), draws)
@@ -111,7 +111,7 @@ def test_learned_sample_weights_have_the_published_gradient():
     samples = samples_of(case)
     draws = Draws(
         in_periods(case["learn_anneal_noise"]),
-        in_periods(case["learn_z_noise"]),
+        np.moveaxis(in_periods(case["learn_z_noise"]), -1, 1),
         in_windows(case["learn_z_all_noise"], 5 * [50]),
     )
 
@@ -160,7 +160,7 @@ def test_moments_over_many_draws_tend_to_the_exact_ones():
     repeats = 1000
     windows = random_windows(jax.random.key(2), [5, 3])
     weights = reference("corex_tcorex_steps")["w0"][:2]
-    shapes = Draws((2, 5, VARIABLES), (2, 5, 3), (2, 2, 5, 3))
+    shapes = Draws((2, 5, VARIABLES), (2, 3, 5), (2, 3, 2, 5))
 
     def draw(key):
         keys = jax.random.split(key, 3)
