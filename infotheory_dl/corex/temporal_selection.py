@@ -23,7 +23,7 @@ class TemporalSelection(NamedTuple):
       decay: the chosen one.
       l1: the chosen one.
       l2: the chosen one.
-      scores: mean over periods of the mean log-density of the validation samples, nats; NaN where a fit failed.
+      scores: mean over periods of the mean log-density of the validation samples, nats; not finite where a fit failed.
       model: the fit with the chosen settings.
     """
 
