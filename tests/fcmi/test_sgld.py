@@ -135,7 +135,7 @@ def test_a_tracked_training_reports_the_variance_where_it_arrives():
 
 
 def test_impossible_settings_are_refused(as_a_user_sees):
-    with pytest.raises(ValueError, match="must be positive, got 0.004, 0 and 4000"):
+    with pytest.raises(ValueError, match=r"must be positive, got 0\.004, 0 and 4000"):
         sgld.annealing(period=0)
     with pytest.raises(ValueError, match="unknown noise 'pink'; choose one of 'paper', 'original'"):
         sgld.langevin(sgld.annealing(), noise="pink")
