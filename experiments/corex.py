@@ -1,0 +1,326 @@
+"""Linear CorEx and T-CorEx: the comparisons of Steeg et al., 2019, and Harutyunyan et al., 2019.
+
+    python -m experiments.corex --preset smoke|laptop|paper [--parts static sudden ...] [--data-dir FOLDER]
+
+Losses are negative log-likelihoods in nats per sample, under Gaussians of mean zero: on simulated data their exact
+expectations. The published numbers were measured by running the published code on the draws that lie in
+`tests/reference`, which are used here too unless `--published-draws None` asks for new ones. The real data are
+`big5.npz` and `sp500_close_*.npz` in the folder that `--data-dir` names.
+"""
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import matplotlib as mpl
+import numpy as np
+from sklearn.metrics import adjusted_rand_score
+
+from experiments import corex_baselines as baselines
+from experiments.corex_baselines import gaussian_loss
+from experiments.harness import Results, Row, console, open_results, parse, print_table
+from infotheory_dl import data
+from infotheory_dl.corex import linear, temporal
+from infotheory_dl.information import low_rank
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+Part = Literal["static", "blessing", "big_five", "sudden", "smooth"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Settings of the experiment; those of the papers by default."""
+
+    parts: tuple[Part, ...] = ("static", "blessing", "big_five", "sudden", "smooth")
+    published_draws: Path | None = Path("tests/reference/corex_e2e.npz")
+    """The draws of the published generators; None makes new ones."""
+    data_dir: Path | None = None
+    """The folder of the real data."""
+    num_variables: int = 128
+    """Of new draws."""
+    factors: tuple[int, ...] = (8, 32)
+    n: tuple[int, ...] = (16, 32, 64, 128, 256)
+    """Training samples of the static table, as long as there are two for each factor."""
+    restarts: int = 1
+    """Random starts of each fit of linear CorEx."""
+    blessing_variables: tuple[int, ...] = (512, 1024, 2048, 4096, 8192)
+    blessing_factors: int = 64
+    blessing_samples: int = 300
+    blessing_iterations: int = 10_000
+    """At most, in each stage of the noise."""
+    blessing_restarts: int = 4
+    num_periods: int = 10
+    samples: int = 16
+    """Of each period."""
+    decay: tuple[float, ...] = (0.3, 0.5, 0.7)
+    """Tried for T-CorEx, as are the penalties; the likelihood of other samples of the same periods decides."""
+    l1: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0)
+    seed: int = 0
+    output: Path = Path("results/corex/paper")
+
+
+PRESETS = {
+    "smoke": Settings(
+        parts=("static", "blessing", "sudden"),
+        published_draws=None,
+        num_variables=32,
+        factors=(4,),
+        n=(16, 64),
+        blessing_variables=(64, 128),
+        blessing_factors=8,
+        blessing_samples=100,
+        blessing_iterations=100,
+        blessing_restarts=2,
+        decay=(0.3,),
+        l1=(0.0, 0.3),
+        output=Path("results/corex/smoke"),
+    ),
+    "laptop": Settings(
+        blessing_variables=(256, 512, 1024),
+        blessing_iterations=300,
+        blessing_restarts=1,
+        decay=(0.3, 0.5),
+        l1=(0.3, 1.0),
+        output=Path("results/corex/laptop"),
+    ),
+    "paper": Settings(),
+}
+
+# What the file of published draws calls the losses that the published code has on them.
+PUBLISHED = {
+    "truth": "truth",
+    "diagonal": "diag",
+    "Ledoit-Wolf": "ledoitwolf",
+    "OAS": "oas",
+    "PCA": "pca",
+    "factor analysis": "fa",
+    "graphical lasso": "glasso_std_a0.1_a0.3",
+    "linear CorEx": "qn",
+    "clusters, adjusted Rand": "qn_ari_mi",
+}
+# Of the blessing of dimensionality.
+SIGNAL_TO_NOISE = 0.1
+
+# Measured with the published code.
+PUBLISHED_BIG_FIVE = {
+    "total correlation": 8.209,
+    "of the factors": (2.557, 2.274, 1.210, 1.116, 1.109),
+    "adjusted Rand index": 1.0,
+}
+
+
+def static(settings: Settings, results: Results) -> None:
+    """The loss of every estimate of a covariance, by the number of samples that it is from."""
+    published = published_numbers(settings)
+    for num_factors in settings.factors:
+        x, covariance, parents = static_draw(settings, num_factors)
+        sizes = [n for n in settings.n if n >= 2 * num_factors]
+        columns = {
+            n: results.once(
+                f"static m={num_factors} n={n}",
+                functools.partial(static_losses, settings, num_factors, x[:n], covariance, parents),
+            )
+            for n in sizes
+        }
+        rows = []
+        for method in list(columns[sizes[0]])[1:]:
+            prefix, suffix = f"static_m{num_factors}_n", f"_{PUBLISHED[method]}"
+            cells = {
+                f"n = {n}": beside(row[method], published.get(f"{prefix}{n}{suffix}")) for n, row in columns.items()
+            }
+            rows.append({"estimate": method} | cells)
+        print_table(f"Loss by training samples, {num_factors} factors (published code)", rows)
+
+
+def static_draw(settings: Settings, num_factors: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Samples, their covariance, and the factor of every variable."""
+    if settings.published_draws is not None:
+        drawn = published_numbers(settings)
+        covariance = drawn[f"static_m{num_factors}_cov"]
+        parents = np.arange(len(covariance)) * num_factors // len(covariance)
+        return drawn[f"static_m{num_factors}_x"], covariance, parents
+    key_model, key_samples = jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), num_factors))
+    model = data.modular_factors(key_model, settings.num_variables, num_factors)
+    x = data.sample_latent_factors(key_samples, model, max(settings.n))
+    return x, data.latent_factor_covariance(model), model.parents
+
+
+def static_losses(
+    settings: Settings, num_factors: int, x: np.ndarray, covariance: np.ndarray, parents: np.ndarray
+) -> Row:
+    """The loss of every method on one training set."""
+    loss = functools.partial(gaussian_loss, second_moments=covariance)
+    row: Row = {"truth": loss(covariance)}
+    row |= {name: loss(estimate(x, num_factors)) for name, estimate in baselines.COVARIANCES.items()}
+    row["graphical lasso"] = baselines.best_sparse_inverse(x[None], loss)
+    model = linear.fit(jax.random.key(settings.seed), x, num_factors, num_restarts=settings.restarts)
+    row["linear CorEx"] = loss(dense(linear.covariance(model)))
+    row["clusters, adjusted Rand"] = float(adjusted_rand_score(parents, linear.clusters(model)))
+    return row
+
+
+def blessing(settings: Settings, results: Results) -> None:
+    """Whether more variables of the same few factors make the clusters easier to find."""
+    rows = [
+        results.once(f"blessing p={size}", functools.partial(blessing_scores, settings, size))
+        for size in settings.blessing_variables
+    ]
+    m, n = settings.blessing_factors, settings.blessing_samples
+    title = f"Adjusted Rand index of the clusters, {m} factors, {n} samples, signal-to-noise {SIGNAL_TO_NOISE}"
+    print_table(title, [{name: value for name, value in row.items() if name != "name"} for row in rows])
+    # a factor leaves the noise of the sample eigenvalues when p / m * correlation² > sqrt(p / n)
+    visible = m**2 / n * (1 + 1 / SIGNAL_TO_NOISE) ** 2
+    console.print(f"Below about {visible:,.0f} variables the factors lie within the noise of the sample eigenvalues.")
+    figure, axes = plt.subplots(figsize=(5, 3.6))
+    for method in ("linear CorEx", "factor analysis", "PCA, k-means"):
+        axes.plot(settings.blessing_variables, [row[method] for row in rows], "o-", label=method)
+    axes.set(xscale="log", xlabel="variables", ylabel="adjusted Rand index", ylim=(-0.02, 1.02))
+    axes.legend(frameon=False)
+    save(figure, results, "blessing")
+
+
+def blessing_scores(settings: Settings, num_variables: int) -> Row:
+    """The clusters of three methods on one draw."""
+    m, seed = settings.blessing_factors, settings.seed
+    key_model, key_samples, key_fit = jax.random.split(jax.random.fold_in(jax.random.key(seed), num_variables), 3)
+    truth = data.modular_factors(key_model, num_variables, m, signal_to_noise=SIGNAL_TO_NOISE, std=1.0)
+    x = data.sample_latent_factors(key_samples, truth, settings.blessing_samples)
+    model = linear.fit(
+        key_fit, x, m, num_restarts=settings.blessing_restarts, max_iterations=settings.blessing_iterations
+    )
+    score = lambda clusters: float(adjusted_rand_score(truth.parents, clusters))
+    return {
+        "variables": num_variables,
+        "linear CorEx": score(linear.clusters(model)),
+        "factor analysis": score(baselines.factor_analysis_clusters(x, m, seed)),
+        "PCA, k-means": score(baselines.principal_component_clusters(x, m, seed)),
+        "iterations": len(model.history),
+        "converged": bool(model.converged),
+    }
+
+
+def big_five(settings: Settings, results: Results) -> None:
+    """Five factors of the answers to fifty questions, and the traits that the questions were written for."""
+    answers = read(settings, "big5.npz")
+    fit = functools.partial(linear.fit, num_factors=5, missing="mean", missing_value=-1)
+    model = fit(jax.random.key(settings.seed), answers["x"])
+
+    def compute() -> Row:
+        return {
+            "total correlation": float(model.total_correlation),
+            "of the factors": [round(float(value), 3) for value in model.total_correlations],
+            "adjusted Rand index": float(adjusted_rand_score(answers["trait"], linear.clusters(model, by="weight"))),
+        }
+
+    row = results.once("big five", compute)
+    print_table(
+        "Big five: the clusters by weight and the traits",
+        [{"": name, "ours": row[name], "published code": value} for name, value in PUBLISHED_BIG_FIVE.items()],
+    )
+    axes = linear.draw_factor_graph(linear.factor_graph(model, names=answers["columns"].tolist()))
+    save(axes.figure, results, "big_five")
+
+
+def changing(settings: Settings, results: Results, kind: Literal["sudden", "smooth"]) -> None:
+    """The loss of every estimate of covariances that change, mean over the periods."""
+    row = results.once(kind, functools.partial(changing_losses, settings, kind))
+    published = published_numbers(settings)
+    # the best of the published settings
+    best = [published[name] for name in published if name.startswith(f"{kind}_res_tcorex") and name[-1].isdigit()]
+    known = {name: published.get(f"{kind}_res_{PUBLISHED.get(name, name)}") for name in row["losses"]}
+    known["T-CorEx"] = np.min(best) if best else None
+    print_table(
+        f"Loss, {kind} change, {settings.samples} samples a period (published code)",
+        [{"estimate": name, "loss": beside(loss, known[name])} for name, loss in row["losses"].items()],
+    )
+    console.print(f"T-CorEx: decay {row['decay']}, l1 {row['l1']} by other samples.")
+
+
+def changing_losses(settings: Settings, kind: Literal["sudden", "smooth"]) -> Row:
+    """The loss of every method on one draw of changing covariances."""
+    train, validation, covariances = changing_draw(settings, kind)
+    m = settings.factors[0]
+    loss = functools.partial(gaussian_loss, second_moments=covariances)
+    losses = {"truth": loss(covariances)}
+    for name, estimate in baselines.COVARIANCES.items():
+        losses[name] = loss(np.stack([estimate(x, m) for x in train]))
+    sparse = [
+        baselines.time_varying_covariances(train, sparsity, smoothness)
+        for sparsity in baselines.PENALTIES
+        for smoothness in (0.1, 1.0)
+    ]
+    held_out = baselines.second_moments(validation)
+    losses["time-varying graphical lasso"] = loss(min(sparse, key=lambda estimate: gaussian_loss(estimate, held_out)))
+    key = jax.random.key(settings.seed)
+    chosen = temporal.select(key, train, m, validation, decay=settings.decay, l1=settings.l1)
+    losses["T-CorEx"] = loss(dense(temporal.covariances(chosen.model)))
+    return {"losses": losses, "decay": float(chosen.decay), "l1": float(chosen.l1)}
+
+
+def changing_draw(settings: Settings, kind: Literal["sudden", "smooth"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Training and validation samples of every period, and the covariances."""
+    if settings.published_draws is not None:
+        drawn = published_numbers(settings)
+        train, covariances = drawn[f"{kind}_train"], drawn[f"{kind}_cov"]
+        return train, drawn[f"{kind}_val"], np.repeat(covariances, len(train) // len(covariances), axis=0)
+    draw = {"sudden": data.suddenly_changing_factors, "smooth": data.smoothly_changing_factors}[kind]
+    keys = jax.random.split(jax.random.key(settings.seed), 3)
+    truth = draw(keys[0], settings.num_periods, settings.num_variables, settings.factors[0])
+    train, validation = (data.sample_latent_factors(key, truth, settings.samples) for key in keys[1:])
+    return train, validation, data.latent_factor_covariance(truth)
+
+
+sudden = functools.partial(changing, kind="sudden")
+smooth = functools.partial(changing, kind="smooth")
+
+
+def published_numbers(settings: Settings) -> dict[str, np.ndarray]:
+    """The draws of the published generators, and the losses of the published code on them; empty if not used."""
+    if settings.published_draws is None:
+        return {}
+    with np.load(settings.published_draws) as arrays:
+        return dict(arrays)
+
+
+def read(settings: Settings, name: str) -> dict[str, np.ndarray]:
+    """The arrays of one file of real data."""
+    if settings.data_dir is None or not (settings.data_dir / name).exists():
+        where = "no --data-dir was given" if settings.data_dir is None else f"it is not in {settings.data_dir}"
+        raise SystemExit(f"{name} is absent: {where}; give its folder by --data-dir, or choose other --parts")
+    with np.load(settings.data_dir / name) as arrays:
+        return dict(arrays)
+
+
+def dense(covariance: low_rank.LowRankPlusDiagonal) -> np.ndarray:
+    """The covariance written out; of all periods, where there are such."""
+    to_dense = low_rank.to_dense if covariance.diagonal.ndim == 1 else jax.vmap(low_rank.to_dense)
+    return np.asarray(to_dense(covariance))
+
+
+def beside(ours: float, published: np.ndarray | None) -> str:
+    """Our number with the published one in brackets, the best of several that it may be."""
+    digits = 2 if abs(ours) <= 1 else 1
+    return f"{ours:.{digits}f}" + ("" if published is None else f" ({np.nanmin(published):.{digits}f})")
+
+
+def save(figure: Any, results: Results, name: str) -> None:
+    """Writes a figure into the folder of results."""
+    figure.savefig(results.folder / f"{name}.png", dpi=150, bbox_inches="tight")
+    plt.close(figure)
+
+
+def main() -> None:
+    """Runs the chosen parts; a killed run resumes where it stopped."""
+    settings = parse(__doc__, PRESETS)
+    results = open_results(settings.output, settings)
+    for part in settings.parts:
+        globals()[part](settings, results)
+    console.print(f"Figures and metrics: {results.folder}")
+
+
+if __name__ == "__main__":
+    main()
