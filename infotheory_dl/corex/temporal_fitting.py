@@ -30,6 +30,7 @@ from infotheory_dl.corex.temporal_objective import (
     draw_noise,
     exact_moments,
     explained,
+    explained_by_each,
     sampled_moments,
     window_moments,
     window_second_moments,
@@ -129,7 +130,7 @@ def fit(
       warm_start: whether to start from linear CorEx on all samples, instead of random weights.
       initial_weights: of factors of unit noise, where to start; of each period, or one set for all.
       noises: standard deviation of the noise on the variables, stage by stage, in [0, 1) and 0 at last; by default the
-        published 0.6, 0.36, …, 0, and 0 alone from given weights.
+        published 0.6, 0.36, …, 0 from random weights, and 0 alone after linear CorEx or from given ones.
       max_iterations: steps in each stage.
       tolerance: a stage ends when the mean of the objective over 50 steps changes by less, relatively.
       learning_rate: of Adam; published: 0.001, for a sampled objective.
@@ -192,7 +193,7 @@ def prepare(
     if max_window_samples is not None and max_window_samples < 1:
         raise ValueError(f"max_window_samples must be at least 1, got {max_window_samples}")
     if noises is None:
-        noises = NOISE_SCHEDULE if initial_weights is None else (0.0,)
+        noises = (0.0,) if warm_start or initial_weights is not None else NOISE_SCHEDULE
     if not len(noises) or not all(0 <= noise < 1 for noise in noises) or noises[-1] != 0:
         raise ValueError(f"noises must lie in [0, 1) and end with 0, got {list(noises)}")
     if max_iterations < 1:
@@ -275,11 +276,15 @@ def _run(key: Key, problem: Problem, rates: Rates, program: Program) -> tuple[Te
 
     def objective(parameters: descent.Parameters, key: Key, noise: Array) -> Array:
         weights, windows = weights_of(parameters), windows_at(parameters)
+        window = None
         if program.sampled:
             window, own = sampled_moments(weights, windows, noise, draw_noise(key, weights, windows))
-        else:
+        elif program.smoothed != "weights" or parameters.logits is not None:
             window, own = exact_moments(weights, windows, noise, second)
-        value = explained(window, window if program.weighted_objective else own).sum()
+        if window is None:
+            value = explained_by_each(weights, windows, noise, second, weighted=program.weighted_objective).sum()
+        else:
+            value = explained(window, window if program.weighted_objective else own).sum()
         changes = changes_of(weights, window, program.smoothed)
         value -= rates.l2 * jnp.square(changes).sum()
         if not proximal:

@@ -4,21 +4,34 @@ All periods are one axis of the weights, and a window is a weighting of all samp
 factors of all periods, and a second one their moments with all variables.
 """
 
-from typing import Literal, NamedTuple
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from infotheory_dl.corex.moments import Moments, add_noise, all_moments, loadings, unit_noise_correlations
+from infotheory_dl.corex.moments import (
+    Moments,
+    add_noise,
+    all_moments,
+    loadings,
+    sum_over_factors,
+    unit_noise_correlations,
+)
 from infotheory_dl.corex.periods import Windows
 from infotheory_dl.types import AnyArray, Key, Scalar
+
+# about what lies in the caches with what is made of it
+_ENTRIES_AT_ONCE = 2**20
 
 Smoothed = Literal["weights", "mutual_informations", "covariances"]
 
 
 class SecondMoments(NamedTuple):
-    """Second moments of variables x and factors z of unit noise, one set for each period.
+    """Second moments of variables x and factors z of unit noise, of one period or along an axis of periods.
 
     Attributes:
       variables: E x_i².
@@ -26,9 +39,9 @@ class SecondMoments(NamedTuple):
       factors: E z_j z_k.
     """
 
-    variables: Float[Array, "periods variables"]
-    cross: Float[Array, "periods factors variables"]
-    factors: Float[Array, "periods factors factors"]
+    variables: Float[Array, "*periods variables"]
+    cross: Float[Array, "*periods factors variables"]
+    factors: Float[Array, "*periods factors factors"]
 
 
 class Draws(NamedTuple):
@@ -68,23 +81,64 @@ def exact_moments(
     Returns:
       The moments over the window, and those over the period's own samples.
     """
-    own_scores, window_scores = _scores(weights, windows.values)
-    own = _over_own(own_scores, windows.values, windows)
-    if second is None:
-        window = _over_windows(window_scores, windows.values, windows)
-    else:
-        cross = jnp.einsum("tmp,tpq->tmq", weights, second)
-        squares = jnp.diagonal(second, axis1=1, axis2=2)
-        window = SecondMoments(squares, cross, jnp.einsum("tjp,tkp->tjk", cross, weights))
-    # the noise on the variables goes through the weights, that on the factors has variance one
-    through = jnp.einsum("tjp,tkp->tjk", weights, weights)
-    identity = jnp.eye(weights.shape[1], dtype=through.dtype)
-    with_noise = lambda moments: SecondMoments(
-        add_noise(moments.variables, jnp.ones_like(moments.variables), noise),
-        add_noise(moments.cross, weights, noise),
-        add_noise(moments.factors, through, noise) + identity,
+    of_one = functools.partial(_exact_moments_of_one, values=windows.values, noise=noise)
+    return jax.vmap(of_one)(weights, _one_by_one(windows, second))
+
+
+def explained_by_each(
+    weights: Float[AnyArray, "periods factors variables"],
+    windows: Windows,
+    noise: Scalar,
+    second: Float[Array, "periods variables variables"] | None = None,
+    *,
+    weighted: bool = False,
+) -> Float[Array, " periods"]:
+    """`explained` of `exact_moments`, where nothing but the weights shall be differentiated.
+
+    Large periods come one after the other, the gradient of each with its value: what is between them and the weights
+    is never there for all periods.
+
+    Args:
+      weights, windows, noise, second: as in `exact_moments`.
+      weighted: whether all samples of the window are predicted instead of the period's.
+
+    Returns:
+      The value for each period.
+    """
+    num_periods, *size = weights.shape
+
+    @with_gradient
+    def of_one(weights: Array, period: _Period, values: Array, noise: Scalar) -> Array:
+        window, own = _exact_moments_of_one(weights, period, values, noise)
+        return explained(window, window if weighted else own)
+
+    return jax.lax.map(
+        lambda one: of_one(*one, windows.values, noise),
+        (weights, _one_by_one(windows, second)),
+        batch_size=max(1, min(num_periods, _ENTRIES_AT_ONCE // math.prod(size))),
     )
-    return with_noise(window), with_noise(own)
+
+
+def with_gradient(function: Callable[..., Array]) -> Callable[..., Array]:
+    """A scalar function that, when differentiated, takes the gradient by its first argument along with its value.
+
+    By the other arguments the derivative is zero. No intermediate values are kept for a way back.
+    """
+
+    @jax.custom_vjp
+    def of(first: Any, *others: Any) -> Array:
+        return function(first, *others)
+
+    def forward(first: Any, *others: Any) -> tuple[Array, tuple[Any, tuple[Any, ...]]]:
+        value, gradient = jax.value_and_grad(function)(first, *others)
+        return value, (gradient, (None,) * len(others))
+
+    def backward(residual: tuple[Any, tuple[Any, ...]], cotangent: Array) -> tuple[Any, ...]:
+        gradient, others = residual
+        return jax.tree.map(lambda leaf: cotangent * leaf, gradient), *others
+
+    of.defvjp(forward, backward)
+    return of
 
 
 def draw_noise(key: Key, weights: Float[Array, "periods factors variables"], windows: Windows) -> Draws:
@@ -103,17 +157,26 @@ def sampled_moments(
     weights: Float[AnyArray, "periods factors variables"], windows: Windows, noise: Scalar, draws: Draws
 ) -> tuple[SecondMoments, SecondMoments]:
     """The same moments over draws, as published; see `exact_moments`."""
-    noisy = jnp.sqrt(1 - noise**2) * windows.values + noise * draws.variables
-    own, window = _scores(weights, noisy)
-    return _over_windows(window + draws.window, noisy, windows), _over_own(own + draws.own, noisy, windows)
+    noisy = windows._replace(values=jnp.sqrt(1 - noise**2) * windows.values + noise * draws.variables)
+
+    def of_one(
+        weights: AnyArray, period: _Period, own: AnyArray, window: AnyArray
+    ) -> tuple[SecondMoments, SecondMoments]:
+        own_scores, window_scores = _scores(weights, period.values), _scores(weights, noisy.values)
+        return (
+            _over_window(window_scores + window, period, noisy.values),
+            _over_own(own_scores + own, period),
+        )
+
+    return jax.vmap(of_one)(weights, _one_by_one(noisy), draws.own, draws.window)
 
 
-def correlations_of(window: SecondMoments) -> Float[Array, "periods factors variables"]:
+def correlations_of(window: SecondMoments) -> Float[Array, "*periods factors variables"]:
     """Correlations of factors and variables in the window, whose variables count as of variance one."""
     return window.cross / jnp.sqrt(_variances(window))[..., None]
 
 
-def explained(window: SecondMoments, readers: SecondMoments) -> Float[Array, " periods"]:
+def explained(window: SecondMoments, readers: SecondMoments) -> Float[Array, "*periods"]:
     """What the factors of each period explain, nats.
 
     A reader of the factors who takes them for independent given each variable predicts the variables from them, in the
@@ -130,8 +193,8 @@ def explained(window: SecondMoments, readers: SecondMoments) -> Float[Array, " p
     """
     variances = _variances(window)
     readout = loadings(correlations_of(window)) / jnp.sqrt(variances)[..., None]
-    quadratic = readout * (jnp.einsum("tjk,tkp->tjp", readers.factors, readout) - 2 * readers.cross)
-    errors = readers.variables + quadratic.sum(1)
+    quadratic = readout * (readers.factors @ readout - 2 * readers.cross)
+    errors = readers.variables + sum_over_factors(quadratic)
     # what rounding has made negative, or as good as zero
     errors = jnp.maximum(errors, max(1e-8, 4 * float(jnp.finfo(errors.dtype).eps)))
     return -(jnp.log(errors).sum(-1) + jnp.log(variances).sum(-1)) / 2
@@ -149,20 +212,20 @@ def window_moments(weights: Float[Array, "periods factors variables"], window: S
 
 
 def changes_of(
-    weights: Float[Array, "periods factors variables"], window: SecondMoments, smoothed: Smoothed
+    weights: Float[Array, "periods factors variables"], window: SecondMoments | None, smoothed: Smoothed
 ) -> Float[Array, "changes ..."]:
     """The change of what shall be smooth from each period to the next.
 
     Args:
       weights: of factors of unit noise.
-      window: their moments.
+      window: their moments, which for weights are not asked for.
       smoothed: the "weights", the "mutual_informations" of factors and variables, or the estimates of the correlations
         of the variables ("covariances": needs memory for variables by variables).
 
     Returns:
       The differences.
     """
-    if smoothed == "weights":
+    if smoothed == "weights" or window is None:
         return jnp.diff(weights, axis=0)
     rho = correlations_of(window)
     if smoothed == "mutual_informations":
@@ -173,34 +236,65 @@ def changes_of(
     return jnp.diff(off_diagonal * jnp.einsum("tmp,tmq->tpq", shared, shared), axis=0)
 
 
-def _scores(weights: AnyArray, values: Array) -> tuple[Array, Array]:
-    """The factors of each period at its own samples, and at all samples, less their noise."""
-    return jnp.einsum("tmp,tnp->tmn", weights, values), jnp.einsum("tmp,inp->tmin", weights, values)
+class _Period(NamedTuple):
+    """What one period sees: its own samples and their weights, and its window.
+
+    `squares` are E x_i² over its own samples, `window_squares` those over the window.
+    """
+
+    values: Float[Array, "*periods rows variables"]
+    own_weights: Float[Array, "*periods rows"]
+    sample_weights: Float[Array, "*periods all rows"]
+    squares: Float[Array, "*periods variables"]
+    window_squares: Float[Array, "*periods variables"]
+    second: Float[Array, "*periods variables variables"] | None
 
 
-def _over_own(factors: Array, values: Array, windows: Windows) -> SecondMoments:
-    """Moments over the samples of each period."""
-    weighted = factors * windows.own_weights[:, None]
-    return SecondMoments(
-        _own_squares(values, windows),
-        jnp.einsum("tmn,tnp->tmp", weighted, values),
-        jnp.einsum("tjn,tkn->tjk", weighted, factors),
+def _one_by_one(windows: Windows, second: Array | None = None) -> _Period:
+    """The periods, along a leading axis."""
+    squares = (windows.own_weights[..., None] * jnp.square(windows.values)).sum(1)
+    window_squares = windows.sample_weights.sum(2) @ squares
+    return _Period(windows.values, windows.own_weights, windows.sample_weights, squares, window_squares, second)
+
+
+def _exact_moments_of_one(
+    weights: AnyArray, period: _Period, values: Array, noise: Scalar
+) -> tuple[SecondMoments, SecondMoments]:
+    own = _over_own(_scores(weights, period.values), period)
+    if period.second is None:
+        window = _over_window(_scores(weights, values), period, values)
+    else:
+        cross = weights @ period.second
+        window = SecondMoments(period.window_squares, cross, cross @ weights.T)
+    # the noise on the variables goes through the weights, that on the factors has variance one
+    through = weights @ weights.T
+    with_noise = lambda moments: SecondMoments(
+        add_noise(moments.variables, jnp.ones_like(moments.variables), noise),
+        add_noise(moments.cross, weights, noise),
+        add_noise(moments.factors, through, noise) + jnp.eye(len(weights), dtype=through.dtype),
     )
+    return with_noise(window), with_noise(own)
 
 
-def _over_windows(factors: Array, values: Array, windows: Windows) -> SecondMoments:
-    """Moments over the samples of each window."""
-    weighted = factors * windows.sample_weights[:, None]
+def _scores(weights: AnyArray, values: Array) -> Array:
+    """The factors at samples, less their noise."""
+    return jnp.einsum("mp,...np->m...n", weights, values)
+
+
+def _over_own(factors: Array, period: _Period) -> SecondMoments:
+    """Moments over the samples of a period."""
+    weighted = factors * period.own_weights
+    return SecondMoments(period.squares, weighted @ period.values, weighted @ factors.T)
+
+
+def _over_window(factors: Array, period: _Period, values: Array) -> SecondMoments:
+    """Moments over the samples of its window."""
+    weighted = factors * period.sample_weights
     return SecondMoments(
-        windows.sample_weights.sum(2) @ _own_squares(values, windows),
-        jnp.einsum("tmin,inp->tmp", weighted, values),
-        jnp.einsum("tjin,tkin->tjk", weighted, factors),
+        period.window_squares,
+        jnp.einsum("min,inp->mp", weighted, values),
+        jnp.einsum("jin,kin->jk", weighted, factors),
     )
-
-
-def _own_squares(values: Array, windows: Windows) -> Array:
-    """E x_i² over the samples of each period."""
-    return (windows.own_weights[..., None] * jnp.square(values)).sum(1)
 
 
 def _variances(window: SecondMoments) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from infotheory_dl.corex import adam
+from infotheory_dl.corex import adam, temporal_objective
 from infotheory_dl.corex.moments import CORRELATION_EXPLANATION, loadings
 from infotheory_dl.corex.periods import as_samples, decay_logits, window_reach, windows_of
 from infotheory_dl.corex.temporal_objective import (
@@ -15,6 +15,7 @@ from infotheory_dl.corex.temporal_objective import (
     correlations_of,
     exact_moments,
     explained,
+    explained_by_each,
     sampled_moments,
     window_second_moments,
 )
@@ -172,3 +173,22 @@ def test_moments_over_many_draws_tend_to_the_exact_ones():
     for drawn, expected in zip(jax.tree.leaves(sampled), jax.tree.leaves(exact), strict=True):
         errors = (drawn.mean(0) - expected) / (drawn.std(0) / repeats**0.5)
         assert np.abs(errors).max() < 5
+
+
+def test_large_periods_one_after_the_other_give_the_same_values_and_gradients(monkeypatch):
+    rng = np.random.default_rng(3)
+    samples = as_samples([rng.normal(size=(n, 12)) for n in (5, 7, 4, 6, 5)])
+    windows = windows_of(samples, decay_logits(0.5, window_reach(samples.present, None)))
+    weights = rng.normal(size=(5, 3, 12)) / 4
+    # two periods at once, and one is left over
+    monkeypatch.setattr(temporal_objective, "_ENTRIES_AT_ONCE", 2 * weights[0].size + 1)
+    for weighted in (False, True):
+
+        def expected(weights, weighted=weighted):
+            window, own = exact_moments(weights, windows, 0.3)
+            return explained(window, window if weighted else own)
+
+        each = lambda weights, weighted=weighted: explained_by_each(weights, windows, 0.3, weighted=weighted)
+        np.testing.assert_allclose(each(weights), expected(weights), rtol=1e-12)
+        gradients = [jax.grad(lambda weights, of=of: of(weights)[1:].sum())(weights) for of in (each, expected)]
+        np.testing.assert_allclose(*gradients, rtol=1e-10, atol=1e-13)
