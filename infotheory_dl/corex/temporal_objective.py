@@ -264,7 +264,7 @@ def _exact_moments_of_one(
     if period.second is None:
         window = _over_window(_scores(weights, values), period, values)
     else:
-        cross = weights @ period.second
+        cross = jnp.asarray(weights @ period.second)
         window = SecondMoments(period.window_squares, cross, cross @ weights.T)
     # the noise on the variables goes through the weights, that on the factors has variance one
     through = weights @ weights.T
