@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from infotheory_dl._validation import is_concrete
 from infotheory_dl.data._labels import apportion, draw_per_class, require_labels
 from infotheory_dl.types import AnyArray, Key
 
@@ -100,7 +101,7 @@ def corrupt_labels(
       ValueError: if the transition is not a square matrix of distributions, or a label is not one of its rows, naming
         the first.
     """
-    transition = _require_transition(transition)
+    transition = np.asarray(require_transition(transition))
     num_classes = len(transition)
     clean = require_labels(labels, num_classes)
     key_choice, key_label = jax.random.split(key)
@@ -116,6 +117,33 @@ def corrupt_labels(
     return NoisyLabels(noisy, noisy != clean)
 
 
+def require_transition(
+    transition: Float[AnyArray, "classes classes"], *, num_classes: int | None = None
+) -> Float[AnyArray, "classes classes"]:
+    """The transition, of NumPy in double precision unless it is traced, once it is a matrix of distributions.
+
+    Args:
+      transition: T[i, j] = p(noisy label j | clean label i).
+      num_classes: what its size must be; by default any.
+
+    Raises:
+      ValueError: if it is not square and of this size, or a row is not a distribution to 1e-6, naming the first.
+    """
+    shape = np.shape(transition)
+    if len(shape) != 2 or shape[0] != shape[1] or shape[0] < 2:
+        raise ValueError(f"transition must be a square matrix of at least 2 classes, got shape {shape}")
+    if num_classes not in (None, shape[0]):
+        raise ValueError(f"transition must have one row for each of the {num_classes} classes, got shape {shape}")
+    if not is_concrete(transition):
+        return transition
+    transition = np.asarray(transition, float)
+    sound = (transition >= 0).all(axis=1) & (np.abs(transition.sum(axis=1) - 1) <= 1e-6)
+    if not sound.all():
+        row = int(np.argmin(sound))
+        raise ValueError(f"row {row} of transition must be a distribution, got {transition[row].tolist()}")
+    return transition
+
+
 def _draw(key: Key, weights: np.ndarray) -> np.ndarray:
     """One column for every row, with probability in proportion to the weights, by inversion."""
     cumulative = weights.cumsum(axis=1)
@@ -129,14 +157,3 @@ def _require_rate(num_classes: int, rate: float) -> None:
         raise ValueError(f"label noise needs at least 2 classes, got {num_classes}")
     if not 0 <= rate <= 1:
         raise ValueError(f"the rate must lie in [0, 1], got {rate}")
-
-
-def _require_transition(transition: AnyArray) -> np.ndarray:
-    transition = np.asarray(transition, float)
-    if transition.ndim != 2 or transition.shape[0] != transition.shape[1] or len(transition) < 2:
-        raise ValueError(f"transition must be a square matrix of at least 2 classes, got shape {transition.shape}")
-    sound = (transition >= 0).all(axis=1) & (np.abs(transition.sum(axis=1) - 1) <= 1e-6)
-    if not sound.all():
-        row = int(np.argmin(sound))
-        raise ValueError(f"row {row} of transition must be a distribution, got {transition[row].tolist()}")
-    return transition

@@ -1,0 +1,56 @@
+"""Labels as the losses of this room take them: classes, or a distribution over the classes for each example."""
+
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Integer
+
+from infotheory_dl._validation import is_concrete, require_finite, require_rank
+from infotheory_dl.types import AnyArray
+
+Labels: TypeAlias = Integer[AnyArray, " examples"] | Float[AnyArray, "examples classes"]
+"""Integer classes, or soft labels: rows that are distributions."""
+
+
+def checked_rows(
+    logits: Float[AnyArray, "examples classes"], labels: Labels, *, name: str = "logits"
+) -> tuple[Float[Array, "examples classes"], Float[Array, "examples classes"]]:
+    """The logits and the labels as distributions, in the dtype of the logits.
+
+    Raises:
+      ValueError: if the logits are not a finite matrix of at least two classes, or a label is neither a class nor a
+        distribution over the classes, naming the first.
+    """
+    require_rank(name, logits, 2, "(examples, classes)")
+    require_finite(**{name: logits})
+    logits = jnp.asarray(logits)
+    num_examples, num_classes = logits.shape
+    if num_classes < 2:
+        raise ValueError(f"{name} must be of at least 2 classes, got shape {logits.shape}")
+    soft = jnp.issubdtype(labels.dtype, jnp.floating)
+    expected = logits.shape if soft else (num_examples,)
+    if labels.shape != expected or not (soft or jnp.issubdtype(labels.dtype, jnp.integer)):
+        raise ValueError(
+            f"labels must be integers of shape ({num_examples},) or distributions of shape {logits.shape},"
+            f" got {labels.dtype} of shape {labels.shape}"
+        )
+    if is_concrete(labels):
+        _require_labels(np.asarray(labels), num_classes)
+    return logits, jnp.asarray(labels, logits.dtype) if soft else jax.nn.one_hot(
+        labels, num_classes, dtype=logits.dtype
+    )
+
+
+def _require_labels(labels: np.ndarray, num_classes: int) -> None:
+    if labels.ndim == 1:
+        sound = (labels >= 0) & (labels < num_classes)
+        expected = f"labels must lie in [0, {num_classes})"
+    else:
+        # float32 sums a thousand classes to a few units of 1e-6
+        sound = (labels >= 0).all(1) & (np.abs(labels.sum(1, dtype=float) - 1) <= 1e-4)
+        expected = "soft labels must be distributions over the classes"
+    if not sound.all():
+        first = int(np.argmin(sound))
+        raise ValueError(f"{expected}, got {labels[first].tolist()} at index {first}")
