@@ -100,7 +100,7 @@ def symmetric_cross_entropy(
     logits, targets = checked_rows(logits, labels)
     log_targets = jnp.log(jnp.maximum(targets, math.exp(log_zero)))
     reverse = -(jax.nn.softmax(logits) * log_targets).sum(-1)
-    return alpha * cross_entropy(logits, labels) + beta * reverse
+    return cross_entropy(logits, labels) * alpha + reverse * beta
 
 
 def normalized_cross_entropy(logits: Float[AnyArray, "examples classes"], labels: Labels) -> Float[Array, " examples"]:
@@ -126,7 +126,7 @@ def active_passive(
     Source: Ma et al., 2020.
     """
     _require_weights(alpha=alpha, beta=beta)
-    return alpha * normalized_cross_entropy(logits, labels) + beta * mean_absolute_error(logits, labels)
+    return normalized_cross_entropy(logits, labels) * alpha + mean_absolute_error(logits, labels) * beta
 
 
 def forward_correction(
@@ -315,7 +315,7 @@ def early_learning_regularization(
     latest = predicted / predicted.sum(-1, keepdims=True)
     remembered = lax.stop_gradient(momentum * jnp.asarray(memory) + (1 - momentum) * latest)
     regularization = jnp.log1p(-(predicted * remembered).sum(-1))
-    return cross_entropy(logits, labels) + weight * regularization, remembered
+    return cross_entropy(logits, labels) + regularization * weight, remembered
 
 
 def _power(log_value: Array, temperature: Scalar) -> Array:
