@@ -313,7 +313,7 @@ def early_learning_regularization(
         raise ValueError(f"memory must have the shape of logits, {logits.shape}, got {memory.shape}")
     predicted = jnp.clip(jax.nn.softmax(logits), 1e-4, 1 - 1e-4)
     latest = predicted / predicted.sum(-1, keepdims=True)
-    remembered = lax.stop_gradient(momentum * jnp.asarray(memory) + (1 - momentum) * latest)
+    remembered = lax.stop_gradient(jnp.asarray(memory) * momentum + latest * (1 - momentum))
     regularization = jnp.log1p(-(predicted * remembered).sum(-1))
     return cross_entropy(logits, labels) + regularization * weight, remembered
 
