@@ -1,7 +1,17 @@
 """Named data sets, subsets of them, label noise, and draws from latent factors. Everything here is NumPy, in memory."""
 
 from infotheory_dl.data.datasets import DataNotFoundError, ImageSet, load
-from infotheory_dl.data.label_noise import NoisyLabels, corrupt_labels, pairwise_transition, uniform_transition
+from infotheory_dl.data.label_noise import (
+    CIFAR10_PAIRS,
+    InstanceNoise,
+    NoisyLabels,
+    cifar10_transition,
+    corrupt_by_instance,
+    corrupt_labels,
+    pairwise_transition,
+    per_class_transition,
+    uniform_transition,
+)
 from infotheory_dl.data.latent_factors import (
     LatentFactors,
     approximately_modular_factors,
@@ -12,26 +22,36 @@ from infotheory_dl.data.latent_factors import (
     suddenly_changing_factors,
 )
 from infotheory_dl.data.preprocessing import Moments, one_hot, pixel_moments, standardize, targets
+from infotheory_dl.data.published_noise import NoisySplit, corrupt_split_legacy, read_noisy_labels, save_noisy_labels
 from infotheory_dl.data.subsets import Subset, first, random_subset, select_classes, train_validation_split
 
 __all__ = [
+    "CIFAR10_PAIRS",
     "DataNotFoundError",
     "ImageSet",
+    "InstanceNoise",
     "LatentFactors",
     "Moments",
     "NoisyLabels",
+    "NoisySplit",
     "Subset",
     "approximately_modular_factors",
+    "cifar10_transition",
+    "corrupt_by_instance",
     "corrupt_labels",
+    "corrupt_split_legacy",
     "first",
     "latent_factor_covariance",
     "load",
     "modular_factors",
     "one_hot",
     "pairwise_transition",
+    "per_class_transition",
     "pixel_moments",
     "random_subset",
+    "read_noisy_labels",
     "sample_latent_factors",
+    "save_noisy_labels",
     "select_classes",
     "smoothly_changing_factors",
     "standardize",

@@ -34,3 +34,8 @@ def draw_per_class(key: Key, labels: np.ndarray, sizes: np.ndarray) -> np.ndarra
     rank = np.empty(len(labels), int)
     rank[by_class] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
     return order[rank < sizes[shuffled]]
+
+
+def draw_by_inversion(cumulative: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """The column of every row whose interval of the cumulative weights holds the uniform number."""
+    return (cumulative[:, :-1] <= uniform[:, None]).sum(axis=1)

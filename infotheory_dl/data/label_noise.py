@@ -1,6 +1,7 @@
 """Wrong labels on purpose, with the knowledge of which they are."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import jax
@@ -8,9 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from infotheory_dl._validation import is_concrete
-from infotheory_dl.data._labels import apportion, draw_per_class, require_labels
+from infotheory_dl._validation import is_concrete, require_finite
+from infotheory_dl.data._labels import apportion, draw_by_inversion, draw_per_class, require_labels
 from infotheory_dl.types import AnyArray, Key
+
+CIFAR10_PAIRS: Mapping[int, int] = MappingProxyType({9: 1, 2: 0, 4: 7, 3: 5})
+"""Classes of CIFAR-10 that are alike: trucks for automobiles, birds for aeroplanes, deer for horses, cats for dogs."""
 
 
 class NoisyLabels(NamedTuple):
@@ -23,6 +27,20 @@ class NoisyLabels(NamedTuple):
 
     labels: Int[np.ndarray, " examples"]
     flipped: Bool[np.ndarray, " examples"]
+
+
+class InstanceNoise(NamedTuple):
+    """Labels after a corruption that depends on the inputs.
+
+    Attributes:
+      labels: the noisy labels.
+      flipped: which labels differ from the clean ones.
+      distributions: what each noisy label was drawn from.
+    """
+
+    labels: Int[np.ndarray, " examples"]
+    flipped: Bool[np.ndarray, " examples"]
+    distributions: Float[np.ndarray, "examples classes"]
 
 
 def uniform_transition(
@@ -57,7 +75,7 @@ def pairwise_transition(
     Args:
       num_classes: number of classes, at least 2.
       rate: probability of the mistake, in [0, 1].
-      pairs: which class is taken for which, such as {9: 1, 2: 0, 4: 7, 3: 5} for CIFAR-10; others stay. By default
+      pairs: which class is taken for which, such as `CIFAR10_PAIRS`; others stay. By default
         class c is taken for c + 1, and the last for 0.
 
     Returns:
@@ -76,6 +94,45 @@ def pairwise_transition(
     for clean, noisy in pairs.items():
         transition[clean] = (1 - rate) * np.eye(num_classes)[clean] + rate * np.eye(num_classes)[noisy]
     return transition
+
+
+def cifar10_transition(rate: float, *, num_classes: int = 10) -> Float[np.ndarray, "classes classes"]:
+    """Transition matrix of the asymmetric noise of CIFAR-10: five classes stay, cats are taken for dogs but not back.
+
+    Args:
+      rate: probability of the mistake, in [0, 1].
+      num_classes: of the data, which must be 10.
+
+    Returns:
+      T[i, j] = p(noisy label j | clean label i), by `CIFAR10_PAIRS`.
+
+    Raises:
+      ValueError: if the rate lies outside [0, 1], or the classes are not 10.
+
+    Source: Patrini et al., 2017, with cats and dogs in one direction as in Harutyunyan et al., 2020.
+    """
+    if num_classes != 10:
+        raise ValueError(f"the pairs of CIFAR-10 are of 10 classes, got {num_classes}")
+    return pairwise_transition(num_classes, rate, pairs=CIFAR10_PAIRS)
+
+
+def per_class_transition(rates: Float[AnyArray, " classes"]) -> Float[np.ndarray, "classes classes"]:
+    """Transition matrix of labels that are replaced, each class at its own rate, by one of the others, all alike.
+
+    Args:
+      rates: probability of a wrong label, of every clean class, in [0, 1].
+
+    Returns:
+      T[i, j] = p(noisy label j | clean label i).
+
+    Raises:
+      ValueError: if a rate lies outside [0, 1] or there are fewer than two classes.
+    """
+    rates = np.asarray(rates, float)
+    for rate in rates:
+        _require_rate(len(rates), rate)
+    own = np.eye(len(rates))
+    return (1 - rates[:, None]) * own + rates[:, None] * (1 - own) / (len(rates) - 1)
 
 
 def corrupt_labels(
@@ -117,6 +174,64 @@ def corrupt_labels(
     return NoisyLabels(noisy, noisy != clean)
 
 
+def corrupt_by_instance(
+    key: Key,
+    inputs: Float[AnyArray, "examples *features"],
+    labels: Int[AnyArray, " examples"],
+    num_classes: int,
+    rate: float,
+    *,
+    spread: float = 0.1,
+) -> InstanceNoise:
+    """Draws noisy labels that depend on the inputs, as a person's mistakes do.
+
+    Example i has a rate of its own, q_i from a normal distribution around `rate`, cut off at 0 and 1. With this
+    probability its label becomes another class, by the softmax over the others of the flattened input times a random
+    standard normal matrix that belongs to its clean class. Inputs of large norm are therefore always taken for one
+    class.
+
+    Args:
+      key: source of randomness.
+      inputs: standardized.
+      labels: clean labels in [0, num_classes).
+      num_classes: number of classes, at least 2.
+      rate: of the noise, in [0, 1]; its mean is drawn to 1/2 by as much as is cut off.
+      spread: standard deviation of the rates before they are cut off, positive.
+
+    Returns:
+      The noisy labels, which of them are flipped, and their distributions.
+
+    Raises:
+      ValueError: if the rate lies outside [0, 1], the spread is not positive, the lengths differ, or a label is not a
+        class, naming the first.
+
+    Source: Xia et al., 2020 (algorithm 2).
+    """
+    _require_rate(num_classes, rate)
+    if not spread > 0:
+        raise ValueError(f"spread must be positive, got {spread}")
+    clean = require_labels(labels, num_classes)
+    if len(inputs) != len(clean):
+        raise ValueError(f"inputs and labels must be as many, got {len(inputs)} and {len(clean)}")
+    require_finite(inputs=inputs)
+    rows = np.asarray(inputs).reshape(len(clean), -1)
+    key_rate, key_matrix, key_label = jax.random.split(key, 3)
+
+    bounds = (0 - rate) / spread, (1 - rate) / spread
+    rates = rate + spread * np.asarray(jax.random.truncated_normal(key_rate, *bounds, clean.shape, jnp.float32))
+    scores = np.empty((len(clean), num_classes))
+    for label in range(num_classes):
+        shape = rows.shape[1], num_classes
+        matrix = np.asarray(jax.random.normal(jax.random.fold_in(key_matrix, label), shape, jnp.float32))
+        scores[clean == label] = rows[clean == label] @ matrix
+    own = np.arange(num_classes) == clean[:, None]
+    weights = np.where(own, 0, np.exp(scores - np.max(scores, axis=1, keepdims=True, where=~own, initial=-np.inf)))
+    elsewhere = weights / weights.sum(axis=1, keepdims=True)
+    distributions = np.where(own, 1 - rates[:, None], rates[:, None] * elsewhere)
+    noisy = _draw(key_label, distributions).astype(clean.dtype)
+    return InstanceNoise(noisy, noisy != clean, distributions)
+
+
 def require_transition(
     transition: Float[AnyArray, "classes classes"], *, num_classes: int | None = None
 ) -> Float[AnyArray, "classes classes"]:
@@ -145,11 +260,11 @@ def require_transition(
 
 
 def _draw(key: Key, weights: np.ndarray) -> np.ndarray:
-    """One column for every row, with probability in proportion to the weights, by inversion."""
+    """One column for every row, with probability in proportion to the weights."""
     cumulative = weights.cumsum(axis=1)
     # named, so that the draw is the same with and without double precision
-    uniform = np.asarray(jax.random.uniform(key, (len(weights), 1), jnp.float32))
-    return (cumulative <= uniform * cumulative[:, -1:]).sum(axis=1)
+    uniform = np.asarray(jax.random.uniform(key, (len(weights),), jnp.float32))
+    return draw_by_inversion(cumulative, uniform * cumulative[:, -1])
 
 
 def _require_rate(num_classes: int, rate: float) -> None:

@@ -4,9 +4,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infotheory_dl.data import corrupt_labels, pairwise_transition, uniform_transition
+from infotheory_dl.data import (
+    CIFAR10_PAIRS,
+    cifar10_transition,
+    corrupt_by_instance,
+    corrupt_labels,
+    pairwise_transition,
+    per_class_transition,
+    uniform_transition,
+)
+from tests.conftest import reference
 
-CIFAR10_PAIRS = {9: 1, 2: 0, 4: 7, 3: 5}
+PUBLISHED = reference("label_noise_noise")
 
 
 @st.composite
@@ -37,6 +46,50 @@ def test_pairwise_noise_goes_to_the_next_class_or_along_the_given_pairs():
         noisy = CIFAR10_PAIRS.get(clean, clean)
         expected = 0.6 * np.eye(10)[clean] + 0.4 * np.eye(10)[noisy]
         np.testing.assert_allclose(transition[clean], expected)
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLISHED if name.startswith(("uniform", "pair"))])
+def test_transitions_are_the_published_ones(name):
+    kind, *classes, rate = name.split("/")
+    ours = uniform_transition(int(classes[0]), float(rate)) if kind == "uniform" else cifar10_transition(float(rate))
+    np.testing.assert_allclose(ours, PUBLISHED[name], atol=1e-12)
+
+
+def test_every_class_can_have_a_rate_of_its_own():
+    np.testing.assert_allclose(per_class_transition(np.array([0, 0.4, 1])), [[1, 0, 0], [0.2, 0.6, 0.2], [0.5, 0.5, 0]])
+    np.testing.assert_allclose(per_class_transition(np.full(7, 0.3)), uniform_transition(7, 0.3))
+
+
+def test_noise_by_instance_follows_its_distributions_which_follow_the_inputs():
+    key, classes = jax.random.key(0), 4
+    inputs = np.random.default_rng(0).normal(size=(6000, 2, 3)) / 2
+    labels = np.arange(6000) % classes
+    noise = corrupt_by_instance(key, inputs, labels, classes, 0.3)
+    own = noise.distributions[np.arange(6000), labels]
+    np.testing.assert_allclose(noise.distributions.sum(axis=1), 1)
+    # rates: normal, 0.3 and 0.1, with hardly anything to cut off
+    np.testing.assert_allclose(1 - own.mean(), 0.3, atol=5 * 0.1 / np.sqrt(6000))
+    np.testing.assert_allclose(own.std(), 0.1, rtol=0.1)
+    np.testing.assert_array_equal(noise.flipped, noise.labels != labels)
+    counts, expected = np.bincount(noise.labels, minlength=classes), noise.distributions.sum(axis=0)
+    np.testing.assert_allclose(counts, expected, atol=5 * np.sqrt(6000 / 4))
+
+    # within a class the odds of two others are linear in the input
+    chosen = labels == 0
+    odds = np.log(noise.distributions[chosen, 1] / noise.distributions[chosen, 2])
+    features = inputs[chosen].reshape(chosen.sum(), -1)
+    residuals = np.linalg.lstsq(features, odds)[1]
+    assert residuals < 1e-9
+    again = corrupt_by_instance(key, inputs, labels, classes, 0.3)
+    np.testing.assert_array_equal(again.labels, noise.labels)
+
+
+def test_the_rates_of_instances_are_cut_off_at_zero_and_one():
+    inputs, labels = np.ones((500, 1)), np.zeros(500, int)
+    own = corrupt_by_instance(jax.random.key(0), inputs, labels, 2, 0.0, spread=0.5).distributions[:, 0]
+    assert own.max() <= 1
+    # half a normal distribution, of which next to nothing lies beyond 1
+    np.testing.assert_allclose(1 - own.mean(), 0.5 * np.sqrt(2 / np.pi), atol=0.06)
 
 
 @settings(deadline=None, max_examples=50)
@@ -112,3 +165,11 @@ def test_what_is_not_a_distribution_or_a_label_is_named(as_a_user_sees):
         pairwise_transition(1, 0.1)
     with pytest.raises(ValueError, match=r"pairs must lie in \[0, 3\), got 9: 1"):
         pairwise_transition(3, 0.1, pairs=CIFAR10_PAIRS)
+    with pytest.raises(ValueError, match="the pairs of CIFAR-10 are of 10 classes, got 100"):
+        cifar10_transition(0.2, num_classes=100)
+    with pytest.raises(ValueError, match=r"the rate must lie in \[0, 1\], got -0.1"):
+        per_class_transition(np.array([0.2, -0.1]))
+    with pytest.raises(ValueError, match="inputs and labels must be as many, got 3 and 2"):
+        corrupt_by_instance(key, np.zeros((3, 1)), labels, 2, 0.1)
+    with pytest.raises(ValueError, match="spread must be positive, got 0"):
+        corrupt_by_instance(key, np.zeros((2, 1)), labels, 2, 0.1, spread=0)
