@@ -43,14 +43,32 @@ def checked_rows(
     )
 
 
+def require_probabilities(probabilities: Float[AnyArray, "examples classes"]) -> Float[np.ndarray, "examples classes"]:
+    """The probabilities as an array of NumPy, once their rows are distributions over at least two classes."""
+    require_rank("probabilities", probabilities, 2, "(examples, classes)")
+    require_finite(probabilities=probabilities)
+    probabilities = np.asarray(probabilities)
+    if probabilities.shape[0] < 1 or probabilities.shape[1] < 2:
+        raise ValueError(
+            f"probabilities must be of an example and two classes at least, got shape {probabilities.shape}"
+        )
+    _require_sound(_are_distributions(probabilities), "probabilities must be distributions", probabilities)
+    return probabilities
+
+
 def _require_labels(labels: np.ndarray, num_classes: int) -> None:
     if labels.ndim == 1:
-        sound = (labels >= 0) & (labels < num_classes)
-        expected = f"labels must lie in [0, {num_classes})"
+        _require_sound((labels >= 0) & (labels < num_classes), f"labels must lie in [0, {num_classes})", labels)
     else:
-        # float32 sums a thousand classes to a few units of 1e-6
-        sound = (labels >= 0).all(1) & (np.abs(labels.sum(1, dtype=float) - 1) <= 1e-4)
-        expected = "soft labels must be distributions over the classes"
+        _require_sound(_are_distributions(labels), "soft labels must be distributions over the classes", labels)
+
+
+def _are_distributions(rows: np.ndarray) -> np.ndarray:
+    # float32 sums a thousand classes to a few units of 1e-6
+    return (rows >= 0).all(1) & (np.abs(rows.sum(1, dtype=float) - 1) <= 1e-4)
+
+
+def _require_sound(sound: np.ndarray, expected: str, values: np.ndarray) -> None:
     if not sound.all():
         first = int(np.argmin(sound))
-        raise ValueError(f"{expected}, got {labels[first].tolist()} at index {first}")
+        raise ValueError(f"{expected}, got {values[first].tolist()} at index {first}")
