@@ -1,0 +1,230 @@
+"""Which labels are wrong: scores of all examples, the higher the more suspect, and filters that give ids.
+
+Where the flips are known, `metrics.area_under_roc` and `metrics.average_precision` rate any of the scores.
+"""
+
+from typing import Literal, TypeAlias
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Integer
+
+from infotheory_dl._validation import require_choice, require_finite, require_rank
+from infotheory_dl.data._labels import apportion
+from infotheory_dl.label_noise._labels import Labels, checked_rows
+from infotheory_dl.label_noise.transition import checked_predictions, confident_classes, confident_joint
+from infotheory_dl.types import AnyArray, Scalar
+
+Filter: TypeAlias = Literal[
+    "prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_is_not_given"
+]
+_FILTERS = ("prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_is_not_given")
+
+
+def gradient_distance(predicted: Float[AnyArray, "examples classes"], labels: Labels) -> Float[Array, " examples"]:
+    """Distance of the predicted to the actual gradient of the cross-entropy by the logits, ‖q - y‖.
+
+    The probabilities of the classifier, in both gradients, cancel.
+
+    Args:
+      predicted: q, probabilities that do not know the label of their example, such as those of the predictor of LIMIT.
+      labels: classes in [0, classes), or distributions over them.
+
+    Returns:
+      The distances, in [0, sqrt 2].
+
+    Raises:
+      ValueError: if a shape does not fit, a prediction is NaN or infinite, or a label is neither a class nor a
+        distribution, naming the first.
+
+    Source: Harutyunyan et al., 2020 (section 5).
+    """
+    predicted, targets = checked_rows(predicted, labels, name="predicted")
+    return jnp.linalg.norm(predicted - targets, axis=-1)
+
+
+def low_self_confidence(
+    probabilities: Float[AnyArray, "examples classes"], labels: Labels
+) -> Float[Array, " examples"]:
+    """Probability that is not on the given label, 1 - p_y.
+
+    Args:
+      probabilities: of a classifier, best one that has not seen the label of the example.
+      labels: as in `gradient_distance`, which see for the errors too.
+    """
+    probabilities, targets = checked_rows(probabilities, labels, name="probabilities")
+    return 1 - (probabilities * targets).sum(-1)
+
+
+def low_margin(
+    predictions: Float[AnyArray, "examples classes"], labels: Integer[AnyArray, " examples"]
+) -> Float[Array, " examples"]:
+    """What the largest prediction for another class exceeds that for the given label by, max_{j ≠ y} p_j - p_y.
+
+    Args:
+      predictions: of a classifier, best one that has not seen the label of the example; of probabilities it is the
+        normalized margin.
+      labels: classes.
+
+    Raises:
+      ValueError: as in `gradient_distance`.
+
+    Source: Northcutt, Jiang and Chuang, 2021 (normalized margin).
+    """
+    require_rank("labels", labels, 1, "(examples,)")
+    predictions, targets = checked_rows(predictions, labels, name="predictions")
+    given = targets > 0
+    others = jnp.max(predictions, axis=-1, where=~given, initial=-jnp.inf)
+    return others - jnp.max(predictions, axis=-1, where=given, initial=-jnp.inf)
+
+
+def mean_epoch_loss(losses: Float[AnyArray, "epochs examples"]) -> Float[Array, " examples"]:
+    """Mean loss of every example over the epochs: wrong labels are learned late.
+
+    Args:
+      losses: of every example after every epoch, or in it.
+
+    Raises:
+      ValueError: if the history is empty, or holds NaN or infinity.
+
+    Source: Arpit et al., 2017.
+    """
+    _require_history("losses", losses)
+    return jnp.asarray(losses).mean(0)
+
+
+def forgetting_counts(correct: Bool[AnyArray, "epochs examples"]) -> Int[Array, " examples"]:
+    """How often each example turns from right to wrong between one epoch and the next.
+
+    Args:
+      correct: whether the given label was predicted, after every epoch.
+
+    Returns:
+      The counts. An example that is never right counts as many as there are epochs, more than any other can.
+
+    Raises:
+      ValueError: if the history is empty.
+
+    Source: Toneva et al., 2019 (section 3).
+    """
+    _require_history("correct", correct)
+    correct = jnp.asarray(correct)
+    return jnp.where(correct.any(0), (correct[:-1] & ~correct[1:]).sum(0), len(correct))
+
+
+def mixture_suspicion(losses: Float[AnyArray, " examples"], *, seed: int = 0) -> Float[np.ndarray, " examples"]:
+    """Probability that the loss of an example is of the upper one of two normal distributions, fitted to all losses.
+
+    Args:
+      losses: of the examples, early in training or their `mean_epoch_loss`.
+      seed: of the initial guess.
+
+    Raises:
+      ValueError: if there are fewer than two different losses, or one is NaN or infinite.
+
+    Source: Arazo et al., 2019; Li, Socher and Hoi, 2020, for normal distributions.
+    """
+    from sklearn.mixture import GaussianMixture
+
+    require_rank("losses", losses, 1, "(examples,)")
+    require_finite(losses=losses)
+    values = np.asarray(losses, float)
+    if len(np.unique(values)) < 2:
+        raise ValueError(f"a mixture of two distributions needs two different losses, got {values[:1].tolist()}")
+    scaled = ((values - values.min()) / np.ptp(values))[:, None]
+    mixture = GaussianMixture(2, reg_covar=5e-4, random_state=seed).fit(scaled)
+    return mixture.predict_proba(scaled)[:, mixture.means_[:, 0].argmax()]
+
+
+def ids_by_score(
+    scores: Float[AnyArray, " examples"] | Integer[AnyArray, " examples"],
+    *,
+    count: int | None = None,
+    threshold: Scalar | None = None,
+) -> Int[np.ndarray, " chosen"]:
+    """The ids of the most suspect examples, the most suspect first; of equal scores the smaller id.
+
+    Args:
+      scores: higher for more suspect examples.
+      count: how many; default all that reach the threshold.
+      threshold: the least score; default any.
+
+    Raises:
+      ValueError: if there are fewer examples than `count`, or a score is NaN or infinite.
+    """
+    require_rank("scores", scores, 1, "(examples,)")
+    require_finite(scores=scores)
+    scores = np.asarray(scores)
+    if count is not None and not 0 <= count <= len(scores):
+        raise ValueError(f"count must lie in [0, {len(scores)}], the number of examples, got {count}")
+    order = np.argsort(-scores.astype(float), kind="stable")
+    return order[scores[order] >= (-np.inf if threshold is None else threshold)][:count]
+
+
+def noisy_ids(
+    probabilities: Float[AnyArray, "examples classes"],
+    labels: Integer[AnyArray, " examples"],
+    *,
+    method: Filter = "prune_by_noise_rate",
+) -> Int[np.ndarray, " noisy"]:
+    """Decides which labels are wrong, and how many.
+
+    - "prune_by_noise_rate": for each pair of a given label i and another class j as many examples as the calibrated
+      confident joint counts, those of the largest p_j - p_i.
+    - "prune_by_class": for each given label i as many examples as the joint counts off its diagonal, those of the least
+      p_i.
+    - "both": what both of these find.
+    - "confident_learning": examples that confidently belong to another class than their label.
+    - "predicted_is_not_given": examples of which another class is the most likely.
+
+    Args:
+      probabilities: by classifiers that have not seen the label of the example, such as
+        `cross_validated_probabilities`.
+      labels: given labels, in [0, classes).
+      method: the filter.
+
+    Returns:
+      Ids of the examples, in order of their `low_margin`, the most suspect first.
+
+    Raises:
+      ValueError: if the method is unknown, the probabilities are not rows of distributions, or the labels not one class
+        for each row, naming the first.
+
+    Warns:
+      UserWarning: if no example has some label, except with "predicted_is_not_given".
+
+    Source: Northcutt, Jiang and Chuang, 2021 (section 3.2).
+    """
+    require_choice("method", method, _FILTERS)
+    rows, given = checked_predictions(probabilities, labels)
+    if method == "predicted_is_not_given":
+        wrong = rows.argmax(1) != given
+    elif method == "confident_learning":
+        confident = confident_classes(rows, given)
+        wrong = (confident >= 0) & (confident != given)
+    else:
+        by_pair, by_class = _prune(rows, given)
+        wrong = {"prune_by_noise_rate": by_pair, "prune_by_class": by_class, "both": by_pair & by_class}[method]
+    order = ids_by_score(low_margin(rows, given))
+    return order[wrong[order]]
+
+
+def _prune(rows: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The examples that are pruned by noise rate, and by class."""
+    by_pair, by_class = np.zeros((2, len(given)), bool)
+    for label, counts in enumerate(confident_joint(rows, given)):
+        members = np.flatnonzero(given == label)
+        counts = apportion(counts, len(members))
+        own = rows[members, label]
+        by_class[members[np.argsort(own, kind="stable")[: len(members) - counts[label]]]] = True
+        for other in np.flatnonzero(np.arange(len(counts)) != label):
+            order = np.argsort(own - rows[members, other], kind="stable")
+            by_pair[members[order[: counts[other]]]] = True
+    return by_pair, by_class
+
+
+def _require_history(name: str, history: AnyArray) -> None:
+    require_rank(name, history, 2, "(epochs, examples)")
+    require_finite(**{name: history})
+    if 0 in np.shape(history):
+        raise ValueError(f"{name} must be of an epoch and an example at least, got shape {np.shape(history)}")

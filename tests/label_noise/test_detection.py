@@ -1,0 +1,125 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from infotheory_dl.label_noise.detection import (
+    forgetting_counts,
+    gradient_distance,
+    ids_by_score,
+    low_margin,
+    low_self_confidence,
+    mean_epoch_loss,
+    mixture_suspicion,
+    noisy_ids,
+)
+from infotheory_dl.label_noise.losses import cross_entropy
+from infotheory_dl.metrics import area_under_roc
+from tests.label_noise.test_transition import random_predictions
+
+PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.3, 0.4, 0.3], [0.0, 0.0, 1.0]])
+
+
+def test_the_distance_is_that_of_gradients_by_any_classifiers_logits():
+    probabilities, labels, _ = random_predictions(0, 20)
+    logits = jax.random.normal(jax.random.key(5), probabilities.shape, float)
+    actual = jax.grad(lambda x: cross_entropy(x, labels).sum())(logits)
+    predicted = jax.nn.softmax(logits) - probabilities
+    expected = np.linalg.norm(predicted - actual, axis=1)
+    np.testing.assert_allclose(gradient_distance(probabilities, labels), expected, rtol=1e-12)
+
+
+def test_scores_are_high_where_the_label_is_unlikely():
+    labels = np.array([0, 2, 1])
+    np.testing.assert_allclose(gradient_distance(PROBABILITIES, labels), np.sqrt([0.14, 0.74, 2.0]))
+    np.testing.assert_allclose(low_self_confidence(PROBABILITIES, labels), [0.3, 0.7, 1.0])
+    np.testing.assert_allclose(low_margin(PROBABILITIES, labels), [-0.5, 0.1, 1.0], atol=1e-15)
+    soft = np.array([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+    np.testing.assert_allclose(low_self_confidence(PROBABILITIES, soft), [0.55, 0.7, 1.0])
+
+
+@pytest.mark.parametrize("score", [gradient_distance, low_self_confidence, low_margin])
+def test_scores_find_flipped_labels_and_are_traced(score):
+    probabilities, labels, clean = random_predictions(0)
+    scores = jax.jit(score)(probabilities, labels)
+    assert area_under_roc(scores, labels != clean) > 0.9
+
+
+def test_histories_give_mean_losses_and_forgetting_counts():
+    losses = np.array([[3.0, 1.0], [1.0, 0.5]])
+    np.testing.assert_allclose(mean_epoch_loss(losses), [2.0, 0.75])
+    histories = ["rrrrr", "wrrrr", "rwrwr", "rrwww", "wwwww", "wwwwr"]
+    correct = np.array([[letter == "r" for letter in history] for history in histories]).T
+    np.testing.assert_array_equal(forgetting_counts(correct), [0, 0, 2, 1, 5, 0])
+
+
+def test_a_mixture_splits_losses_of_two_kinds():
+    generator = np.random.default_rng(0)
+    losses = np.concatenate([generator.normal(0.5, 0.1, 300), generator.normal(3.0, 0.2, 100)])
+    suspicion = mixture_suspicion(losses)
+    np.testing.assert_allclose(suspicion[300:], 1, atol=1e-3)
+    assert suspicion[:300].max() < 0.1
+    np.testing.assert_allclose(mixture_suspicion(1e6 - 1e6 * losses), 1 - suspicion, atol=1e-6)
+
+
+def test_ids_come_in_order_of_suspicion():
+    scores = np.array([0.1, 0.9, 0.5, 0.9, 0.3])
+    np.testing.assert_array_equal(ids_by_score(scores), [1, 3, 2, 4, 0])
+    np.testing.assert_array_equal(ids_by_score(scores, count=2), [1, 3])
+    np.testing.assert_array_equal(ids_by_score(scores, threshold=0.3), [1, 3, 2, 4])
+    np.testing.assert_array_equal(ids_by_score(scores, count=3, threshold=0.9), [1, 3])
+    np.testing.assert_array_equal(ids_by_score(jnp.array([2, 0, 5]), threshold=1), [2, 0])
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("method", "theirs"),
+    [
+        ("prune_by_noise_rate", "prune_by_noise_rate"),
+        ("prune_by_class", "prune_by_class"),
+        ("both", "both"),
+        ("confident_learning", "confident_learning"),
+        ("predicted_is_not_given", "predicted_neq_given"),
+    ],
+)
+def test_filters_find_what_those_of_cleanlab_find(method, theirs, seed):
+    find_label_issues = pytest.importorskip("cleanlab.filter").find_label_issues
+    probabilities, labels, _ = random_predictions(seed)
+    ids = noisy_ids(probabilities, labels, method=method)
+    found = find_label_issues(
+        labels, probabilities, filter_by=theirs, return_indices_ranked_by="normalized_margin", n_jobs=1
+    )
+    # there no label that is also predicted counts as wrong
+    np.testing.assert_array_equal(ids[probabilities[ids].argmax(1) != labels[ids]], found)
+
+
+def test_pruning_takes_as_many_as_the_joint_counts():
+    # thresholds 0.6 and 0.5: of six labels 0, three are confidently right and one wrong, which leaves 4.5 and 1.5
+    probabilities = np.array([0.95, 0.9, 0.85, 0.55, 0.2, 0.15, 0.1, 0.2])
+    probabilities = np.stack([probabilities, 1 - probabilities], axis=1)
+    labels = np.array([0, 0, 0, 0, 0, 0, 1, 1])
+    np.testing.assert_array_equal(noisy_ids(probabilities, labels, method="confident_learning"), [5])
+    np.testing.assert_array_equal(noisy_ids(probabilities, labels, method="prune_by_class"), [5])
+    np.testing.assert_array_equal(noisy_ids(probabilities, labels, method="predicted_is_not_given"), [5, 4])
+
+
+def test_bad_input_is_named(as_a_user_sees):
+    labels = np.array([0, 1, 2])
+    with pytest.raises(ValueError, match=r"labels must lie in \[0, 3\), got 3 at index 1"):
+        gradient_distance(PROBABILITIES, np.array([0, 3, 4]))
+    with pytest.raises(ValueError, match=r"labels must have 1 axes \(examples,\), got shape \(3, 3\)"):
+        low_margin(PROBABILITIES, np.eye(3))
+    with pytest.raises(ValueError, match="predictions has 1 of 9 entries that are NaN or infinite"):
+        low_margin(np.where(PROBABILITIES == 1, np.nan, PROBABILITIES), labels)
+    with pytest.raises(ValueError, match=r"losses must be of an epoch and an example at least, got shape \(0, 3\)"):
+        mean_epoch_loss(np.zeros((0, 3)))
+    with pytest.raises(ValueError, match=r"correct must have 2 axes \(epochs, examples\), got shape \(3,\)"):
+        forgetting_counts(np.ones(3, bool))
+    with pytest.raises(ValueError, match=r"a mixture of two distributions needs two different losses, got \[1.0\]"):
+        mixture_suspicion(np.ones(4))
+    with pytest.raises(ValueError, match=r"count must lie in \[0, 3\], the number of examples, got 4"):
+        ids_by_score(np.zeros(3), count=4)
+    with pytest.raises(ValueError, match="unknown method 'prune'; choose one of 'prune_by_noise_rate'"):
+        noisy_ids(PROBABILITIES, labels, method="prune")
+    with pytest.raises(ValueError, match=r"probabilities must be distributions, got \[1.4, 0.4, 0.2\] at index 0"):
+        noisy_ids(2 * PROBABILITIES, labels)
