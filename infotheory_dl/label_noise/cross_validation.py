@@ -1,0 +1,106 @@
+"""Probabilities for every example by a network that was not trained on it."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+from jaxtyping import Array, Float, Int, Integer, Num
+
+from infotheory_dl.data._labels import require_labels
+from infotheory_dl.label_noise.losses import cross_entropy
+from infotheory_dl.training import predict, supervised, train_many
+from infotheory_dl.types import AnyArray, ApplyFn, Key, Params, TrainFn
+
+
+def cross_validated_probabilities(
+    key: Key,
+    apply_fn: ApplyFn,
+    initialize: Callable[[Key], Params],
+    inputs: Num[AnyArray, "examples ..."],
+    labels: Integer[AnyArray, " examples"],
+    *,
+    optimizer: optax.GradientTransformation,
+    num_epochs: int,
+    batch_size: int = 128,
+    num_folds: int = 5,
+    loss: Callable[[Array, Array], Array] = cross_entropy,
+    train_fn: TrainFn | None = None,
+    evaluation_batch_size: int | None = None,
+) -> Float[Array, "examples classes"]:
+    """Trains one network for each fold on all the others, in one program, and predicts the fold that it has not seen.
+
+    All folds have ceil(examples / folds) examples, so that all networks are trained on equally many, none of them
+    twice. Where the examples do not divide by the folds, the last folds are filled up with examples of the first, which
+    then are left out more than once; their probabilities are those of the first network. Each fold has its share of
+    every class, up to one example or two.
+
+    Args:
+      key: source of randomness: of the folds, the initial networks and the batches.
+      apply_fn: the network; its outputs are logits.
+      initialize: `initialize(key)` makes its parameters; with a `train_fn` flax's variables.
+      inputs: rows that the network accepts.
+      labels: given labels, in [0, classes).
+      optimizer: of optax.
+      num_epochs: passes over a training set.
+      batch_size: examples per step.
+      num_folds: number of networks, at least 2.
+      loss: `loss(logits, labels)` per example.
+      train_fn: as in `training.supervised`.
+      evaluation_batch_size: examples per call of the network when it predicts; default all.
+
+    Returns:
+      The probabilities, softmax of the logits; NaN in the fold of a network that has diverged.
+
+    Raises:
+      ValueError: if there are not as many labels as inputs, a label is not one of the network's classes, or the folds
+        are fewer than 2 or more than the examples.
+    """
+    inputs = jnp.asarray(inputs)
+    logits = jax.eval_shape(lambda key: apply_fn(initialize(key), inputs[:1]), key)
+    given = require_labels(labels, logits.shape[-1])
+    if len(inputs) != len(given):
+        raise ValueError(f"inputs and labels must be as many, got {len(inputs)} and {len(given)}")
+    if not 2 <= num_folds <= len(given):
+        raise ValueError(f"num_folds must lie in [2, {len(given)}], the number of examples, got {num_folds}")
+    key_order, key_initial, key_training = jax.random.split(key, 3)
+    order = _stratified_order(key_order, given)
+    size = -(-len(order) // num_folds)
+    starts = size * np.arange(num_folds)[:, None]
+    folds = order[(starts + np.arange(size)) % len(order)]
+    others = order[(starts + np.arange(size, len(order))) % len(order)]
+
+    system = supervised(apply_fn, optimizer, loss, train_fn=train_fn)
+    initial_keys = jax.random.split(key_initial, num_folds)
+    training = train_many(
+        jax.random.split(key_training, num_folds),
+        system.step,
+        jax.jit(lambda keys: lax.map(lambda initial: system.init(initialize(initial)), keys))(initial_keys),
+        (inputs, jnp.asarray(given)),
+        num_epochs=num_epochs,
+        batch_size=batch_size,
+        subsets=others,
+    )
+
+    def predict_fold(model):
+        state, diverged, rows = model
+        logits = predict(apply_fn, state.variables, inputs[rows], batch_size=evaluation_batch_size)
+        return jax.nn.softmax(jnp.where(diverged, jnp.nan, logits))
+
+    probabilities = jax.jit(lambda models: lax.map(predict_fold, models))((training.state, training.diverged, folds))
+    # one fold after the other is the order of the examples, and then once more its beginning
+    in_order = probabilities.reshape(-1, probabilities.shape[-1])[: len(order)]
+    return jnp.zeros_like(in_order).at[order].set(in_order)
+
+
+def _stratified_order(key: Key, labels: Int[np.ndarray, " examples"]) -> Int[np.ndarray, " examples"]:
+    """The examples in random order, but so that every stretch of it holds all classes in proportion."""
+    order = np.asarray(jax.random.permutation(key, len(labels)))
+    shuffled = labels[order]
+    by_class = np.argsort(shuffled, kind="stable")
+    _, places, counts = np.unique(shuffled[by_class], return_inverse=True, return_counts=True)
+    starts = np.cumsum(counts) - counts
+    quantiles = (np.arange(len(labels)) - starts[places] + 0.5) / counts[places]
+    return order[by_class[np.argsort(quantiles, kind="stable")]]
