@@ -1,0 +1,178 @@
+"""The system that trains a classifier and, beside it, other networks or parameters on one loss of a whole batch."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int
+
+from infotheory_dl._validation import is_concrete
+from infotheory_dl.label_noise.losses import cross_entropy
+from infotheory_dl.training import (
+    Batch,
+    Data,
+    Metrics,
+    Supervised,
+    SupervisedState,
+    masked_mean,
+    predicted_classes,
+    supervised,
+)
+from infotheory_dl.types import ApplyFn, Key, Params, Scalar, TrainFn
+
+
+class Network(NamedTuple):
+    """A network of a joint training.
+
+    Attributes:
+      apply_fn: the network as it predicts.
+      train_fn: what the loss is given of it, if that differs, as with batch norm and dropout; `networks.train_fn` makes
+        it of a flax network, whose variables then are flax's.
+    """
+
+    apply_fn: ApplyFn
+    train_fn: TrainFn | None = None
+
+
+PARAMETERS = Network(lambda params, inputs: params)
+"""In the place of a network: parameters that the loss is given as they are."""
+
+
+class JointState(NamedTuple):
+    """Networks that are trained together.
+
+    Attributes:
+      networks: parameters, state of the optimizer and collections of each, the classifier first.
+      settings: of the loss; they are leaves and can differ between models.
+      steps: those made so far.
+    """
+
+    networks: tuple[SupervisedState, ...]
+    settings: dict[str, Array]
+    steps: Int[Array, ""]
+
+    @property
+    def variables(self) -> Params:
+        """What the classifier is applied with."""
+        return self.networks[0].variables
+
+
+def joint(
+    loss: Callable[..., tuple[Array, Metrics]],
+    networks: Sequence[Network],
+    optimizer: optax.GradientTransformation,
+    *,
+    warm_up_steps: int = 0,
+    evaluation_batch_size: int | None = None,
+) -> Supervised:
+    """The system that trains networks together, from data `(inputs, labels)`.
+
+    A step reports the `total` that it minimizes and the metrics of the loss, before the update; an evaluation the
+    cross-entropy (`loss`) and the `accuracy` of the classifier alone, as exact means over its data.
+
+    Args:
+      loss: `loss(*outputs, labels, mask=mask, key=key, **settings)` is the total of a batch and its metrics.
+      networks: the classifier first, then whatever else the loss is given, in its order.
+      optimizer: of optax. Each network has a state of its own of it, and what it takes over all parameters, such as a
+        norm, it takes over those of one network; one with noise of its own is given the argument `key`.
+      warm_up_steps: for how many steps at first the classifier's parameters and its state of the optimizer stand still,
+        while all else moves, the moments of its batch norm too.
+      evaluation_batch_size: examples per call of the classifier in an evaluation; default all.
+
+    Returns:
+      The functions of the system. `init(*variables, **settings)` takes the variables of every network and the settings
+      of the loss that can differ between models, finite and not negative. A network that is to start from a trained
+      one is given its variables, the moments of batch norm among them.
+
+    Raises:
+      ValueError: if the warm-up is negative; from `init`, if there are not as many variables as networks or a setting
+        is negative or not finite.
+    """
+    if warm_up_steps < 0:
+        raise ValueError(f"warm_up_steps must not be negative, got {warm_up_steps}")
+    systems = [
+        supervised(apply_fn, optimizer, cross_entropy, train_fn=train_fn, evaluation_batch_size=evaluation_batch_size)
+        for apply_fn, train_fn in networks
+    ]
+    optimizer = optax.with_extra_args_support(optimizer)
+
+    def init(*variables: Params, **settings: Scalar) -> JointState:
+        if len(variables) != len(networks):
+            raise ValueError(f"init takes the variables of {len(networks)} networks, got {len(variables)}")
+        require_settings(**settings)
+        states = tuple(system.init(given) for system, given in zip(systems, variables, strict=True))
+        dtype = jnp.result_type(*jax.tree.leaves([state.params for state in states]))
+        return JointState(states, {name: jnp.asarray(value, dtype) for name, value in settings.items()}, jnp.int32(0))
+
+    def step(state: JointState, batch: Batch, key: Key) -> tuple[JointState, Metrics]:
+        inputs, labels = batch.data
+        loss_key, *keys = jax.random.split(key, 1 + 2 * len(networks))
+        network_keys, optimizer_keys = keys[::2], keys[1::2]
+
+        def objective(params):
+            states = [part._replace(params=moved) for part, moved in zip(state.networks, params, strict=True)]
+            results = [
+                _train(network, part, inputs, batch.mask, network_key)
+                for network, part, network_key in zip(networks, states, network_keys, strict=True)
+            ]
+            outputs, collections = zip(*results, strict=True)
+            total, metrics = loss(*outputs, labels, mask=batch.mask, key=loss_key, **state.settings)
+            return total, ({"total": total, **metrics}, collections)
+
+        params = tuple(part.params for part in state.networks)
+        gradients, (metrics, collections) = jax.grad(objective, has_aux=True)(params)
+        classifier, *others = (
+            _update(optimizer, *moves)
+            for moves in zip(state.networks, gradients, collections, optimizer_keys, strict=True)
+        )
+        if warm_up_steps:
+            waiting = state.steps < warm_up_steps
+            before = state.networks[0]._replace(collections=classifier.collections)
+            classifier = jax.tree.map(lambda old, new: jnp.where(waiting, old, new), before, classifier)
+        return JointState((classifier, *others), state.settings, state.steps + 1), metrics
+
+    def evaluate(state: JointState, data: Data) -> Metrics:
+        return systems[0].evaluate(state.networks[0], data)
+
+    return Supervised(init, step, evaluate)
+
+
+def classification_metrics(
+    logits: Float[Array, "examples classes"],
+    targets: Float[Array, "examples classes"],
+    mask: Bool[Array, " examples"],
+) -> Metrics:
+    """The mean cross-entropy (`loss`) and the `accuracy` of the classifier with the given labels."""
+    accuracy = predicted_classes(logits) == predicted_classes(targets)
+    return {"loss": masked_mean(cross_entropy(logits, targets), mask), "accuracy": masked_mean(accuracy, mask)}
+
+
+def require_settings(**settings: Scalar) -> None:
+    """Raises a ValueError that names the first setting that is negative or not finite."""
+    for name, value in settings.items():
+        if is_concrete(value) and not 0 <= value < math.inf:
+            raise ValueError(f"{name} must be finite and not negative, got {value}")
+
+
+def _train(
+    network: Network, state: SupervisedState, inputs: Any, mask: Array, key: Key
+) -> tuple[Any, dict[str, Any] | None]:
+    """What the loss is given of a network, and its collections after the batch."""
+    if network.train_fn is None:
+        return network.apply_fn(state.params, inputs), None
+    outputs, changed = network.train_fn(state.variables, inputs, mask, key)
+    return outputs, {**(state.collections or {}), **changed}
+
+
+def _update(
+    optimizer: optax.GradientTransformationExtraArgs,
+    state: SupervisedState,
+    gradient: Params,
+    collections: dict[str, Any] | None,
+    key: Key,
+) -> SupervisedState:
+    updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params, key=key)
+    return SupervisedState(optax.apply_updates(state.params, updates), optimizer_state, collections)
