@@ -25,8 +25,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 
 from infotheory_dl import data, networks
-from infotheory_dl.audit.scores import linearized_network
-from infotheory_dl.linearization import empirical_kernel, kernel_eigen, select_weight_decay
+from infotheory_dl.linearization import empirical_kernel, kernel_eigen, mean_kernel, select_weight_decay
 from infotheory_dl.sample_information import label_margins, leave_one_out
 from infotheory_dl.types import Key
 
@@ -108,10 +107,8 @@ def all_detectors(num_classes: int, num_networks: int) -> dict[str, Detector]:
 
 def untrained_networks(task: LabelTask, *, score: Literal["margin", "weights"], count: int) -> jax.Array:
     """Leave-one-out scores under the mean kernel of the audit's untrained CNNs, weight decay by leave-one-out error."""
-    network = linearized_network("cnn", task.images)
-    keys = jax.random.split(jax.random.key(task.seed), count)
-    kernels = [empirical_kernel(network.apply, network.init(key, task.images[:1]), task.images) for key in keys]
-    eigen = kernel_eigen(jnp.mean(jnp.stack(kernels), axis=0))
+    network = networks.wide_layer(task.images.shape[1:])
+    eigen = kernel_eigen(mean_kernel(jax.random.key(task.seed), network, task.images, num_networks=count))
     targets = data.targets(task.labels, task.num_classes, centered=True)
     weight_decay = select_weight_decay(eigen, targets)
     left_out = leave_one_out(

@@ -1,5 +1,6 @@
 """The audit of a data set: what each example tells a network, which labels are wrong, what can be left out."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,22 +12,26 @@ import numpy as np
 from jaxtyping import Float, Int, Real, Shaped
 from jaxtyping import Key as Keys
 
+from infotheory_dl import networks
 from infotheory_dl.audit import retraining
 from infotheory_dl.audit.detection import Detection, cross_validated_suspicion, rate_detection
 from infotheory_dl.audit.examples import Examples, draw_examples
 from infotheory_dl.audit.generalization import Generalization, bound_generalization
 from infotheory_dl.audit.retraining import TrainingSet
 from infotheory_dl.audit.scores import (
-    Kernels,
     NetworkName,
     Scores,
     centred_targets,
-    linearized_network,
-    mean_kernels,
+    example_shape,
     score,
-    trained_network,
 )
-from infotheory_dl.linearization import KernelEigen, LinearizationQuality, kernel_eigen, select_weight_decay
+from infotheory_dl.linearization import (
+    KernelEigen,
+    LinearizationQuality,
+    kernel_eigen,
+    mean_kernel,
+    select_weight_decay,
+)
 from infotheory_dl.metrics import average_precision, spearman_correlation
 from infotheory_dl.sample_information import LabelErrors, find_label_errors, summarize
 from infotheory_dl.types import AnyArray, Key
@@ -205,15 +210,18 @@ def run(
         flip=chosen.flip,
         feature_names=feature_names,
     )
-    linearized = linearized_network(chosen.network, examples.inputs)
+    shape = example_shape(chosen.network, examples.inputs)
+    linearized = networks.wide_layer(shape)
     labels, flipped = examples.labels, examples.flipped
 
     on_stage(f"tangent kernels of {chosen.num_networks} random networks")
-    kernels = mean_kernels(kernel_key, linearized, examples, chosen.num_networks)
+    kernel_of = functools.partial(mean_kernel, kernel_key, linearized, num_networks=chosen.num_networks)
+    kernel = np.asarray(kernel_of(examples.inputs), float)
+    held_out_kernel = np.asarray(kernel_of(examples.held_out_inputs, examples.inputs), float)
     # the scores are small differences of large numbers
     with jax.enable_x64(True):
         on_stage("scores, from one eigendecomposition")
-        solved = _solve(kernels, labels, len(examples.class_names), chosen.weight_decay)
+        solved = _solve(kernel, held_out_kernel, labels, len(examples.class_names), chosen.weight_decay)
         scores = Scores(*(values[0] for values in solved.score(labels, [chosen.time])))
         label_errors = find_label_errors(scores.predictions, labels, precision=chosen.precision)
         sweep = None
@@ -226,7 +234,7 @@ def run(
             on_stage("a bound on the generalization gap, from runs without training")
             generalization = bound_generalization(
                 runs_key,
-                kernels.audited.astype(float),
+                kernel,
                 labels,
                 solved.num_classes,
                 runs=chosen.runs,
@@ -247,7 +255,7 @@ def run(
         "function score": scores.function,
     }
     if chosen.seeds:
-        classifier = trained_network(chosen.network, examples.inputs, len(examples.class_names))
+        classifier = networks.small_classifier(shape, len(examples.class_names))
         keys = jax.random.split(training_key, chosen.seeds)
         on_stage("networks trained on repaired labels and on parts of the data")
         repair, summarization = _train(keys, classifier, examples, label_errors.repaired, repaired, *orders)
@@ -292,15 +300,19 @@ def _checked_settings(settings: Settings) -> Settings:
 
 
 def _solve(
-    kernels: Kernels, labels: Int[np.ndarray, " examples"], num_classes: int, weight_decay: float | None
+    kernel: Float[np.ndarray, "examples examples"],
+    held_out_kernel: Float[np.ndarray, "held_out examples"],
+    labels: Int[np.ndarray, " examples"],
+    num_classes: int,
+    weight_decay: float | None,
 ) -> _Solved:
     n = len(labels)
-    eigen = kernel_eigen(kernels.audited.astype(float))
+    eigen = kernel_eigen(kernel)
     if weight_decay is None:
         weight_decay = float(select_weight_decay(eigen, centred_targets(labels, num_classes)))
     # one step brings the fastest direction to its end
     learning_rate = n / (float(eigen.eigenvalues.max()) + n * weight_decay)
-    return _Solved(eigen, kernels.held_out.astype(float), num_classes, learning_rate, weight_decay)
+    return _Solved(eigen, held_out_kernel, num_classes, learning_rate, weight_decay)
 
 
 def _sweep(solved: _Solved, labels: np.ndarray, late: Scores, flipped: np.ndarray, count: int) -> Sweep:

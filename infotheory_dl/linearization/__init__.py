@@ -1,5 +1,6 @@
 """Networks linearized in their parameters: their kernels, and what training does to them in closed form."""
 
+from infotheory_dl.linearization.calibration import Calibration, calibrate
 from infotheory_dl.linearization.dynamics import (
     Dynamics,
     KernelEigen,
@@ -26,11 +27,13 @@ from infotheory_dl.linearization.kernels import (
     empirical_kernel,
     jacobian,
     linearize,
+    mean_kernel,
     transposed_jacobian_products,
 )
 from infotheory_dl.linearization.quality import LinearizationQuality, linearization_quality
 
 __all__ = [
+    "Calibration",
     "Dynamics",
     "Implementation",
     "KernelEigen",
@@ -39,6 +42,7 @@ __all__ = [
     "Projection",
     "ProjectionMethod",
     "SingularKernelError",
+    "calibrate",
     "empirical_kernel",
     "feature_eigen",
     "jacobian",
@@ -46,6 +50,7 @@ __all__ = [
     "leave_one_out_predictions",
     "linearization_quality",
     "linearize",
+    "mean_kernel",
     "nystrom_features",
     "projected_jacobian",
     "random_projection",

@@ -3,8 +3,9 @@
 import functools
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +15,7 @@ from jaxtyping import Array, Float, PyTree
 from infotheory_dl._validation import require_choice, require_finite, require_floating
 from infotheory_dl.linearization._gradient_factors import GradientFactors, OuterProducts, gradient_factors
 from infotheory_dl.linearization._neural_tangents import neural_tangents
-from infotheory_dl.types import AnyArray, ApplyFn, Params
+from infotheory_dl.types import AnyArray, ApplyFn, Key, Params
 
 Outputs = Literal["full", "class_wise", "trace"]
 Implementation = Literal["factored", "jacobian_contraction", "ntk_vector_products"]
@@ -80,6 +81,37 @@ def block_jacobians(
     size = sum(leaf.size * leaf.dtype.itemsize for leaf in map(jnp.asarray, jax.tree.leaves(params)))
     for block in _blocks(inputs, batch_size or _fitting(num_outputs * size)):
         yield _block_jacobian(apply_fn, params, block)
+
+
+def mean_kernel(
+    key: Key,
+    network: nn.Module,
+    x1: Float[AnyArray, "n1 ..."],
+    x2: Float[AnyArray, "n2 ..."] | None = None,
+    *,
+    num_networks: int = 5,
+) -> Float[Array, "n1 n2"]:
+    """The mean of the kernels of several untrained networks of one output, each at its own random weights.
+
+    Args:
+      key: source of the weights; equal keys give the same networks.
+      network: of one output.
+      x1: the first inputs.
+      x2: the second inputs; default the first.
+      num_networks: how many.
+
+    Returns:
+      The kernel.
+
+    Raises:
+      ValueError: if there is no network.
+    """
+    if num_networks < 1:
+        raise ValueError(f"num_networks must be at least 1, got {num_networks}")
+    total: Any = 0.0
+    for network_key in jax.random.split(key, num_networks):
+        total += empirical_kernel(network.apply, network.init(network_key, x1[:1]), x1, x2)
+    return total / num_networks
 
 
 def transposed_jacobian_products(

@@ -1,6 +1,7 @@
 """The networks of the papers: flax.linen modules with PyTorch's initialisation and batch norm, in the inputs' dtype."""
 
 from infotheory_dl.networks.classifiers import CNN, MLP, Convolution, Standardized, four_layer_cnn, pooled_cnn, train_fn
+from infotheory_dl.networks.defaults import small_classifier, wide_layer
 from infotheory_dl.networks.layers import (
     HE,
     TORCH,
@@ -32,6 +33,8 @@ __all__ = [
     "image_patches",
     "pooled_cnn",
     "resnet50",
+    "small_classifier",
     "train_fn",
     "variables_from_torch",
+    "wide_layer",
 ]

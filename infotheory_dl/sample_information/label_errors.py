@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from infotheory_dl.linearization.calibration import calibrate
+from infotheory_dl.linearization.calibration import probabilities as probabilities_of
 from infotheory_dl.sample_information.labels import label_margins
 from infotheory_dl.types import AnyArray
 
@@ -39,10 +41,10 @@ def find_label_errors(
     """Estimates which labels are wrong, without knowing any, and repairs as many as keep the expected precision.
 
     The model has two numbers: the true class of an example has the probabilities softmax(s f), f being what the network
-    trained without the example predicts; its label is another class, all alike, with probability e. Both are fitted by
-    maximum likelihood to the given labels, and give each label's probability to be wrong. The rule of repair: margins
-    below a threshold, the highest for which the suggested labels are expected to be right in a share `precision`
-    of the repairs.
+    trained without the example predicts; its label is another class, all alike, with probability e. Both are fitted to
+    the given labels (`linearization.calibrate`), and give each label's probability to be wrong. The rule of repair:
+    margins below a threshold, the highest for which the suggested labels are expected to be right in a share
+    `precision` of the repairs.
 
     Args:
       predictions: outputs that never saw the label of their own example.
@@ -62,8 +64,8 @@ def find_label_errors(
     margins = np.asarray(label_margins(predictions, labels))
     predictions, labels = np.asarray(predictions), np.asarray(labels)
     suggested = predictions.argmax(1)
-    sharpness, error_rate = _fit(predictions, labels)
-    probabilities = np.exp(_log_softmax(sharpness * predictions))
+    sharpness, error_rate = calibrate(predictions, labels)
+    probabilities = probabilities_of(predictions, sharpness)
     given, best = (np.take_along_axis(probabilities, c[:, None], axis=1)[:, 0] for c in (labels, suggested))
     flip = error_rate / (predictions.shape[1] - 1)
     likelihood = (1 - error_rate) * given + flip * (1 - given)
@@ -87,26 +89,3 @@ def find_label_errors(
         repaired,
         float(repairable[repaired].mean()) if repaired.any() else float("nan"),
     )
-
-
-def _fit(predictions: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """The sharpness and the error rate of the greatest likelihood."""
-    from scipy.optimize import minimize
-
-    num_classes = predictions.shape[1]
-
-    def loss(parameters: np.ndarray) -> float:
-        log_sharpness, rate = parameters
-        log_probabilities = _log_softmax(np.exp(log_sharpness) * predictions)
-        given = np.exp(np.take_along_axis(log_probabilities, labels[:, None], axis=1))
-        return -np.log((1 - rate) * given + rate / (num_classes - 1) * (1 - given)).mean()
-
-    # beyond this rate every other class would be more likely than the true one
-    bounds = [(-3, 7), (1e-6, 1 - 1 / num_classes)]
-    fit = minimize(loss, (np.log(10), 0.1), method="Nelder-Mead", bounds=bounds, options={"xatol": 1e-6, "fatol": 1e-9})
-    return float(np.exp(fit.x[0])), float(fit.x[1])
-
-
-def _log_softmax(values: Float[np.ndarray, "examples classes"]) -> Float[np.ndarray, "examples classes"]:
-    shifted = values - values.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

@@ -10,8 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from infotheory_dl.linearization import empirical_kernel, jacobian, linearize, transposed_jacobian_products
+from infotheory_dl.linearization import (
+    empirical_kernel,
+    jacobian,
+    linearize,
+    mean_kernel,
+    transposed_jacobian_products,
+)
 from infotheory_dl.linearization._gradient_factors import gradient_factors
+from infotheory_dl.networks import MLP
 from tests.sample_information.reference_networks import cnn_case, flatten, mlp_case
 
 CASES = {"mlp": mlp_case, "cnn": cnn_case}
@@ -216,3 +223,14 @@ class TestBadInput:
         apply_fn, params, x = tied_network()
         with pytest.raises(ValueError, match="unknown outputs 'all'; choose one of 'full', 'class_wise', 'trace'"):
             empirical_kernel(apply_fn, params, x, outputs="all")
+
+
+def test_the_mean_kernel_is_that_of_its_networks_and_the_same_networks_see_other_inputs():
+    x, others = jax.random.normal(jax.random.key(0), (7, 3)), jax.random.normal(jax.random.key(1), (4, 3))
+    network, key = MLP((5,), 1), jax.random.key(2)
+    kernels = [empirical_kernel(network.apply, network.init(k, x[:1]), x) for k in jax.random.split(key, 3)]
+    np.testing.assert_allclose(mean_kernel(key, network, x, num_networks=3), sum(kernels) / 3, rtol=1e-12)
+    across = mean_kernel(key, network, jnp.concatenate([others, x]), x, num_networks=3)
+    np.testing.assert_allclose(across[4:], sum(kernels) / 3, rtol=1e-10)
+    with pytest.raises(ValueError, match="num_networks must be at least 1, got 0"):
+        mean_kernel(key, network, x, num_networks=0)

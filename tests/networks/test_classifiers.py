@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from infotheory_dl import networks
 from infotheory_dl.networks import CNN, MLP, Convolution, Standardized, four_layer_cnn, pooled_cnn
 from tests.conftest import reference
 
@@ -108,3 +109,16 @@ def test_a_standardized_network_takes_pixels_of_eight_bits():
     expected = plain.apply({"params": variables["params"]["network"]}, inputs)
     np.testing.assert_allclose(network.apply(variables, pixels), expected, rtol=1e-6)
     assert expected.dtype == jnp.float32
+
+
+def test_a_default_network_takes_rows_and_images():
+    for shape in ((5,), (8, 8, 1)):
+        inputs = jnp.ones((2, *shape))
+        for network, outputs in ((networks.wide_layer(shape), 1), (networks.small_classifier(shape, 3), 3)):
+            params = network.init(jax.random.key(0), inputs)
+            assert network.apply(params, inputs).shape == (2, outputs)
+
+
+def test_a_default_network_for_a_sequence_of_rows_is_refused():
+    with pytest.raises(ValueError, match=r"a row or an image .* got shape \(4, 5\)"):
+        networks.wide_layer((4, 5))
