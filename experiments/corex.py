@@ -19,23 +19,23 @@ import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
 from experiments import corex_baselines as baselines
-from experiments.corex_baselines import gaussian_loss
+from experiments import corex_markets as markets
+from experiments.corex_baselines import dense, gaussian_loss
 from experiments.harness import Results, Row, console, open_results, parse, print_table
 from infotheory_dl import data
 from infotheory_dl.corex import linear, temporal
-from infotheory_dl.information import low_rank
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-Part = Literal["static", "blessing", "big_five", "sudden", "smooth"]
+Part = Literal["static", "blessing", "big_five", "sudden", "smooth", "stocks", "portfolio"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """Settings of the experiment; those of the papers by default."""
 
-    parts: tuple[Part, ...] = ("static", "blessing", "big_five", "sudden", "smooth")
+    parts: tuple[Part, ...] = ("static", "blessing", "big_five", "sudden", "smooth", "stocks", "portfolio")
     published_draws: Path | None = Path("tests/reference/corex_e2e.npz")
     """The draws of the published generators; None makes new ones."""
     data_dir: Path | None = None
@@ -59,6 +59,17 @@ class Settings:
     decay: tuple[float, ...] = (0.3, 0.5, 0.7)
     """Tried for T-CorEx, as are the penalties; the likelihood of other samples of the same periods decides."""
     l1: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0)
+    stock_days: tuple[int, int, int] = (16, 4, 4)
+    """Of each period, for training, validation and test."""
+    stock_factors: tuple[int, ...] = (16, 32, 64)
+    stock_decay: tuple[float, ...] = (0.5, 0.7, 0.9)
+    stock_l1: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0)
+    portfolio_days: tuple[int, int] = (12, 3)
+    """Of each period, for training and validation."""
+    portfolio_windows: int = 20
+    """Times at which portfolios are chosen, for the days of the period that follows."""
+    portfolio_returns: int = 100
+    """Portfolios at each time, of expected returns from zero to that of the best hundredth of the stocks."""
     seed: int = 0
     output: Path = Path("results/corex/paper")
 
@@ -85,6 +96,11 @@ PRESETS = {
         blessing_restarts=1,
         decay=(0.3, 0.5),
         l1=(0.3, 1.0),
+        stock_factors=(16,),
+        stock_decay=(0.7, 0.9),
+        stock_l1=(0.3, 1.0),
+        portfolio_windows=5,
+        portfolio_returns=10,
         output=Path("results/corex/laptop"),
     ),
     "paper": Settings(),
@@ -102,6 +118,8 @@ PUBLISHED = {
     "linear CorEx": "qn",
     "clusters, adjusted Rand": "qn_ari_mi",
 }
+PRICES = ("sp500_close_2007_2016.npz", "sp500_close_2003_2008.npz")
+
 # Of the blessing of dimensionality.
 SIGNAL_TO_NOISE = 0.1
 
@@ -274,6 +292,52 @@ def changing_draw(settings: Settings, kind: Literal["sudden", "smooth"]) -> tupl
     return train, validation, data.latent_factor_covariance(truth)
 
 
+def stocks(settings: Settings, results: Results) -> None:
+    """The loss of every estimate on other days of the same periods, for each table of prices."""
+    days, grid = settings.stock_days, {"decay": settings.stock_decay, "l1": settings.stock_l1}
+
+    def compute(name: str) -> Row:
+        rng = np.random.default_rng(settings.seed)
+        returns = markets.log_returns(read(settings, name))
+        splits = markets.standardised_periods(returns, days, settings.num_periods, rng)
+        return markets.losses_of(splits, settings.stock_factors, seed=settings.seed, **grid)
+
+    rows = [results.once(f"stocks {name}", functools.partial(compute, name)) for name in PRICES]
+    print_table(
+        f"Loss on other days, {settings.num_periods} periods of {days[0]} days",
+        [{"estimate": name} | {row["name"]: row["losses"][name] for row in rows} for name in rows[0]["losses"]],
+    )
+    for row in rows:
+        console.print(f"T-CorEx, {row['name']}: {row['factors']} factors, decay {row['decay']}, l1 {row['l1']}.")
+
+
+def portfolio(settings: Settings, results: Results) -> None:
+    """Risk and return, on the days that follow, of portfolios of least variance by every estimate."""
+    returns = markets.log_returns(read(settings, PRICES[0]))
+    days, num_factors = settings.portfolio_days, settings.stock_factors[0]
+    grid = {"decay": settings.stock_decay, "l1": settings.stock_l1}
+
+    def compute(start: int) -> Row:
+        past, ahead = np.split(returns[start - settings.num_periods * sum(days) : start + sum(days)], [-sum(days)])
+        splits = markets.shuffled_periods(past, (*days, 0), settings.num_periods, np.random.default_rng(settings.seed))
+        return markets.outcomes_of(splits, ahead, num_factors, settings.portfolio_returns, seed=settings.seed, **grid)
+
+    first = len(returns) - settings.portfolio_windows * sum(days)
+    rows = [
+        results.once(f"portfolio at day {start}", functools.partial(compute, start))
+        for start in range(first, len(returns), sum(days))
+    ]
+    mean = lambda method, what: float(np.mean([row[method][what] for row in rows]))
+    print_table(
+        f"Portfolios of least variance, {sum(days)} days ahead, in per cent a day, mean of {len(rows)} times",
+        [
+            {"estimate": method, "deviation": mean(method, "deviation"), "return": mean(method, "return")}
+            for method in rows[0]
+            if method != "name"
+        ],
+    )
+
+
 sudden = functools.partial(changing, kind="sudden")
 smooth = functools.partial(changing, kind="smooth")
 
@@ -293,12 +357,6 @@ def read(settings: Settings, name: str) -> dict[str, np.ndarray]:
         raise SystemExit(f"{name} is absent: {where}; give its folder by --data-dir, or choose other --parts")
     with np.load(settings.data_dir / name) as arrays:
         return dict(arrays)
-
-
-def dense(covariance: low_rank.LowRankPlusDiagonal) -> np.ndarray:
-    """The covariance written out; of all periods, where there are such."""
-    to_dense = low_rank.to_dense if covariance.diagonal.ndim == 1 else jax.vmap(low_rank.to_dense)
-    return np.asarray(to_dense(covariance))
 
 
 def beside(ours: float, published: np.ndarray | None) -> str:

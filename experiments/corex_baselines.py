@@ -14,6 +14,8 @@ from sklearn.covariance import OAS, LedoitWolf, graphical_lasso
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
 
+from infotheory_dl.information import low_rank
+
 PENALTIES = (0.1, 0.3)
 """Of the graphical lasso on standardised data; the published comparison takes the better one, and so is it here."""
 
@@ -26,6 +28,12 @@ def gaussian_loss(covariances: np.ndarray, second_moments: np.ndarray) -> float:
     _, determinants = np.linalg.slogdet(covariances)
     distances = np.trace(np.linalg.solve(covariances, second_moments), axis1=-2, axis2=-1)
     return float((covariances.shape[-1] * np.log(2 * np.pi) + determinants + distances).mean() / 2)
+
+
+def dense(covariance: low_rank.LowRankPlusDiagonal) -> np.ndarray:
+    """The covariance written out; of all periods, where there are such."""
+    to_dense = low_rank.to_dense if covariance.diagonal.ndim == 1 else jax.vmap(low_rank.to_dense)
+    return np.asarray(to_dense(covariance), float)
 
 
 def second_moments(periods: np.ndarray) -> np.ndarray:
