@@ -112,7 +112,7 @@ def check_steps(case, models, loss, system, *, tolerance=1e-10, **state_settings
     _, history = jax.jit(lambda state, data: lax.scan(step, state, data))(state, (published["x"], labels))
     states, metrics = jax.device_get(history)
     for index, model in enumerate(models):
-        after = {count: jax.tree.map(lambda leaf: leaf[count - 1], states.networks[index]) for count in (1, 4)}
+        after = {count: _at(states.networks[index], count - 1) for count in (1, 4)}
         if index > 0 or "step0/dtotal_dlogits" in published:  # in a warm-up nothing is published of the classifier
             # the first moment of Adam is a tenth of the first gradient
             gradient = jax.tree.map(lambda moment: 10 * moment, after[1].optimizer[0].mu)
@@ -122,6 +122,10 @@ def check_steps(case, models, loss, system, *, tolerance=1e-10, **state_settings
             if model.moments is not None:
                 _assert_close(part.collections["batch_stats"], model.moments(at(f"after{count}")), tolerance)
     _check_losses(published, metrics, tolerance)
+
+
+def _at(states, step):
+    return jax.tree.map(lambda leaf: leaf[step], states)
 
 
 def _variables(model, get):
