@@ -11,6 +11,8 @@ from jaxtyping import Array, Float
 from infotheory_dl._validation import is_concrete, require_finite, require_rank
 from infotheory_dl.corex.annealing import NOISE_SCHEDULE
 from infotheory_dl.corex.figure import draw_factor_graph, factor_graph
+from infotheory_dl.corex.files import load_linear as load
+from infotheory_dl.corex.files import save
 from infotheory_dl.corex.fitting import fit
 from infotheory_dl.corex.hierarchy import fit_hierarchy, hierarchy_clusters
 from infotheory_dl.corex.model import LinearCorex, clusters, covariance, predict, transform, unit_noise_weights
@@ -48,9 +50,11 @@ __all__ = [
     "fit",
     "fit_hierarchy",
     "hierarchy_clusters",
+    "load",
     "moments",
     "objective",
     "predict",
+    "save",
     "transform",
     "unit_noise_weights",
 ]

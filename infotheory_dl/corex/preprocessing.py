@@ -9,7 +9,7 @@ from jax.scipy.special import ndtr, ndtri
 from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array, Float, Int, Num
 
-from infotheory_dl._validation import is_concrete, require_choice, require_rank
+from infotheory_dl._validation import is_concrete, require_choice
 from infotheory_dl.types import AnyArray, Scalar
 
 Method = Literal["standard", "outliers", "empirical", "none"]
@@ -172,7 +172,8 @@ def _as_table(x: AnyArray, missing: str, missing_value: Scalar | None) -> Array:
         x = np.asarray(x)
         if not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
             raise TypeError(f"x must hold numbers, got {x.dtype}")
-    require_rank("x", x, 2, "(samples, variables)")
+    if np.ndim(x) != 2:
+        raise ValueError(f"x must be (n_samples, n_variables), got shape {np.shape(x)}")
     values = automatically_sharded(x)
     if not jnp.issubdtype(values.dtype, jnp.floating):
         values = values.astype(float)

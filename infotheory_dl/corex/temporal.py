@@ -5,6 +5,8 @@ chooses how much periods share. `make_periods` cuts a series into periods.
 """
 
 from infotheory_dl.corex.changes import Changes, change_points, changes, most_changed
+from infotheory_dl.corex.files import load_temporal as load
+from infotheory_dl.corex.files import save
 from infotheory_dl.corex.periods import Periods, make_periods
 from infotheory_dl.corex.temporal_fitting import fit
 from infotheory_dl.corex.temporal_model import TemporalCorex, clusters, covariances, forecast, log_likelihood
@@ -23,8 +25,10 @@ __all__ = [
     "covariances",
     "fit",
     "forecast",
+    "load",
     "log_likelihood",
     "make_periods",
     "most_changed",
+    "save",
     "select",
 ]

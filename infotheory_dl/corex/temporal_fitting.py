@@ -37,8 +37,6 @@ from infotheory_dl.corex.temporal_objective import (
 )
 from infotheory_dl.types import AnyArray, Key, Scalar
 
-_LARGEST_MATRIX = 4096
-
 
 class Program(NamedTuple):
     """What a fit is compiled for; see `fit`."""
@@ -90,6 +88,7 @@ def fit(
     l1: Scalar = 0.0,
     l2: Scalar = 0.0,
     smoothed: Smoothed = "weights",
+    max_smoothed_covariance: int = 4096,
     l1_step: Literal["proximal", "subgradient"] | None = None,
     max_window_samples: int | None = None,
     weighted_objective: bool = False,
@@ -120,6 +119,7 @@ def fit(
       l2: cost of the sum of squares of changes, nats.
       smoothed: what changes: the "weights", the "mutual_informations" of factors and variables, or the estimated
         correlations of the variables ("covariances": needs memory for variables by variables).
+      max_smoothed_covariance: most variables that covariances are smoothed of.
       l1_step: "proximal", by default for weights, after which most changes are exactly zero; "subgradient", as
         published.
       max_window_samples: a window reaches no further than it needs for so many samples.
@@ -151,6 +151,7 @@ def fit(
         periods,
         num_factors,
         smoothed=smoothed,
+        max_smoothed_covariance=max_smoothed_covariance,
         l1_step=l1_step,
         max_window_samples=max_window_samples,
         weighted_objective=weighted_objective,
@@ -173,6 +174,7 @@ def prepare(
     num_factors: int,
     *,
     smoothed: Smoothed = "weights",
+    max_smoothed_covariance: int = 4096,
     l1_step: Literal["proximal", "subgradient"] | None = None,
     max_window_samples: int | None = None,
     weighted_objective: bool = False,
@@ -201,10 +203,10 @@ def prepare(
     samples = as_samples(periods)
     num_periods, _, num_variables = samples.values.shape
     linear_programs.require_num_factors(num_factors, num_variables)
-    if smoothed == "covariances" and num_variables > _LARGEST_MATRIX:
+    if smoothed == "covariances" and num_variables > max_smoothed_covariance:
         raise ValueError(
-            f"smooth covariances need matrices of {num_variables} by {num_variables}, more than {_LARGEST_MATRIX};"
-            " smooth the weights instead"
+            f"smooth covariances need matrices of {num_variables} by {num_variables}, more than"
+            f" {max_smoothed_covariance}; smooth the weights instead, or raise max_smoothed_covariance"
         )
     if sum(map(len, periods)) < 2:
         raise ValueError("periods must have at least 2 samples in all, got 1")

@@ -122,10 +122,13 @@ def test_impossible_settings_are_refused_in_words(as_a_user_sees, num_factors, s
         temporal.fit(KEY, X, num_factors, **settings)
 
 
-def test_matrices_of_too_many_variables_are_refused(as_a_user_sees):
+def test_matrices_of_too_many_variables_are_refused_unless_more_are_allowed(as_a_user_sees):
     x = np.random.default_rng(0).normal(size=(2, 2, 4097))
-    with pytest.raises(ValueError, match="smooth covariances need matrices of 4097 by 4097, more than 4096"):
+    message = "matrices of 4097 by 4097, more than 4096; smooth the weights instead, or raise max_smoothed_covariance"
+    with pytest.raises(ValueError, match=message):
         temporal.fit(KEY, x, 2, smoothed="covariances")
+    program, _ = temporal_fitting.prepare(x, 2, smoothed="covariances", max_smoothed_covariance=4097)
+    assert program.smoothed == "covariances"
 
 
 def test_constant_variables_are_named_with_their_window(as_a_user_sees):
