@@ -40,6 +40,9 @@ class Settings:
     dataset: str = "mnist"
     classes: tuple[int, ...] | None = (4, 9)
     """Classes to tell apart; None is all."""
+    original_order: Path | None = None
+    """An .npz file with the array DATASET_train, the place of every example in the original file: with it the
+    supersamples and selections are the published ones."""
     networks: tuple[Name, ...] = ("cnn", "wide")
     modes: tuple[Mode, ...] = ("deterministic", "standard")
     """Whether the models of different selections share their initial parameters and the order of their rows."""
@@ -183,12 +186,13 @@ class Task(NamedTuple):
 
 
 def draw_task(settings: Settings, n: int) -> Task:
-    """The published draws where the original order of the set is known, others elsewhere."""
+    """The published draws where the original order of the set is given, others elsewhere."""
     images = data.load(settings.dataset)
     num_classes = images.num_classes if settings.classes is None else len(settings.classes)
     draws = range(settings.num_supersamples)
-    if settings.dataset == "mnist" and images.original_index is not None:
-        order = np.argsort(images.original_index)
+    if settings.original_order is not None:
+        with np.load(settings.original_order) as places:
+            order = np.argsort(places[f"{settings.dataset}_train"])
         legacy = functools.partial(fcmi.make_supersample_legacy, classes=settings.classes)
         supersamples = [legacy(settings.seed + z, images.x[order], images.y[order], n) for z in draws]
         selection = fcmi.draw_selection_legacy(range(settings.num_runs), n)

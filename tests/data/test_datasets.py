@@ -54,6 +54,7 @@ def prepare(
     images: np.ndarray,
     labels: np.ndarray,
     *,
+    name: str = "colours",
     file_format: str = "tfrecord",
     version: str = "1.0.0",
     shards: Sequence[int] | None = None,
@@ -61,19 +62,19 @@ def prepare(
     shape: Sequence[int | None] = (4, 3, 3),
     label_key: str = "label",
 ) -> Path:
-    """Writes a set "colours" with the splits train (the shards) and test (its last shard), as tfds lays sets out."""
-    folder = root / "colours" / version
+    """Writes a set with the splits train (the shards) and test (its last shard), as tfds lays sets out."""
+    folder = root / name / version
     folder.mkdir(parents=True)
     shards = shards or [len(labels)]
     records = [serialized(x, y, ids and ids[i]) for i, (x, y) in enumerate(zip(images, labels, strict=True))]
     starts = np.cumsum([0, *shards])
     for split, parts in (("train", range(len(shards))), ("test", [len(shards) - 1])):
         for number, part in enumerate(parts):
-            name = f"colours-{split}.{file_format}-{number:05d}-of-{len(parts):05d}"
-            write_records(folder / name, records[starts[part] : starts[part + 1]])
+            file = f"{name}-{split}.{file_format}-{number:05d}-of-{len(parts):05d}"
+            write_records(folder / file, records[starts[part] : starts[part + 1]])
 
-    split_of = lambda name, lengths: {
-        "name": name,
+    split_of = lambda split, lengths: {
+        "name": split,
         "numBytes": "1",
         "shardLengths": [str(length) for length in lengths],
         "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
@@ -93,7 +94,7 @@ def prepare(
     if ids:
         columns["id"] = {"pythonClassName": f"{features}.text_feature.Text", "text": {}}
     description = {
-        "name": "colours",
+        "name": name,
         "version": version,
         "fileFormat": file_format,
         "splits": [split_of("train", shards), split_of("test", shards[-1:])],
@@ -168,6 +169,18 @@ def test_splits_are_cut_across_files(tmp_path, file_format, split, rows):
 def test_the_place_in_the_original_files_is_kept_where_the_set_tells_it(tmp_path):
     prepare(tmp_path, *colours(3), ids=["train_00002", "train_00000", "train_00001"])
     np.testing.assert_array_equal(data.load("colours", data_dir=tmp_path).original_index, [2, 0, 1])
+
+
+def test_cifar10_is_loaded_by_its_name(tmp_path):
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    labels = generator.integers(0, 2, 5, dtype=np.int32)
+    ids = [f"train_{place:05d}" for place in (4, 0, 3, 1, 2)]
+    prepare(tmp_path, images, labels, name="cifar10", file_format="array_record", shape=(32, 32, 3), ids=ids)
+    cifar = data.load("cifar10", "train[1:]", data_dir=tmp_path)
+    np.testing.assert_array_equal(cifar.x, images[1:])
+    np.testing.assert_array_equal(cifar.y, labels[1:])
+    np.testing.assert_array_equal(cifar.original_index, [0, 3, 1, 2])
 
 
 def test_names_that_are_not_numbered_are_no_places(tmp_path):
