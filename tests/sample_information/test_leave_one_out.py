@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infotheory_dl.linearization import (
+    KernelEigen,
     SingularKernelError,
     empirical_kernel,
     kernel_eigen,
@@ -239,6 +240,46 @@ def test_scores_differentiate_and_vectorize_over_targets():
     np.testing.assert_allclose(gradient[2, 1], (score(targets + step) - score(targets - step)) / 2e-5, rtol=1e-6)
     stacked = jnp.stack([targets, 2 * targets])
     np.testing.assert_allclose(jax.vmap(score)(stacked), [score(targets), score(2 * targets)], rtol=1e-10)
+
+
+def test_many_times_and_weight_decays_come_in_one_call():
+    kernel, initial, targets, across = random_problem(11)
+    eigen = kernel_eigen(kernel)
+
+    def score(time, weight_decay):
+        return leave_one_out(
+            eigen, initial, targets, across, time=time, learning_rate=0.5, weight_decay=weight_decay
+        ).predictions
+
+    times, decays = jnp.array([1.0, 40.0, 500.0]), jnp.array([0.0, 0.1])
+    grid = jax.vmap(lambda time: jax.vmap(lambda decay: score(time, decay))(decays))(times)
+    expected = [[score(float(time), float(decay)) for decay in decays] for time in times]
+    np.testing.assert_allclose(grid, expected, rtol=1e-9)
+
+
+def test_a_score_differentiates_through_the_kernel_to_an_input():
+    apply_fn, params, arrays = mlp_case()
+    x, y, others = (jnp.asarray(arrays[name]) for name in ("X_train", "Y_train", "X_test"))
+
+    def score(inputs):
+        kernel = kernel_eigen(empirical_kernel(apply_fn, params, inputs))
+        across = empirical_kernel(apply_fn, params, others, inputs)
+        initial = apply_fn(params, inputs)
+        return leave_one_out(kernel, initial, y, across, time=10, learning_rate=0.05).predictions[3]
+
+    step = jnp.zeros_like(x).at[3, 2].set(1e-5)
+    slope = (score(x + step) - score(x - step)) / 2e-5
+    np.testing.assert_allclose(jax.grad(score)(x)[3, 2], slope, rtol=1e-5)
+
+
+def test_a_decomposition_that_was_saved_goes_on_as_it_was(tmp_path):
+    kernel, initial, targets, _ = random_problem(12)
+    eigen = kernel_eigen(kernel)
+    np.savez(tmp_path / "kernel.npz", **eigen._asdict())
+    with np.load(tmp_path / "kernel.npz") as arrays:
+        saved = KernelEigen(**arrays)
+    results = [leave_one_out(k, initial, targets, time=20, learning_rate=0.5) for k in (eigen, saved)]
+    np.testing.assert_array_equal(results[0].weights, results[1].weights)
 
 
 def test_single_precision_agrees_with_double():
