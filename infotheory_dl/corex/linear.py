@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from infotheory_dl._sharding import automatically_sharded
 from infotheory_dl._validation import is_concrete, require_finite, require_rank
 from infotheory_dl.corex.annealing import NOISE_SCHEDULE
 from infotheory_dl.corex.figure import draw_factor_graph, factor_graph
@@ -28,7 +29,6 @@ from infotheory_dl.corex.moments import (
     normalized_correlations,
     second_moment_product,
 )
-from infotheory_dl.corex.preprocessing import automatically_sharded
 from infotheory_dl.corex.programs import Solver
 from infotheory_dl.corex.selection import FactorSelection, choose_num_factors
 from infotheory_dl.types import AnyArray, Scalar

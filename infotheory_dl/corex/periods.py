@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
+from infotheory_dl._sharding import automatically_sharded
 from infotheory_dl._validation import is_concrete, require_finite, require_rank
-from infotheory_dl.corex.preprocessing import automatically_sharded
 from infotheory_dl.types import AnyArray, Scalar
 
 Tables: TypeAlias = Sequence[Num[AnyArray, "_ variables"]] | Num[AnyArray, "periods samples variables"]

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtr, ndtri
-from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array, Float, Int, Num
 
+from infotheory_dl._sharding import automatically_sharded
 from infotheory_dl._validation import is_concrete, require_choice
 from infotheory_dl.types import AnyArray, Scalar
 
@@ -154,15 +154,6 @@ def pairwise_root(standardised: Float[AnyArray, "samples variables"]) -> Float[A
         first, second = np.argwhere(np.asarray(counts) == 0)[0]
         raise ValueError(f"variables {first} and {second} were never observed together; use missing='mean'")
     return root
-
-
-def automatically_sharded(x: AnyArray) -> Array:
-    """The array on the same devices, with the layout of what is computed from it left to the compiler."""
-    x = jnp.asarray(x)
-    if not is_concrete(x) or not isinstance(x.sharding, NamedSharding):
-        return x
-    mesh = x.sharding.mesh
-    return jax.device_put(x, NamedSharding(Mesh(mesh.devices, mesh.axis_names), x.sharding.spec))
 
 
 def _as_table(x: AnyArray, missing: str, missing_value: Scalar | None) -> Array:

@@ -12,7 +12,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, PyTree
 
-from infotheory_dl._validation import require_choice, require_finite, require_floating
+from infotheory_dl._sharding import automatically_sharded
+from infotheory_dl._validation import is_concrete, require_choice, require_finite, require_floating
 from infotheory_dl.linearization._gradient_factors import GradientFactors, OuterProducts, gradient_factors
 from infotheory_dl.linearization._neural_tangents import neural_tangents
 from infotheory_dl.types import AnyArray, ApplyFn, Key, Params
@@ -164,7 +165,7 @@ def empirical_kernel(
     Args:
       apply_fn: the network, each row of its outputs a function of the same row of its inputs.
       params: its parameters.
-      x1: n inputs.
+      x1: n inputs. May be sharded over the examples, likewise `x2`: each device then computes the rows of its own.
       x2: m inputs; `x1` by default, then only half of the blocks are computed.
       outputs: "full" for all pairs of outputs, "class_wise" for pairs of one output, "trace" for the mean over
         the pairs of one output.
@@ -183,13 +184,14 @@ def empirical_kernel(
     """
     require_choice("outputs", outputs, ("full", "class_wise", "trace"))
     require_choice("implementation", implementation, ("factored", "jacobian_contraction", "ntk_vector_products"))
+    x1, x2 = automatically_sharded(x1), None if x2 is None else automatically_sharded(x2)
     num_outputs = _checked_outputs(apply_fn, params, x1, "x1")
     if x2 is not None and _checked_outputs(apply_fn, params, x2, "x2") != num_outputs:
         raise ValueError("x1 and x2 must give the same number of outputs")
     if implementation != "factored":
         return _kernel_of_neural_tangents(apply_fn, params, x1, x2, outputs, implementation)
 
-    one_example = jax.eval_shape(functools.partial(_block_features, apply_fn), params, jnp.asarray(x1[:1]))
+    one_example = jax.eval_shape(functools.partial(_block_features, apply_fn), params, x1[:1])
     bytes_each = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(one_example))
     step = batch_size or min(_BLOCK_EXAMPLES, _fitting(bytes_each))
     blocks_of_rows = _blocks(x1, step)
@@ -230,12 +232,17 @@ def _fitting(bytes_each: int) -> int:
 
 
 def _blocks(inputs: AnyArray, size: int) -> list[Array]:
-    """Cuts the examples into blocks of one size, the last filled up with its last row: one program serves all."""
-    count = math.ceil(len(inputs) / size)
-    size = math.ceil(len(inputs) / count)
-    rows = np.minimum(np.arange(count * size), len(inputs) - 1).reshape(count, size)
+    """Cuts the examples into blocks of one size, the last filled up with its last row: one program serves all.
+
+    Inputs that are sharded over the examples make blocks that are.
+    """
     inputs = jnp.asarray(inputs)
-    return [inputs[block] for block in rows]
+    shards = len(inputs) // inputs.sharding.shard_shape(inputs.shape)[0] if is_concrete(inputs) else 1
+    count = math.ceil(len(inputs) / size)
+    size = shards * math.ceil(len(inputs) / (count * shards))
+    rows = np.minimum(np.arange(count * size), len(inputs) - 1).reshape(count, size)
+    blocks = [inputs[block] for block in rows]
+    return blocks if shards == 1 else [jax.device_put(block, inputs.sharding) for block in blocks]
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -305,13 +312,13 @@ def _outer_product_kernel(left: OuterProducts, right: OuterProducts, outputs: Ou
 
 
 def _kernel_of_neural_tangents(
-    apply_fn: ApplyFn, params: Params, x1: AnyArray, x2: AnyArray | None, outputs: Outputs, implementation: str
+    apply_fn: ApplyFn, params: Params, x1: Array, x2: Array | None, outputs: Outputs, implementation: str
 ) -> Array:
     nt = neural_tangents()
     chosen = getattr(nt.NtkImplementation, implementation.upper())
     kernel_fn = nt.empirical_ntk_fn(apply_fn, trace_axes=(), vmap_axes=0, implementation=chosen)
     # theirs is (examples, others, outputs, outputs)
-    kernel = kernel_fn(jnp.asarray(x1), None if x2 is None else jnp.asarray(x2), params)
+    kernel = kernel_fn(x1, x2, params)
     n, m, k, _ = kernel.shape
     if outputs == "full":
         return kernel.transpose(0, 2, 1, 3).reshape(n * k, m * k)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
+from infotheory_dl._sharding import automatically_sharded
 from infotheory_dl._validation import is_concrete, require_choice, require_finite
 from infotheory_dl.linearization import (
     Dynamics,
@@ -72,7 +73,8 @@ def sample_information(
     Args:
       apply_fn: the network, deterministic, `apply_fn(params, inputs) -> (examples, outputs)`.
       params: where training starts.
-      inputs: n training inputs.
+      inputs: n training inputs. May be sharded over the examples, likewise `reference_inputs`: the kernels and the
+        changes are then computed on all their devices.
       targets: one column for each output.
       reference_inputs: m inputs on which the functions are compared, such as a validation set.
       time: number of full-batch steps, or infinity.
@@ -106,12 +108,13 @@ def sample_information(
     if len(inputs) != len(targets):
         raise ValueError(f"inputs and targets must have one length, got {len(inputs)} and {len(targets)}")
     require_finite(params=params, inputs=inputs, reference_inputs=reference_inputs)
+    inputs, reference_inputs = automatically_sharded(inputs), automatically_sharded(reference_inputs)
     _require_deterministic(apply_fn, params, inputs)
 
     kernel_between = functools.partial(empirical_kernel, apply_fn, params, outputs=outputs, batch_size=batch_size)
     eigen = kernel_eigen(kernel_between(inputs))
     reference_kernel = kernel_between(reference_inputs, inputs)
-    initial_outputs = apply_fn(params, jnp.asarray(inputs))
+    initial_outputs = apply_fn(params, inputs)
     result = leave_one_out(
         eigen,
         initial_outputs,
@@ -167,8 +170,8 @@ def weight_changes(
     return transposed_jacobian_products(apply_fn, params, inputs, changes, batch_size=batch_size)
 
 
-def _require_deterministic(apply_fn: ApplyFn, params: Params, inputs: AnyArray) -> None:
-    first, second = (apply_fn(params, jnp.asarray(inputs[:1])) for _ in range(2))
+def _require_deterministic(apply_fn: ApplyFn, params: Params, inputs: Array) -> None:
+    first, second = (apply_fn(params, inputs[:1]) for _ in range(2))
     if is_concrete(first) and not np.array_equal(first, second):
         raise ValueError(
             "apply_fn gives different outputs for the same inputs: switch dropout off and batch norm to its averages"

@@ -1,0 +1,57 @@
+"""Kernels and scores of examples that lie on eight devices are those of one."""
+
+import os
+import subprocess
+import sys
+
+PROGRAM = """
+import jax
+
+jax.config.update("jax_enable_x64", True)
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+from infotheory_dl import networks
+from infotheory_dl.linearization import empirical_kernel, kernels
+from infotheory_dl.sample_information import sample_information
+
+assert len(jax.devices()) == 8
+layout = NamedSharding(jax.make_mesh((8,), ("examples",)), PartitionSpec("examples"))
+x, references = np.random.default_rng(0).normal(size=(2, 48, 6, 6, 1))
+targets = np.random.default_rng(1).normal(size=(48, 2))
+network = networks.CNN((networks.Convolution(4, 3),), networks.MLP((5,), 2))
+params = jax.tree.map(lambda leaf: leaf.astype(float), network.init(jax.random.key(0), x[:1]))
+
+rows_of_a_device = set()
+compute = kernels._block_kernel
+
+
+def seen(left, right, outputs):
+    block = compute(left, right, outputs)
+    rows_of_a_device.update(shard.data.shape[-2] for shard in block.addressable_shards)
+    return block
+
+
+kernels._block_kernel = seen
+across = jax.device_put(x, layout), jax.device_put(references, layout)
+for outputs, rows in (("full", 4), ("trace", 2)):
+    kernel = empirical_kernel(network.apply, params, x, references, outputs=outputs)
+    rows_of_a_device.clear()
+    on_eight = empirical_kernel(network.apply, params, *across, outputs=outputs, batch_size=20)
+    assert rows_of_a_device == {rows}, rows_of_a_device
+    np.testing.assert_allclose(on_eight, kernel, atol=1e-12 * abs(kernel).max())
+
+training = {"time": 30, "learning_rate": 0.1}
+on_one = sample_information(network.apply, params, x, targets, references, **training)
+on_eight = sample_information(network.apply, params, across[0], targets, across[1], **training)
+np.testing.assert_allclose(on_eight.weights, on_one.weights, rtol=1e-9)
+np.testing.assert_allclose(on_eight.predictions, on_one.predictions, rtol=1e-9)
+"""
+
+
+def test_examples_on_eight_devices_give_the_kernels_and_the_scores_of_one():
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
