@@ -171,6 +171,8 @@ def _descend(
     """Adam, until the mean of the loss over 50 steps changes little from the mean over the 50 before."""
     import torch
 
+    # at these sizes two threads wait for each other longer than they compute
+    torch.set_num_threads(1)
     weights = torch.tensor(start, requires_grad=True)
     optimizer = torch.optim.Adam([weights], learning_rate)
     total = 0

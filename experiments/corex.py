@@ -10,6 +10,7 @@ expectations. The published numbers were measured by running the published code 
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -266,6 +267,8 @@ def changing_losses(settings: Settings, kind: Literal["sudden", "smooth"]) -> Ro
     losses = {"truth": loss(covariances)}
     for name, estimate in baselines.COVARIANCES.items():
         losses[name] = loss(np.stack([estimate(x, m) for x in train]))
+    losses["linear CorEx"] = loss(np.stack([baselines.linear_corex(x, m, settings.seed) for x in train]))
+    losses["linear CorEx, all periods"] = loss(baselines.linear_corex(np.concatenate(train), m, settings.seed))
     sparse = [
         baselines.time_varying_covariances(train, sparsity, smoothness)
         for sparsity in baselines.PENALTIES
@@ -338,10 +341,6 @@ def portfolio(settings: Settings, results: Results) -> None:
     )
 
 
-sudden = functools.partial(changing, kind="sudden")
-smooth = functools.partial(changing, kind="smooth")
-
-
 def published_numbers(settings: Settings) -> dict[str, np.ndarray]:
     """The draws of the published generators, and the losses of the published code on them; empty if not used."""
     if settings.published_draws is None:
@@ -371,12 +370,23 @@ def save(figure: Any, results: Results, name: str) -> None:
     plt.close(figure)
 
 
+PARTS: dict[Part, Callable[[Settings, Results], None]] = {
+    "static": static,
+    "blessing": blessing,
+    "big_five": big_five,
+    "sudden": functools.partial(changing, kind="sudden"),
+    "smooth": functools.partial(changing, kind="smooth"),
+    "stocks": stocks,
+    "portfolio": portfolio,
+}
+
+
 def main() -> None:
     """Runs the chosen parts; a killed run resumes where it stopped."""
     settings = parse(__doc__, PRESETS)
     results = open_results(settings.output, settings)
     for part in settings.parts:
-        globals()[part](settings, results)
+        PARTS[part](settings, results)
     console.print(f"Figures and metrics: {results.folder}")
 
 

@@ -14,6 +14,7 @@ from sklearn.covariance import OAS, LedoitWolf, graphical_lasso
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
 
+from infotheory_dl.corex import linear
 from infotheory_dl.information import low_rank
 
 PENALTIES = (0.1, 0.3)
@@ -70,6 +71,11 @@ COVARIANCES: dict[str, Estimator] = {
     "PCA": lambda x, num_factors: PCA(num_factors).fit(x).get_covariance(),
     "factor analysis": lambda x, num_factors: FactorAnalysis(num_factors).fit(x).get_covariance(),
 }
+
+
+def linear_corex(x: np.ndarray, num_factors: int, seed: int) -> np.ndarray:
+    """The covariance of linear CorEx, which knows no periods."""
+    return dense(linear.covariance(linear.fit(jax.random.key(seed), x, num_factors)))
 
 
 def factor_analysis_clusters(x: np.ndarray, num_factors: int, seed: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments.corex_baselines import COVARIANCES, dense, gaussian_loss, second_moments
+from experiments.corex_baselines import COVARIANCES, dense, gaussian_loss, linear_corex, second_moments
 from infotheory_dl.corex import temporal
 
 NOISE = 1e-2
@@ -57,7 +57,7 @@ def shuffled_periods(
 
 
 def losses_of(splits: Splits, factors: Sequence[int], *, seed: int, **grid: Sequence[float]) -> dict[str, Any]:
-    """The loss of every method on the test days; T-CorEx with what does best on the validation days."""
+    """The loss of every method on the test days; CorEx with what does best on the validation days."""
     train, tested = splits.train, second_moments(splits.test)
     num_samples = train.shape[1]
     losses = {
@@ -65,6 +65,10 @@ def losses_of(splits: Splits, factors: Sequence[int], *, seed: int, **grid: Sequ
         for name, estimate in COVARIANCES.items()
     }
     losses["Ledoit-Wolf, all periods"] = gaussian_loss(COVARIANCES["Ledoit-Wolf"](np.concatenate(train), 0), tested)
+    together = [linear_corex(np.concatenate(train).astype(np.float32), m, seed) for m in factors]
+    held_out = second_moments(splits.validation)
+    best = min(together, key=lambda covariance: gaussian_loss(covariance, held_out))
+    losses["linear CorEx, all periods"] = gaussian_loss(best, tested)
     x, validation = train.astype(np.float32), splits.validation.astype(np.float32)
     fits = {m: temporal.select(jax.random.key(seed), x, m, validation, **grid) for m in factors}
     num_factors, chosen = max(fits.items(), key=lambda item: np.nanmax(item[1].scores))
