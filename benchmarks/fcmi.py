@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,8 @@ from infotheory_dl.linearization import empirical_kernel
 from infotheory_dl.networks.layers import Implementation
 
 NAME = "fcmi"
+
+Axis: TypeAlias = Literal["map", "vmap"]
 
 # multiplications and additions of the four-layer CNN for one image: a pass forward and two backward
 _OPERATIONS = 6 * (196 * 16 * 32 + 49 * 512 * 32 + 9 * 288 * 64 + 576 * 256 + 256 * 128 + 128 * 2)
@@ -64,7 +66,7 @@ class Scaling:
     n: int = 75
     num_epochs: int = 10
     models: tuple[int, ...] = (1, 10, 100, 1000)
-    axes: tuple[str, ...] = ("map", "vmap")
+    axes: tuple[Axis, ...] = ("map", "vmap")
     largest_on_cpu: int = 100
     """More models than these are left out where there is no accelerator."""
 
@@ -218,7 +220,7 @@ def scaling(settings: Scaling) -> None:
     network = networks.Standardized(networks.four_layer_cnn(2, width=128, batch_norm=True))
     train_fn = networks.train_fn(network)
 
-    def row(axis: str, models: int) -> Row:
+    def row(axis: Axis, models: int) -> Row:
         announce(f"{axis}, {models} models")
         selection = fcmi.draw_selection(jax.random.key(0), models, settings.n)
         train = functools.partial(
