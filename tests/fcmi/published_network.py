@@ -30,6 +30,21 @@ def variables(arrays, prefix="init"):
     return {"params": {"network": params}, "batch_stats": {"network": moments}}
 
 
+def published_arrays(variables):
+    """Arrays by PyTorch's names and in its layouts, from variables of flax."""
+    params, moments = variables["params"]["network"], variables["batch_stats"]["network"]
+    arrays = {}
+    for i in range(4):
+        convolution, norm, running = params[f"Conv_{i}"], params[f"BatchNorm_{i}"], moments[f"BatchNorm_{i}"]
+        arrays |= {f"conv{i}/weight": convolution["kernel"].transpose(3, 2, 0, 1), f"conv{i}/bias": convolution["bias"]}
+        arrays |= {f"bn{i}/weight": norm["scale"], f"bn{i}/bias": norm["bias"]}
+        arrays |= {f"bn{i}/running_mean": running["mean"], f"bn{i}/running_var": running["var"]}
+    for i in range(2):
+        dense = params["head"][f"Dense_{i}"]
+        arrays |= {f"fc{i}/weight": dense["kernel"].T, f"fc{i}/bias": dense["bias"]}
+    return {name: np.asarray(array) for name, array in arrays.items()}
+
+
 def pixels(images):
     """Images of one channel, in double precision so that all that follows is."""
     return np.asarray(images, float)[..., None]
