@@ -1,0 +1,384 @@
+"""LIMIT: steps, epochs with validation, grids of settings, detection of wrong labels, and Fano's bound, on MNIST.
+
+`python -m benchmarks.label_noise --help` lists the parts; without a part all of them run.
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+from jax.scipy.special import entr
+
+from benchmarks import label_noise_published as published
+from benchmarks.harness import Row, Timing, announce, machine, measure, report, timed
+from benchmarks.label_noise_detectors import all_detectors, cleanlab_ids, label_task, neighbour_probabilities, quality
+from benchmarks.label_noise_systems import NUM_CLASSES, make_system
+from infotheory_dl import data, training
+from infotheory_dl.label_noise.detection import Filter, noisy_ids
+from infotheory_dl.label_noise.information import fano_error
+from infotheory_dl.networks.layers import Implementation
+
+NAME = "label_noise"
+
+METHODS: tuple[published.Method, ...] = get_args(published.Method)
+
+# operations of the four-layer CNN for one image; the first layer needs no gradient of its input
+_FIRST_LAYER = 2 * 196 * 16 * 32
+_FORWARD = _FIRST_LAYER + 2 * (49 * 512 * 32 + 9 * 288 * 64 + 576 * 256 + 256 * 128 + 128 * 10)
+_BOTH_WAYS = 3 * _FORWARD - _FIRST_LAYER
+
+
+@dataclass(frozen=True)
+class Steps:
+    """One training step of one model."""
+
+    batch_sizes: tuple[int, ...] = (128, 256)
+    steps: int = 10
+    repeats: int = 5
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch and the validation after it."""
+
+    sizes: tuple[int, ...] = (1000, 10_000)
+    validation: int = 12_000
+    batch_size: int = 256
+    evaluation_batch_size: int = 500
+    num_epochs: int = 2
+    """Of a training that is timed; the time of one is its share."""
+    repeats: int = 3
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Models per second by the number of settings that are trained at once."""
+
+    n: int = 1000
+    num_epochs: int = 2
+    batch_size: int = 256
+    models: tuple[int, ...] = (1, 4, 16, 64)
+    axes: tuple[Literal["map", "vmap"], ...] = ("map", "vmap")
+    models_at_once: int = 16
+    """Side by side with vmap; they bound the memory."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Wrong labels found by ours and by cleanlab."""
+
+    n: int = 1000
+    rates: tuple[float, ...] = (0.5, 0.2)
+    draws: int = 3
+    """Draws of the sample, the noise and the networks."""
+    sets: tuple[Literal["mnist", "digits"], ...] = ("mnist", "digits")
+    detectors: tuple[str, ...] = ("",)
+    """Those with one of these in their names; default all."""
+    epochs: int = 60
+    """Of LIMIT and of early-learning regularization."""
+    fold_epochs: int = 10
+    """Of the networks of a cross-validation."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The ids of wrong labels from given probabilities."""
+
+    n: int = 10_000
+    rate: float = 0.2
+    repeats: int = 5
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Fano:
+    """Curves of the least training error by the information about the labels."""
+
+    points: int = 1000
+    repeats: int = 20
+
+
+@dataclass(frozen=True)
+class All:
+    """The parts, one after the other."""
+
+    steps: Steps = field(default_factory=Steps)
+    epoch: Epoch = field(default_factory=Epoch)
+    grid: Grid = field(default_factory=Grid)
+    detection: Detection = field(default_factory=Detection)
+    filters: Filters = field(default_factory=Filters)
+    fano: Fano = field(default_factory=Fano)
+
+
+def steps(settings: Steps) -> None:
+    """Part (a): milliseconds of a step, forward, backward and Adam."""
+
+    def torch(method: published.Method, size: int) -> Timing:
+        step = published.training_step(method, size)
+        return measure(lambda: [step() for _ in range(settings.steps)], repeats=settings.repeats)[1]
+
+    def one_by_one(implementation: Implementation, method: published.Method, size: int) -> Timing:
+        examples = random_examples(size)
+        system, init = make_system(method, implementation=implementation)
+        step, batch = jax.jit(system.step), training.Batch(examples, jnp.ones(size, bool), jnp.arange(size))
+        initial = init(jax.random.key(0))
+
+        def train() -> Any:
+            state = initial
+            for number in range(settings.steps):
+                state, _ = step(state, batch, jax.random.key(number))
+            return state
+
+        return measure(train, repeats=settings.repeats)[1]
+
+    def in_one_program(method: published.Method, size: int) -> Timing:
+        system, init = make_system(method)
+        key, state = jax.random.key(0), init(jax.random.key(0))
+        train = functools.partial(
+            training.train, key, system.step, state, random_examples(size), num_epochs=settings.steps, batch_size=size
+        )
+        return measure(train, repeats=settings.repeats)[1]
+
+    programs: dict[str, Callable[[published.Method, int], Timing]] = {
+        "PyTorch, eager": torch,
+        "ours, one program": in_one_program,
+        "ours, a jitted step, patches": functools.partial(one_by_one, "patches"),
+        "ours, a jitted step, lax.conv": functools.partial(one_by_one, "lax"),
+    }
+
+    def rows() -> Iterator[Row]:
+        for size in settings.batch_sizes:
+            for method in METHODS:
+                floor = machine().floor(size * (1 + (method == "LIMIT")) * _BOTH_WAYS)
+                theirs: Timing | None = None
+                for name, program in programs.items():
+                    announce(f"{method}, batch {size}: {name}")
+                    row: Row = {"method": method, "batch": size, "program": name}
+                    try:
+                        timing = program(method, size)
+                    except ImportError as error:
+                        yield row | {"note": f"missing: {error}"}
+                        continue
+                    theirs = timing if program is torch else theirs
+                    if program is not torch and theirs is not None:
+                        row["PyTorch / ours"] = theirs.median / timing.median
+                    milliseconds = 1e3 / settings.steps
+                    yield row | {
+                        "ms": milliseconds * timing.median,
+                        "fastest": milliseconds * timing.fastest,
+                        "taken / floor": timing.median / settings.steps / floor,
+                    }
+
+    report(NAME, "steps", "Milliseconds of a training step, the four-layer CNN", rows(), notes=[peak()])
+
+
+def epoch(settings: Epoch) -> None:
+    """Part (b): seconds of an epoch with the validation after it."""
+    images = data.load("mnist")
+    labels, pixels = images.y, data.standardize(images.x, 0.456, 0.224, scale=255)
+    held_out = pixels[-settings.validation :], labels[-settings.validation :]
+
+    def ours(method: published.Method, n: int) -> Row:
+        system, init = make_system(method, evaluation_batch_size=settings.evaluation_batch_size)
+        train = functools.partial(
+            training.train,
+            jax.random.key(0),
+            system.step,
+            init(jax.random.key(0)),
+            (pixels[:n], labels[:n]),
+            num_epochs=settings.num_epochs,
+            batch_size=settings.batch_size,
+        )
+        evaluation = training.Evaluation(system.evaluate, data=held_out, maximize="accuracy")
+        _, alone = measure(train, repeats=settings.repeats)
+        _, timing = measure(functools.partial(train, evaluation=evaluation), repeats=settings.repeats)
+        whole, training_alone = timing.median / settings.num_epochs, alone.median / settings.num_epochs
+        return {
+            "seconds": whole,
+            "training": training_alone,
+            "validation": whole - training_alone,
+            "compilation": timing.compilation,
+        }
+
+    def theirs(method: published.Method, n: int) -> Row:
+        both = published.protocol(method, (pixels[:n], labels[:n]), held_out, batch_size=settings.batch_size)
+        train, validation = (measure(half, repeats=settings.repeats)[1].median for half in both)
+        return {"seconds": train + validation, "training": train, "validation": validation}
+
+    def rows() -> Iterator[Row]:
+        for n in settings.sizes:
+            for method in METHODS:
+                announce(f"{method}, n = {n}")
+                common: Row = {"method": method, "n": n}
+                operations = n * (1 + (method == "LIMIT")) * _BOTH_WAYS + settings.validation * _FORWARD
+                row = common | {"program": "ours"} | ours(method, n)
+                row["taken / floor"] = row["seconds"] / machine().floor(operations)
+                yield row
+                try:
+                    published_row = theirs(method, n)
+                except ImportError as error:
+                    yield common | {"program": "published", "note": f"missing: {error}"}
+                    continue
+                ratio = published_row["seconds"] / row["seconds"]
+                yield common | {"program": "published", **published_row, "published / ours": ratio}
+
+    title = f"Seconds of an epoch with validation on {settings.validation:,} images, batch {settings.batch_size}"
+    report(
+        NAME, "epoch", title, rows(), notes=["Published LIMIT validates both networks, ours the classifier.", peak()]
+    )
+
+
+def grid(settings: Grid) -> None:
+    """Part (c): models per second, compilation apart, by how many settings are trained at once."""
+    images = data.load("mnist", f"train[:{settings.n}]")
+    examples = data.standardize(images.x, 0.456, 0.224, scale=255), images.y
+    system, init = make_system("LIMIT")
+    floor = machine().floor(settings.num_epochs * settings.n * 2 * _BOTH_WAYS)
+
+    def row(axis: Literal["map", "vmap"], models: int) -> Row:
+        announce(f"{axis}, {models} models")
+        keys = jax.random.split(jax.random.key(0), models)
+        states = jax.jit(jax.vmap(init))(keys, jnp.geomspace(0.1, 100, models))
+        train = functools.partial(
+            training.train_many,
+            keys,
+            system.step,
+            states,
+            examples,
+            num_epochs=settings.num_epochs,
+            batch_size=settings.batch_size,
+            axis=axis,
+            models_at_once=min(models, settings.models_at_once),
+        )
+        _, first = timed(train)
+        _, seconds = timed(train)
+        return {
+            "axis": axis,
+            "models": models,
+            "seconds": seconds,
+            "compilation": first - seconds,
+            "models/s": models / seconds,
+            "taken / floor": seconds / (models * floor),
+        }
+
+    title = f"Models per second, penalties of LIMIT, n = {settings.n}, {settings.num_epochs} epochs"
+    rows = (row(axis, models) for axis in settings.axes for models in settings.models)
+    report(NAME, "grid", title, rows, notes=[f"vmap: at most {settings.models_at_once} side by side.", peak()])
+
+
+def detection(settings: Detection) -> None:
+    """Part (d): area under ROC, average precision and seconds, mean over the draws."""
+
+    def rows() -> Iterator[Row]:
+        for name in settings.sets:
+            images = data.load(name)
+            for rate in settings.rates:
+                keys = jax.random.split(jax.random.key(settings.seed), settings.draws)
+                tasks = [label_task(key, images, size=settings.n, flipped=rate) for key in keys]
+                detectors = all_detectors(epochs=settings.epochs, fold_epochs=settings.fold_epochs)
+                for detector_name, detector in detectors.items():
+                    if any(part in detector_name for part in settings.detectors):
+                        announce(f"{name}, {rate:.0%} wrong: {detector_name}")
+                        common = {"task": f"{name}, {rate:.0%}", "detector": detector_name}
+                        yield from (common | row for row in quality(detector, tasks))
+
+    report(
+        NAME,
+        "detection",
+        f"Wrong labels among {settings.n}, mean of {settings.draws} draws",
+        rows(),
+        notes=[
+            "sd: over the draws. Seconds: of the later draws, for all scores of a detector; the first one compiles."
+        ],
+    )
+
+
+def filters(settings: Filters) -> None:
+    """Part (e): milliseconds from probabilities to ids, and how many of them are wrong labels indeed."""
+    task = label_task(jax.random.key(settings.seed), data.load("mnist"), size=settings.n, flipped=settings.rate)
+    probabilities = neighbour_probabilities(task)
+
+    def row(program: str, method: str, ids: Callable[[], np.ndarray]) -> Row:
+        common: Row = {"filter": method, "program": program}
+        try:
+            found, timing = measure(ids, repeats=settings.repeats)
+        except ImportError as error:
+            return common | {"note": f"missing: {error}"}
+        hits = task.flipped[found].sum()
+        return common | {
+            "ms": 1e3 * timing.median,
+            "ids": len(found),
+            "precision": float(hits / len(found)),
+            "recall": float(hits / task.flipped.sum()),
+        }
+
+    def rows() -> Iterator[Row]:
+        for method in get_args(Filter):
+            yield row("ours", method, functools.partial(noisy_ids, probabilities, task.labels, method=method))
+            for jobs in (None, 1):
+                name = "cleanlab" if jobs is None else "cleanlab, one process"
+                yield row(name, method, functools.partial(cleanlab_ids, probabilities, task.labels, method, jobs))
+
+    title = f"Ids of wrong labels, {settings.n:,} of MNIST, {settings.rate:.0%} wrong, by nearest neighbours"
+    report(NAME, "filters", title, rows())
+
+
+def fano(settings: Fano) -> None:
+    """Part (f): milliseconds for a curve."""
+    noises = {f"uniform {rate}": data.uniform_transition(NUM_CLASSES, rate)[0] for rate in (0.4, 0.8)}
+    noises["pairs 0.4"] = data.cifar10_transition(0.4)[9]
+
+    def rows() -> Iterator[Row]:
+        for name, noise in noises.items():
+            announce(name)
+            information = np.linspace(0, float(entr(noise).sum()), settings.points)
+            ours, timing = measure(functools.partial(fano_error, noise, information), repeats=settings.repeats)
+            theirs, seconds = timed(functools.partial(published.fano_error, noise, information))
+            yield {
+                "noise": name,
+                "ours": 1e3 * timing.median,
+                "compilation": 1e3 * timing.compilation,
+                "a grid in Python": 1e3 * seconds,
+                "ratio": seconds / timing.median,
+                "largest difference": float(np.abs(ours - theirs).max()),
+            }
+
+    notes = ["The grid is of a thousand error rates, from 0.001 to 0.999: where the error is zero it says 0.001."]
+    report(NAME, "fano", f"Milliseconds of a curve of {settings.points} points", rows(), notes=notes)
+
+
+def random_examples(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images of normal pixels, and classes."""
+    return np.random.default_rng(0).normal(size=(size, 28, 28, 1)).astype(np.float32), np.arange(size) % NUM_CLASSES
+
+
+def peak() -> str:
+    """What the floors are computed from."""
+    return f"Floor: operations over {machine().flops / 1e9:,.0f} Gflop/s, measured here."
+
+
+PARTS: dict[type, Callable[[Any], None]] = {
+    Steps: steps,
+    Epoch: epoch,
+    Grid: grid,
+    Detection: detection,
+    Filters: filters,
+    Fano: fano,
+}
+
+
+def main() -> None:
+    """Runs one part, or all."""
+    settings = tyro.cli(Steps | Epoch | Grid | Detection | Filters | Fano | All, default=All(), description=__doc__)
+    for part in vars(settings).values() if isinstance(settings, All) else [settings]:
+        PARTS[type(part)](part)
+
+
+if __name__ == "__main__":
+    main()
