@@ -30,7 +30,7 @@ def test_trained_weights_and_outputs_equal_the_published_ones(case):
     x, y, initial = arrays["X_train"], arrays["Y_train"], arrays["init_pred_train"]
     kernel = kernel_eigen(arrays["ntk"])
     for shift in arrays["l2s"]:
-        for tag, time in (("cont_t1", 1), ("cont_t100", 100), ("disc_t10", 10), ("inf", np.inf)):
+        for tag, time in (*((f"{kind}_t{t}", t) for kind in ("cont", "disc") for t in arrays["ts"]), ("inf", np.inf)):
             name = f"l2_{shift}_{tag}"
             training = {
                 "time": time,

@@ -75,6 +75,7 @@ def test_training_stability_equals_the_published_one(case, kind):
     for row, time in zip(result.predictions, arrays["ts"], strict=True):
         np.testing.assert_allclose(row, arrays[f"stab_train_pred_l2_0.0_{kind}_t{time}"], rtol=1e-9)
     np.testing.assert_allclose(result.losses, arrays[f"stab_train_loss_l2_0.0_{kind}"], rtol=1e-8)
+    np.testing.assert_allclose(result.loss_changes.T, arrays[f"stab_train_loss_vec_l2_0.0_{kind}"], rtol=1e-8)
 
 
 def random_problem(seed, n=7, k=2, m=3, width=40):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from infotheory_dl.sample_information.network import sample_information
 from infotheory_dl.sample_information.removal import StepSizeError
 from infotheory_dl.sample_information.retraining import (
     agreement,
@@ -50,12 +51,18 @@ def test_retraining_is_that_of_the_original(name, weight_decay):
     [("mlp", 0.0, 0.965, 0.934), ("mlp", 0.05, 0.979, 0.901), ("cnn", 0.0, 0.871, 0.718), ("cnn", 0.05, 0.747, 0.780)],
 )
 def test_linearized_scores_agree_with_retraining_as_published(name, weight_decay, weights, predictions):
-    arrays = CASES[name]().arrays
+    apply_fn, params, arrays = CASES[name]()
     tag = f"l2mean_{weight_decay}_T300"
+    inputs = arrays["X_train"], arrays["Y_train"], arrays["X_test"]
+    training = {"time": 300, "learning_rate": float(arrays["lr"]), "weight_decay": weight_decay}
+    linear = sample_information(apply_fn, params, *inputs, **training, dynamics="discrete")
+    np.testing.assert_allclose(linear.weights, arrays[f"gt_lin_si_weights_{tag}"], rtol=1e-9)
+    np.testing.assert_allclose(linear.predictions, arrays[f"gt_lin_si_pred_{tag}"], rtol=1e-9)
     truth = (arrays[f"gt_pred_diff_{tag}"] ** 2).sum(-1).mean(-1)
-    pearson = agreement(arrays[f"gt_lin_si_weights_{tag}"], arrays[f"gt_weights_diff_sq_{tag}"]).pearson
-    np.testing.assert_allclose(pearson, weights, atol=5e-4)
-    np.testing.assert_allclose(agreement(arrays[f"gt_lin_si_pred_{tag}"], truth).pearson, predictions, atol=5e-4)
+    np.testing.assert_allclose(
+        agreement(linear.weights, arrays[f"gt_weights_diff_sq_{tag}"]).pearson, weights, atol=5e-4
+    )
+    np.testing.assert_allclose(agreement(linear.predictions, truth).pearson, predictions, atol=5e-4)
 
 
 def test_side_by_side_and_one_after_the_other_are_the_same():
