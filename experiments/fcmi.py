@@ -402,6 +402,8 @@ def figures(settings: Settings, rows: Rows, results: Results) -> None:
             if points:
                 axes.plot(*zip(*points, strict=True), "x", color=color, label="the paper's")
         axes.set(xscale="log", xlabel="training examples", ylabel="error", title=f"{name}, {mode}", ylim=(0, None))
+        axes.set_xticks(sizes, map(str, sizes))
+        axes.minorticks_off()
         axes.legend(frameon=False)
         save(figure, results, f"{name}_{mode}_by_n")
         for n in sizes:
