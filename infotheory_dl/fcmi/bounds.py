@@ -33,7 +33,7 @@ from infotheory_dl.fcmi.formulas import (
     weight_cmi,
 )
 from infotheory_dl.fcmi.results import Bound, GeneralizationGap
-from infotheory_dl.information.discrete import ESTIMATORS, Estimator
+from infotheory_dl.information.discrete import ESTIMATORS, Estimator, require_alphabet
 from infotheory_dl.types import AnyArray, Key
 
 __all__ = [
@@ -318,11 +318,14 @@ def evaluate_all(
       and, if no run has a training loss, the "interpolating" ones.
 
     Raises:
-      ValueError: as in `fcmi` and `ecmi`; if labels are given without predictions, or beside losses.
+      ValueError: as in `fcmi` and `ecmi`; if labels are given without predictions, or beside losses, or are none of
+        the classes.
     """
     if labels is not None:
         if predictions is None or losses is not None:
             raise ValueError("labels turn predictions into losses: give predictions beside them, and no losses")
+        if num_classes is not None:
+            require_alphabet("labels", labels, num_classes)
         losses = zero_one_losses(predictions, labels)
     forms = LABEL_FORMS if predictions is not None else {}
     if losses is not None:
