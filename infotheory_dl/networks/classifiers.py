@@ -1,6 +1,6 @@
 """The papers' classifiers, flax modules: `network.init(key, inputs)`, then the pure `network.apply(variables, inputs)`.
 
-`train_fn(network)` is the network while it trains, for those with batch norm.
+`train_fn(network)` is the network while it trains, for those with batch norm or dropout.
 """
 
 from typing import NamedTuple
@@ -31,12 +31,14 @@ class MLP(nn.Module):
       outputs: number of outputs.
       batch_norm: whether batch norm stands before every ReLU.
       initialization: of every layer.
+      dropout: share of the hidden units that are dropped after every ReLU while the network trains, in [0, 1).
     """
 
     widths: tuple[int, ...]
     outputs: int
     batch_norm: bool = False
     initialization: Initialization = TORCH
+    dropout: float = 0.0
 
     @nn.compact
     def __call__(
@@ -46,13 +48,19 @@ class MLP(nn.Module):
         train: bool = False,
         mask: Shaped[AnyArray, " examples"] | None = None,
     ) -> Float[Array, "examples outputs"]:
-        """Outputs of every example; `train` and `mask` are those of `BatchNorm`."""
+        """Outputs of every example; `train` and `mask` are those of `BatchNorm`.
+
+        Raises:
+          ValueError: if the dropout does not lie in [0, 1).
+        """
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must lie in [0, 1), got {self.dropout}")
         hidden = inputs.reshape(inputs.shape[0], -1)
         for width in self.widths:
             hidden = Dense(width, self.initialization)(hidden)
             if self.batch_norm:
                 hidden = BatchNorm()(hidden, train=train, mask=mask)
-            hidden = nn.relu(hidden)
+            hidden = nn.Dropout(self.dropout, deterministic=not train)(nn.relu(hidden))
         return Dense(self.outputs, self.initialization)(hidden)
 
 
@@ -158,18 +166,21 @@ def four_layer_cnn(
     features: tuple[int, int, int, int] = (32, 32, 64, 256),
     width: int = 256,
     batch_norm: bool = False,
+    head_batch_norm: bool = False,
     implementation: Implementation = "auto",
 ) -> CNN:
     """The papers' four-layer CNN for MNIST, with PyTorch's initialisation; for images of 28 pixels or more a side.
 
     Sample information: the defaults, 249,217 parameters. f-CMI: `outputs=2, width=128, batch_norm=True`, 217,090
-    parameters; its wide variant has `features=(128, 128, 256, 1024), width=512`. Label noise: as f-CMI, ten outputs.
+    parameters; its wide variant has `features=(128, 128, 256, 1024), width=512`. Label noise: as f-CMI, ten outputs,
+    218,122 parameters; the network that predicts gradients has `head_batch_norm=True`, 218,378 parameters.
 
     Args:
       outputs: number of outputs.
       features: output channels of the four convolutions.
       width: units of the hidden dense layer.
-      batch_norm: whether batch norm follows the convolutions; none follows the dense layer.
+      batch_norm: whether batch norm follows the convolutions.
+      head_batch_norm: whether batch norm follows the hidden dense layer.
       implementation: of the convolutions, see `Conv`.
 
     Source: Harutyunyan et al., 2021 (sample information) and 2021 (f-CMI); Harutyunyan et al., 2020 (label noise).
@@ -181,7 +192,8 @@ def four_layer_cnn(
         Convolution(third, kernel_size=3, strides=2),
         Convolution(fourth, kernel_size=3),
     )
-    return CNN(convolutions, MLP((width,), outputs), batch_norm=batch_norm, implementation=implementation)
+    head = MLP((width,), outputs, batch_norm=head_batch_norm)
+    return CNN(convolutions, head, batch_norm=batch_norm, implementation=implementation)
 
 
 def pooled_cnn(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from infotheory_dl import networks
-from infotheory_dl.networks import CNN, MLP, Convolution, Standardized, four_layer_cnn, pooled_cnn
+from infotheory_dl.networks import CNN, MLP, Convolution, Standardized, four_layer_cnn, pooled_cnn, train_fn
 from tests.conftest import reference
 
 
@@ -21,6 +21,12 @@ def test_the_networks_have_as_many_parameters_as_the_papers_say():
     assert count_parameters(MLP((1024,), 1), images(28)) == 784 * 1024 + 1024 + 1024 + 1
     assert count_parameters(four_layer_cnn(), images(28)) == 249_217
     assert count_parameters(four_layer_cnn(2, width=128, batch_norm=True), images(28)) == 217_090
+    assert count_parameters(four_layer_cnn(10, width=128, batch_norm=True), images(28)) == 218_122
+
+
+def test_batch_norm_after_the_hidden_layer_of_the_four_layer_cnn_adds_two_parameters_a_unit():
+    network = four_layer_cnn(10, width=128, batch_norm=True, head_batch_norm=True)
+    assert count_parameters(network, images(28)) == 218_122 + 2 * 128
 
 
 def test_an_mlp_is_its_formula_on_the_flattened_inputs():
@@ -29,6 +35,32 @@ def test_an_mlp_is_its_formula_on_the_flattened_inputs():
     first, second = (variables["params"][name] for name in ("Dense_0", "Dense_1"))
     hidden = np.maximum(inputs.reshape(2, 16) @ first["kernel"] + first["bias"], 0)
     np.testing.assert_allclose(network.apply(variables, inputs), hidden @ second["kernel"] + second["bias"], rtol=1e-12)
+
+
+def test_dropout_is_for_training_alone_and_adds_no_parameters():
+    plain, dropping = MLP((6, 5), 3, batch_norm=True), MLP((6, 5), 3, batch_norm=True, dropout=0.5)
+    variables = plain.init(jax.random.key(1), images(4))
+    jax.tree.map(np.testing.assert_array_equal, dropping.init(jax.random.key(1), images(4)), variables)
+    np.testing.assert_array_equal(dropping.apply(variables, images(4)), plain.apply(variables, images(4)))
+
+
+def test_units_of_every_hidden_layer_are_dropped_or_scaled_to_keep_the_mean():
+    identity = {"kernel": jnp.eye(400), "bias": jnp.zeros(400)}
+    variables = {"params": {f"Dense_{place}": identity for place in range(3)}}
+    train = jax.jit(train_fn(MLP((400, 400), 400, dropout=0.25)))
+    outputs, _ = train(variables, jnp.ones((5, 400)), None, jax.random.key(0))
+    kept = outputs > 0
+    np.testing.assert_allclose(outputs[kept], 1 / 0.75**2, rtol=1e-12)
+    np.testing.assert_allclose(kept.mean(), 0.75**2, atol=4 * np.sqrt(0.75**2 * (1 - 0.75**2) / 2000))
+    assert (kept[0] != kept[1]).any()
+    np.testing.assert_array_equal(train(variables, jnp.ones((5, 400)), None, jax.random.key(0))[0], outputs)
+    assert (train(variables, jnp.ones((5, 400)), None, jax.random.key(1))[0] != outputs).any()
+
+
+def test_all_units_cannot_be_dropped():
+    for dropout in (1.0, -0.1):
+        with pytest.raises(ValueError, match=rf"dropout must lie in \[0, 1\), got {dropout}"):
+            MLP((3,), 1, dropout=dropout).init(jax.random.key(0), images(4))
 
 
 @pytest.mark.parametrize("implementation", ["patches", "lax"])
