@@ -18,7 +18,7 @@ import matplotlib as mpl
 import numpy as np
 import optax
 
-from experiments.fcmi_networks import Name, Pretrained, augmented, make_network
+from experiments.fcmi_networks import Name, Pretrained, make_network
 from experiments.harness import Results, Row, console, open_results, parse, print_table
 from infotheory_dl import data, fcmi, networks, training
 from infotheory_dl.fcmi import bounds, sgld
@@ -234,7 +234,7 @@ def train(settings: Settings, name: Name, mode: Mode, n: int, results: Results) 
     network = make_network(name, task.num_classes, largest=task.largest, resize=settings.resize)
     train_fn = None if name == "mlp" else networks.train_fn(network)
     if settings.augment and train_fn is not None:
-        train_fn = augmented(train_fn)
+        train_fn = networks.augmented(train_fn)
     optimizer, schedule = make_optimizer(settings)
     epochs = range(settings.evaluate_every, settings.num_epochs + 1, settings.evaluate_every)
     tracked = task.selection[: settings.tracked_runs]

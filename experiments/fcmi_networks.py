@@ -1,15 +1,13 @@
-"""The networks of the f-CMI experiment, and how their images are prepared."""
+"""The networks of the f-CMI experiment."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from infotheory_dl import networks
-from infotheory_dl.types import TrainFn
 
 Name = Literal["cnn", "wide", "mlp", "resnet50"]
 
@@ -67,20 +65,3 @@ class Pretrained(NamedTuple):
             inner = self._filled({name: collection["network"] for name, collection in variables.items()})
             return {name: {"network": collection} for name, collection in inner.items()}
         return networks.variables_from_torch(self.arrays, variables)
-
-
-def augmented(train_fn: TrainFn) -> TrainFn:
-    """The network while it trains on images that are flipped, and cropped out of a margin of four pixels."""
-
-    def apply(variables, images, mask, key):
-        flip_key, row_key, column_key, network_key = jax.random.split(key, 4)
-        count, height, width, _ = images.shape
-        flips = jax.random.bernoulli(flip_key, shape=(count, 1, 1, 1))
-        margins = jnp.pad(jnp.where(flips, images[:, :, ::-1], images), ((0, 0), (4, 4), (4, 4), (0, 0)))
-        rows, columns = (jax.random.randint(part, (count,), 0, 9) for part in (row_key, column_key))
-        crop = lambda image, row, column: jax.lax.dynamic_slice(
-            image, (row, column, 0), (height, width, image.shape[2])
-        )
-        return train_fn(variables, jax.vmap(crop)(margins, rows, columns), mask, network_key)
-
-    return apply

@@ -1,5 +1,6 @@
 """The networks of the papers: flax.linen modules with PyTorch's initialisation and batch norm, in the inputs' dtype."""
 
+from infotheory_dl.networks.augmentation import augmented, flip_and_crop
 from infotheory_dl.networks.classifiers import CNN, MLP, Convolution, Standardized, four_layer_cnn, pooled_cnn, train_fn
 from infotheory_dl.networks.defaults import small_classifier, wide_layer
 from infotheory_dl.networks.layers import (
@@ -13,7 +14,15 @@ from infotheory_dl.networks.layers import (
     batch_moments,
     image_patches,
 )
-from infotheory_dl.networks.resnet import ResNet, resnet50, variables_from_torch
+from infotheory_dl.networks.resnet import (
+    ResNet,
+    basic_block,
+    bottleneck,
+    resnet18,
+    resnet34,
+    resnet50,
+    variables_from_torch,
+)
 
 __all__ = [
     "CNN",
@@ -27,11 +36,17 @@ __all__ = [
     "Initialization",
     "ResNet",
     "Standardized",
+    "augmented",
     "average_pool",
+    "basic_block",
     "batch_moments",
+    "bottleneck",
+    "flip_and_crop",
     "four_layer_cnn",
     "image_patches",
     "pooled_cnn",
+    "resnet18",
+    "resnet34",
     "resnet50",
     "small_classifier",
     "train_fn",

@@ -1,6 +1,9 @@
 """Residual networks with the weights of torchvision, which the user brings as arrays."""
 
-from collections.abc import Mapping
+import functools
+import math
+from collections.abc import Callable, Mapping
+from typing import Literal, TypeAlias
 
 import flax.linen as nn
 import jax
@@ -8,10 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
+from infotheory_dl._validation import require_choice
+from infotheory_dl.networks.classifiers import Convolution
 from infotheory_dl.networks.layers import BatchNorm, Conv, Dense, Implementation, Initialization, Initializer, zeros
 from infotheory_dl.types import AnyArray, Params
 
-_EXPANSION = 4
+Block: TypeAlias = Callable[[int, int], tuple[Convolution, ...]]
+Stem: TypeAlias = Literal["imagenet", "cifar"]
+
 _LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
 
 
@@ -19,20 +26,30 @@ def _normal_by_fan_out(fan_in: int) -> Initializer:
     return nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
-_INITIALIZATION = Initialization(_normal_by_fan_out, zeros)
+_BY_FAN_OUT = Initialization(_normal_by_fan_out, zeros)
 
 
-class Bottleneck(nn.Module):
-    """Three convolutions, 1x1, 3x3 and 1x1, each with batch norm, added to their input.
+def basic_block(width: int, strides: int) -> tuple[Convolution, ...]:
+    """Two convolutions of 3x3, the first with the strides."""
+    return Convolution(width, 3, strides, padding=1), Convolution(width, 3, padding=1)
+
+
+def bottleneck(width: int, strides: int) -> tuple[Convolution, ...]:
+    """Convolutions of 1x1, of 3x3 with the strides, and of 1x1 to four times the width."""
+    return Convolution(width, 1), Convolution(width, 3, strides, padding=1), Convolution(4 * width, 1)
+
+
+class ResidualBlock(nn.Module):
+    """Convolutions, each with batch norm, added to their input.
 
     Attributes:
-      width: channels of the first two; the third has four times as many.
-      strides: of the 3x3 convolution.
+      convolutions: first to last.
+      initialization: of the convolutions.
       implementation: of the convolutions, see `Conv`.
     """
 
-    width: int
-    strides: int = 1
+    convolutions: tuple[Convolution, ...]
+    initialization: Initialization
     implementation: Implementation = "auto"
 
     @nn.compact
@@ -44,31 +61,39 @@ class Bottleneck(nn.Module):
         mask: Shaped[AnyArray, " examples"] | None = None,
     ) -> Float[Array, "examples rows columns features"]:
         """Maps of every example; `train` and `mask` are those of `BatchNorm`."""
-        norm = lambda name, maps: BatchNorm(name=name)(maps, train=train, mask=mask)
-        conv = lambda name, maps, *sizes: _conv(name, self.implementation, *sizes)(maps)
-        features = _EXPANSION * self.width
-        hidden = nn.relu(norm("bn1", conv("conv1", maps, self.width, 1)))
-        hidden = nn.relu(norm("bn2", conv("conv2", hidden, self.width, 3, self.strides, 1)))
-        hidden = norm("bn3", conv("conv3", hidden, features, 1))
-        if self.strides > 1 or maps.shape[-1] != features:
-            maps = norm("downsample_1", conv("downsample_0", maps, features, 1, self.strides))
+        layer = functools.partial(_conv_norm, self.initialization, self.implementation, train, mask)
+        count, (*inner, last) = len(self.convolutions), self.convolutions
+        hidden = maps
+        for place, convolution in enumerate(inner, start=1):
+            hidden = nn.relu(layer(f"conv{place}", f"bn{place}", convolution, hidden))
+        hidden = layer(f"conv{count}", f"bn{count}", last, hidden)
+        strides = math.prod(convolution.strides for convolution in self.convolutions)
+        if strides > 1 or maps.shape[-1] != last.features:
+            maps = layer("downsample_0", "downsample_1", Convolution(last.features, 1, strides), maps)
         return nn.relu(hidden + maps)
 
 
 class ResNet(nn.Module):
-    """A residual network of bottlenecks, as torchvision has it, for images of 32 pixels or more a side.
+    """A residual network, as torchvision has it.
 
     Attributes:
-      depths: number of bottlenecks of every stage; each stage but the first halves the maps.
+      depths: number of blocks of every stage; each stage but the first halves the maps.
       outputs: number of outputs.
       width: channels of the stem and of the first stage; each further stage doubles them.
       implementation: of the convolutions, see `Conv`.
+      block: the convolutions of a block of some width and strides, `bottleneck` or `basic_block`.
+      stem: "imagenet" is a convolution of 7x7 and a maximum over 3x3, each with strides of 2, for images of 32 pixels
+        a side or more; "cifar" is a convolution of 3x3, for images of any size.
+      initialization: of the convolutions; the default is He's by fan_out. The head has PyTorch's.
     """
 
     depths: tuple[int, ...]
     outputs: int
     width: int = 64
     implementation: Implementation = "auto"
+    block: Block = bottleneck
+    stem: Stem = "imagenet"
+    initialization: Initialization = _BY_FAN_OUT
 
     @nn.compact
     def __call__(
@@ -78,25 +103,85 @@ class ResNet(nn.Module):
         train: bool = False,
         mask: Shaped[AnyArray, " examples"] | None = None,
     ) -> Float[Array, "examples outputs"]:
-        """Outputs of every image; `train` and `mask` are those of `BatchNorm`, errors those of `Conv`."""
-        maps = _conv("conv1", self.implementation, self.width, 7, 2, 3)(images)
-        maps = nn.relu(BatchNorm(name="bn1")(maps, train=train, mask=mask))
-        maps = nn.max_pool(maps, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+        """Outputs of every image; `train` and `mask` are those of `BatchNorm`, errors those of `Conv`.
+
+        Raises:
+          ValueError: if the stem is unknown.
+        """
+        require_choice("stem", self.stem, ("imagenet", "cifar"))
+        stem = Convolution(self.width, 7, 2, 3) if self.stem == "imagenet" else Convolution(self.width, 3, 1, 1)
+        layer = functools.partial(_conv_norm, self.initialization, self.implementation, train, mask)
+        maps = nn.relu(layer("conv1", "bn1", stem, images))
+        if self.stem == "imagenet":
+            maps = nn.max_pool(maps, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
         for stage, depth in enumerate(self.depths):
             for place in range(depth):
                 strides = 2 if stage > 0 and place == 0 else 1
+                convolutions = self.block(self.width * 2**stage, strides)
                 name = f"layer{stage + 1}_{place}"
-                block = Bottleneck(self.width * 2**stage, strides, self.implementation, name=name)
+                block = ResidualBlock(convolutions, self.initialization, self.implementation, name=name)
                 maps = block(maps, train=train, mask=mask)
         return Dense(self.outputs, name="fc")(maps.mean((1, 2)))
 
 
-def resnet50(outputs: int, *, implementation: Implementation = "auto") -> ResNet:
-    """ResNet-50 with the stride in the 3x3 convolutions: 25,557,032 parameters with 1000 outputs.
+def resnet18(
+    outputs: int,
+    *,
+    stem: Stem = "imagenet",
+    initialization: Initialization = _BY_FAN_OUT,
+    implementation: Implementation = "auto",
+) -> ResNet:
+    """ResNet-18, of basic blocks: 11,689,512 parameters with 1000 outputs; the arguments are those of `ResNet`.
 
     Source: He et al., 2016; torchvision.
     """
-    return ResNet((3, 4, 6, 3), outputs, implementation=implementation)
+    return ResNet(
+        (2, 2, 2, 2),
+        outputs,
+        block=basic_block,
+        stem=stem,
+        initialization=initialization,
+        implementation=implementation,
+    )
+
+
+def resnet34(
+    outputs: int,
+    *,
+    stem: Stem = "imagenet",
+    initialization: Initialization = _BY_FAN_OUT,
+    implementation: Implementation = "auto",
+) -> ResNet:
+    """ResNet-34, of basic blocks: 21,797,672 parameters with 1000 outputs; the arguments are those of `ResNet`.
+
+    Label noise, on CIFAR-10: `outputs=10, stem="cifar", initialization=TORCH`, 21,282,122 parameters.
+
+    Source: He et al., 2016; torchvision; Harutyunyan et al., 2020 (label noise).
+    """
+    return ResNet(
+        (3, 4, 6, 3),
+        outputs,
+        block=basic_block,
+        stem=stem,
+        initialization=initialization,
+        implementation=implementation,
+    )
+
+
+def resnet50(
+    outputs: int,
+    *,
+    stem: Stem = "imagenet",
+    initialization: Initialization = _BY_FAN_OUT,
+    implementation: Implementation = "auto",
+) -> ResNet:
+    """ResNet-50 with the stride in the 3x3 convolutions: 25,557,032 parameters with 1000 outputs; see `ResNet`.
+
+    Source: He et al., 2016; torchvision.
+    """
+    return ResNet(
+        (3, 4, 6, 3), outputs, block=bottleneck, stem=stem, initialization=initialization, implementation=implementation
+    )
 
 
 def variables_from_torch(arrays: Mapping[str, Shaped[AnyArray, "..."]], variables: Params) -> Params:
@@ -138,7 +223,16 @@ def variables_from_torch(arrays: Mapping[str, Shaped[AnyArray, "..."]], variable
     return found
 
 
-def _conv(
-    name: str, implementation: Implementation, features: int, size: int, strides: int = 1, padding: int = 0
-) -> Conv:
-    return Conv(features, size, strides, padding, implementation, _INITIALIZATION, use_bias=False, name=name)
+def _conv_norm(
+    initialization: Initialization,
+    implementation: Implementation,
+    train: bool,
+    mask: Shaped[AnyArray, " examples"] | None,
+    conv: str,
+    norm: str,
+    convolution: Convolution,
+    maps: AnyArray,
+) -> Array:
+    """A convolution without a bias and its batch norm, under these names."""
+    maps = Conv(*convolution, implementation, initialization, use_bias=False, name=conv)(maps)
+    return BatchNorm(name=norm)(maps, train=train, mask=mask)
