@@ -7,6 +7,7 @@ cost grows linearly with the number of examples.
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +16,7 @@ from jaxtyping import Array, Float, PyTree
 
 from infotheory_dl._validation import require_choice, require_finite, require_rank
 from infotheory_dl.linearization.dynamics import KernelEigen, kernel_eigen
-from infotheory_dl.linearization.kernels import block_jacobians, empirical_kernel
+from infotheory_dl.linearization.kernels import block_jacobians, empirical_kernel, mean_kernel
 from infotheory_dl.types import AnyArray, ApplyFn, Key, Params
 
 ProjectionMethod = Literal["gaussian", "rademacher", "count_sketch", "very_sparse", "random_subset"]
@@ -74,12 +75,41 @@ def nystrom_features(
     Source: Williams and Seeger, 2001.
     """
     require_choice("outputs", outputs, ("full", "trace"))
-    across = empirical_kernel(apply_fn, params, inputs, landmarks, outputs=outputs, batch_size=batch_size)
-    eigenvalues, vectors = kernel_eigen(
-        empirical_kernel(apply_fn, params, landmarks, outputs=outputs, batch_size=batch_size)
-    )
-    present = eigenvalues > len(eigenvalues) * jnp.finfo(across.dtype).eps * eigenvalues.max()
-    return across @ vectors * jnp.where(present, lax.rsqrt(jnp.where(present, eigenvalues, 1)), 0)
+    kernel = lambda *inputs: empirical_kernel(apply_fn, params, *inputs, outputs=outputs, batch_size=batch_size)
+    return _interpolated(kernel(inputs, landmarks), kernel(landmarks))
+
+
+def mean_kernel_eigen(
+    key: Key,
+    network: nn.Module,
+    inputs: Float[AnyArray, "examples ..."],
+    *,
+    num_networks: int = 5,
+    num_landmarks: int | None = None,
+) -> KernelEigen:
+    """Decomposes the mean kernel of several untrained networks, from some landmarks where the examples are many.
+
+    Args:
+      key: source of the networks' weights, and of the choice of the landmarks.
+      network: of one output.
+      inputs: n inputs.
+      num_networks: as in `mean_kernel`, which see for the errors too.
+      num_landmarks: m of the inputs to interpolate the kernel from, O(n m²) instead of O(n³); default all.
+
+    Returns:
+      The decomposition; of rank m with landmarks.
+
+    Raises:
+      ValueError: if the landmarks are none, or more than the inputs.
+    """
+    if num_landmarks is None:
+        return kernel_eigen(mean_kernel(key, network, inputs, num_networks=num_networks))
+    if not 1 <= num_landmarks <= len(inputs):
+        raise ValueError(f"num_landmarks must lie in [1, {len(inputs)}], the number of inputs, got {num_landmarks}")
+    key_networks, key_landmarks = jax.random.split(key)
+    rows = np.asarray(jax.random.choice(key_landmarks, len(inputs), (num_landmarks,), replace=False))
+    across = mean_kernel(key_networks, network, inputs, inputs[rows], num_networks=num_networks)
+    return feature_eigen(_interpolated(across, across[rows]))
 
 
 def projected_jacobian(
@@ -153,6 +183,15 @@ def random_projection(
         return jnp.concatenate(pieces, axis=-1) if method == "random_subset" else sum(pieces[1:], pieces[0])
 
     return project
+
+
+def _interpolated(
+    across: Float[Array, "rows landmarks"], among: Float[Array, "landmarks landmarks"]
+) -> Float[Array, "rows landmarks"]:
+    """Features whose products are those of Nyström's approximation."""
+    eigenvalues, vectors = kernel_eigen(among)
+    present = eigenvalues > len(eigenvalues) * jnp.finfo(across.dtype).eps * eigenvalues.max()
+    return across @ vectors * jnp.where(present, lax.rsqrt(jnp.where(present, eigenvalues, 1)), 0)
 
 
 def _dense(draw: Callable[..., Array]) -> Callable[[Key, Array, int], Array]:

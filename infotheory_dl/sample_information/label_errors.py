@@ -64,7 +64,7 @@ def find_label_errors(
     margins = np.asarray(label_margins(predictions, labels))
     predictions, labels = np.asarray(predictions), np.asarray(labels)
     suggested = predictions.argmax(1)
-    sharpness, error_rate = calibrate(predictions, labels)
+    sharpness, error_rate, _ = calibrate(predictions, labels)
     probabilities = probabilities_of(predictions, sharpness)
     given, best = (np.take_along_axis(probabilities, c[:, None], axis=1)[:, 0] for c in (labels, suggested))
     flip = error_rate / (predictions.shape[1] - 1)

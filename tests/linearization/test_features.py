@@ -11,11 +11,14 @@ from infotheory_dl.linearization import (
     jacobian,
     kernel_eigen,
     leave_one_out_predictions,
+    mean_kernel,
+    mean_kernel_eigen,
     nystrom_features,
     projected_jacobian,
     random_projection,
     select_weight_decay,
 )
+from infotheory_dl.networks import MLP
 from infotheory_dl.sample_information import group_information, leave_one_out
 from tests.sample_information.reference_networks import flatten, mlp_case
 
@@ -120,3 +123,17 @@ def test_bad_input_meets_clear_errors():
         random_projection(jax.random.key(0), {}, num_features=0)
     with pytest.raises(ValueError, match=r"features must have 2 axes \(rows, features\), got shape \(3,\)"):
         feature_eigen(np.ones(3))
+
+
+def test_the_mean_kernel_is_decomposed_whole_or_from_landmarks():
+    x, network, key = jax.random.normal(jax.random.key(0), (9, 3)), MLP((5,), 1), jax.random.key(1)
+    written_out = lambda eigen: (eigen.eigenvectors * eigen.eigenvalues) @ eigen.eigenvectors.T
+    exact = mean_kernel_eigen(key, network, x, num_networks=2)
+    np.testing.assert_allclose(written_out(exact), mean_kernel(key, network, x, num_networks=2), rtol=1e-9)
+    of_all = mean_kernel_eigen(key, network, x, num_networks=2, num_landmarks=9)
+    networks_key, _ = jax.random.split(key)
+    np.testing.assert_allclose(written_out(of_all), mean_kernel(networks_key, network, x, num_networks=2), rtol=1e-6)
+    few = mean_kernel_eigen(key, network, x, num_networks=2, num_landmarks=4)
+    assert np.linalg.matrix_rank(written_out(few), tol=1e-9) == 4
+    with pytest.raises(ValueError, match=r"num_landmarks must lie in \[1, 9\], the number of inputs, got 10"):
+        mean_kernel_eigen(key, network, x, num_landmarks=10)
