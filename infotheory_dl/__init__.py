@@ -14,6 +14,7 @@ __all__ = [
     "data",
     "fcmi",
     "information",
+    "label_noise",
     "linearization",
     "metrics",
     "networks",

@@ -8,14 +8,13 @@ import hashlib
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypedDict, Unpack, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, Unpack, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
-from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 from jaxtyping import Key as Keys
 
@@ -24,9 +23,8 @@ from infotheory_dl.fcmi.sgld import track_gradient_variance
 from infotheory_dl.fcmi.supersample import Selection, Supersample, training_rows
 from infotheory_dl.training import (
     Batch,
-    Callback,
-    Checkpoint,
     Data,
+    EngineOptions,
     Evaluation,
     Metrics,
     Schedule,
@@ -75,17 +73,6 @@ class Runs(NamedTuple):
     valid: Bool[np.ndarray, "supersamples runs"]
     epochs: Int[np.ndarray, " epochs"]
     gradient_variances: Float[np.ndarray, "supersamples runs updates"] | None = None
-
-
-class EngineOptions(TypedDict, total=False):
-    """Options of `training.train_many`, which see."""
-
-    callback: Callback | None
-    callback_every: int | None
-    checkpoint: Checkpoint | None
-    axis: Any
-    models_at_once: int | None
-    mesh: Mesh | None
 
 
 def run(
@@ -171,7 +158,7 @@ def run_networks(
         is learned is a function of the selection alone.
       gradient_variance_every: updates between two of the variances that the bound of SGLD needs; default none.
       evaluation_batch_size: inputs that are predicted at once.
-      options: see `EngineOptions`.
+      options: see `training.EngineOptions`.
 
     Returns:
       The predictions. A model that diverged is not valid, and a warning names it.

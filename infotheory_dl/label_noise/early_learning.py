@@ -32,6 +32,11 @@ class EarlyLearningState(NamedTuple):
     network: SupervisedState
     memory: Float[Array, "examples classes"]
 
+    @property
+    def variables(self) -> Params:
+        """What the network is applied with."""
+        return self.network.variables
+
 
 def early_learning(
     apply_fn: ApplyFn,

@@ -20,7 +20,7 @@ from infotheory_dl.training._program import (
     TrainingState,
 )
 from infotheory_dl.training.checkpoints import Checkpoint
-from infotheory_dl.training.engine import Callback, Evaluation, minibatches, train, train_many
+from infotheory_dl.training.engine import Callback, EngineOptions, Evaluation, minibatches, train, train_many
 from infotheory_dl.training.parallel import gather
 from infotheory_dl.training.progress import progress
 from infotheory_dl.training.supervised import (
@@ -39,6 +39,7 @@ __all__ = [
     "Callback",
     "Checkpoint",
     "Data",
+    "EngineOptions",
     "Evaluate",
     "Evaluation",
     "Metrics",

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -39,6 +39,17 @@ class Evaluation(NamedTuple):
     maximize: str | None = None
     minimize: str | None = None
     patience: int | None = None
+
+
+class EngineOptions(TypedDict, total=False):
+    """What a function that trains many models hands on to `train_many`, which see."""
+
+    callback: Callback | None
+    callback_every: int | None
+    checkpoint: Checkpoint | None
+    axis: Literal["auto", "vmap", "map"]
+    models_at_once: int | None
+    mesh: Mesh | None
 
 
 _NO_EVALUATION = Evaluation(lambda state, data: {}, epochs=())

@@ -1,0 +1,241 @@
+"""Whole grids of settings, noisy labels and seeds as one program of the training engine, and what to choose of them."""
+
+import functools
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Unpack, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int, Num
+from jaxtyping import Key as Keys
+
+from infotheory_dl.label_noise.losses import cross_entropy
+from infotheory_dl.label_noise.methods import Method
+from infotheory_dl.training import (
+    Batch,
+    Best,
+    Data,
+    EngineOptions,
+    Evaluation,
+    Metrics,
+    State,
+    gather,
+    predict,
+    predicted_classes,
+    train_many,
+)
+from infotheory_dl.types import AnyArray, ApplyFn, Key, Params
+
+
+class Validation(NamedTuple):
+    """Examples to select epochs and settings by; their labels are as noisy as those to train on.
+
+    Attributes:
+      inputs: of the examples.
+      labels: classes, a column for each variant of the labels.
+    """
+
+    inputs: Num[AnyArray, "examples ..."]
+    labels: Int[AnyArray, "examples variants"]
+
+
+class Grid(NamedTuple):
+    """Trained classifiers, for each point of the settings, variant of the labels and seed.
+
+    Attributes:
+      settings: by name, the value at each point.
+      epochs: after which the classifiers were validated.
+      validation_accuracy: on the noisy labels to validate with, after each of these epochs.
+      train_accuracy: on the noisy labels to train on, before each step; mean over the steps of each epoch.
+      best_epoch: that of the greatest validation accuracy, the first of equal ones.
+      best: variables of the classifier after it.
+      last: state of the method after the last epoch.
+      diverged: whether a training became infinite; its last state is the one before.
+    """
+
+    settings: dict[str, Float[np.ndarray, " points"]]
+    epochs: Int[np.ndarray, " evaluations"]
+    validation_accuracy: Float[np.ndarray, "points variants seeds evaluations"]
+    train_accuracy: Float[np.ndarray, "points variants seeds epochs"]
+    best_epoch: Int[np.ndarray, "points variants seeds"]
+    best: Params
+    last: State
+    diverged: Bool[np.ndarray, "points variants seeds"]
+
+    @property
+    def best_validation(self) -> Float[np.ndarray, "points variants seeds"]:
+        """The validation accuracy at the best epoch."""
+        return np.nanmax(self.validation_accuracy, axis=-1)
+
+
+def train_grid(
+    key: Key,
+    method: Method,
+    inputs: Num[AnyArray, "examples ..."],
+    labels: Int[AnyArray, "examples variants"] | Float[AnyArray, "examples variants classes"],
+    validation: Validation,
+    *,
+    settings: Mapping[str, Sequence[float]] | None = None,
+    num_seeds: int = 1,
+    subsets: Int[AnyArray, "variants rows"] | None = None,
+    variables: Params | None = None,
+    num_epochs: int,
+    batch_size: int = 256,
+    evaluate_every: int = 1,
+    patience: int | None = None,
+    evaluation_batch_size: int = 1000,
+    **options: Unpack[EngineOptions],
+) -> Grid:
+    """Trains a method at every point of a grid of settings, on every variant of the labels, with several seeds.
+
+    Equal seeds begin with the same weights and see the examples in the same order, whatever the settings and labels.
+
+    Args:
+      key: whence the seeds derive.
+      method: of `make_method`.
+      inputs: of all examples.
+      labels: their noisy labels, a column for each variant, such as noise of several rates or draws; soft ones have an
+        axis of classes.
+      validation: what epochs are selected by; the classifier alone is evaluated.
+      settings: for each name the values that the method's `begin` is given; the grid is all their combinations.
+      num_seeds: trainings of each combination.
+      subsets: rows to train on, for each variant; default all.
+      variables: of trained classifiers, with axes of variants and seeds, for the method to begin with.
+      num_epochs: passes over the training set.
+      batch_size: examples per step.
+      evaluate_every: epochs between two validations; the last epoch is one.
+      patience: validations without a better one after which a model stops.
+      evaluation_batch_size: examples that are predicted at once.
+      options: see `training.EngineOptions`.
+
+    Returns:
+      The trained classifiers.
+
+    Raises:
+      ValueError: if shapes do not fit or a setting is impossible.
+    """
+    num_variants = np.shape(labels)[1]
+    expected = len(validation.inputs), num_variants
+    if np.shape(validation.labels) != expected or (subsets is not None and len(subsets) != num_variants):
+        raise ValueError(
+            f"validation labels must have the shape {expected} and subsets {num_variants} rows, as the labels have"
+            f" variants, got {np.shape(validation.labels)} and {None if subsets is None else len(subsets)}"
+        )
+    if num_seeds < 1 or evaluate_every < 1:
+        raise ValueError(f"num_seeds and evaluate_every must be at least 1, got {num_seeds} and {evaluate_every}")
+    settings = settings or {}
+    combinations = list(itertools.product(*settings.values()))
+    points = np.array(combinations, float).reshape(len(combinations), len(settings))
+    shape = len(points), num_variants, num_seeds
+    point, variant, seed = (axis.ravel() for axis in np.indices(shape))
+    init_key, train_key = jax.random.split(key)
+    names = tuple(settings)
+    chosen = None if variables is None else jax.tree.map(lambda leaf: jnp.asarray(leaf)[variant, seed], variables)
+    states = _begin(
+        method, names, _seed_keys(init_key, seed), chosen, jnp.asarray(points[point], jnp.float32), jnp.asarray(variant)
+    )
+    epochs = sorted({*range(evaluate_every, num_epochs + 1, evaluate_every), num_epochs})
+    step, evaluate = _of_variants(method, evaluation_batch_size)
+    training = train_many(
+        _seed_keys(train_key, seed),
+        step,
+        states,
+        (jnp.asarray(inputs), jnp.asarray(labels)),
+        num_epochs=num_epochs,
+        batch_size=batch_size,
+        subsets=None if subsets is None else np.asarray(subsets)[variant],
+        evaluation=Evaluation(
+            evaluate,
+            Validation(jnp.asarray(validation.inputs), jnp.asarray(validation.labels)),
+            epochs=epochs,
+            maximize="accuracy",
+            patience=patience,
+        ),
+        **options,
+    )
+    shaped = lambda tree: jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), gather(tree))
+    best = cast(Best, training.best)
+    return Grid(
+        settings=dict(zip(names, points.T, strict=True)),
+        epochs=np.asarray(epochs),
+        validation_accuracy=shaped(training.evaluations["accuracy"]),
+        train_accuracy=shaped(training.metrics["accuracy"].mean(-1)),
+        best_epoch=shaped(best.epoch),
+        best=shaped(best.state.state.variables),
+        last=shaped(training.state.state),
+        diverged=shaped(training.diverged),
+    )
+
+
+def select_settings(grid: Grid) -> Int[np.ndarray, " variants"]:
+    """The point of the settings with the greatest validation accuracy, mean over seeds, for each variant.
+
+    Only noisy labels to validate with are looked at. Of equal points the first counts; one with a training that
+    diverged does not, unless all did.
+    """
+    accuracy = np.where(grid.diverged.any(-1), -1.0, grid.best_validation.mean(-1))
+    return accuracy.argmax(0)
+
+
+def predict_grid(
+    classifier: ApplyFn, variables: Params, inputs: Num[AnyArray, "examples ..."], *, batch_size: int = 1000
+) -> Float[Array, "points variants seeds examples classes"]:
+    """The probabilities that the classifiers of a grid predict, one classifier after the other.
+
+    Args:
+      classifier: `classifier(variables, inputs)`, the logits, such as `Method.classifier`.
+      variables: such as `Grid.best`, or `Grid.last.variables`.
+      inputs: the same for all.
+      batch_size: inputs at once.
+    """
+    shape = jax.tree.leaves(variables)[0].shape[:3]
+    models = jax.tree.map(lambda leaf: jnp.asarray(leaf).reshape(-1, *leaf.shape[3:]), variables)
+    probabilities = _probabilities(classifier, models, jnp.asarray(inputs), batch_size)
+    return probabilities.reshape(*shape, *probabilities.shape[1:])
+
+
+class _OfVariant(NamedTuple):
+    """A model, and which column of the labels is its own."""
+
+    state: State
+    variant: Int[Array, ""]
+
+
+@functools.lru_cache(maxsize=32)  # with the same functions the engine finds its program compiled
+def _of_variants(method: Method, batch_size: int):
+    def step(model: _OfVariant, batch: Batch, key: Key) -> tuple[_OfVariant, Metrics]:
+        inputs, labels = batch.data
+        state, metrics = method.step(model.state, batch._replace(data=(inputs, labels[:, model.variant])), key)
+        return model._replace(state=state), metrics
+
+    def evaluate(model: _OfVariant, data: Data) -> Metrics:
+        logits = predict(method.classifier, model.state.variables, data.inputs, batch_size=batch_size)
+        labels = data.labels[:, model.variant]
+        return {
+            "accuracy": (predicted_classes(logits) == labels).mean(),
+            "loss": cross_entropy(logits, labels).mean(),
+        }
+
+    return step, evaluate
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _begin(method, names, keys, variables, points, variants):
+    def begin(model):
+        key, variables, point, variant = model
+        return _OfVariant(method.begin(key, variables, **dict(zip(names, point, strict=True))), variant)
+
+    return lax.map(begin, (keys, variables, points, variants))
+
+
+def _seed_keys(key: Key, seeds: np.ndarray) -> Keys[Array, " models"]:
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(seeds))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 3))
+def _probabilities(classifier, variables, inputs, batch_size):
+    of_model = lambda variables: jax.nn.softmax(predict(classifier, variables, inputs, batch_size=batch_size))
+    return lax.map(of_model, variables)

@@ -1,0 +1,211 @@
+"""For people with a table or images, and wrong labels: a classifier that ignores them, and their ids."""
+
+import warnings
+from typing import Any, Unpack
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Float, Int, Integer, Real
+
+from infotheory_dl import networks
+from infotheory_dl._validation import require_finite
+from infotheory_dl.data import pixel_moments, train_validation_split
+from infotheory_dl.data._labels import require_labels
+from infotheory_dl.label_noise.detection import Filter, gradient_distance, ids_by_score, noisy_ids
+from infotheory_dl.label_noise.grids import Validation, predict_grid, train_grid
+from infotheory_dl.label_noise.leave_one_out import leave_one_out_targets
+from infotheory_dl.label_noise.methods import MethodName, make_method
+from infotheory_dl.linearization import mean_kernel_eigen
+from infotheory_dl.training import EngineOptions
+from infotheory_dl.training import predict as predict_outputs
+from infotheory_dl.types import AnyArray, Key, Params
+
+_EXACT_KERNEL = 5000
+_LANDMARKS = 3000
+
+
+@struct.dataclass
+class RobustFit:
+    """A classifier, and what was found of the labels it was trained on.
+
+    Attributes:
+      variables: of the network, after the best epoch.
+      predictions: the class of every given example.
+      probabilities: what the suspicion goes by: those of the predictor of LIMIT, of the leave-one-out predictor, or of
+        the classifier itself.
+      suspicion: `gradient_distance` of these from the given labels, the higher the more suspect.
+      noisy_ids: the examples whose labels are taken to be wrong, the most suspect first.
+      training_ids: the examples that were trained on; the others chose the epoch.
+      epochs: after which the classifier was validated.
+      validation_accuracy: on the given labels of the others, after each of these epochs.
+      train_accuracy: on the given labels of the training examples, in each epoch.
+      best_epoch: that of the greatest validation accuracy.
+      network: standardizes its inputs, and gives logits.
+    """
+
+    variables: Params
+    predictions: Int[np.ndarray, " examples"]
+    probabilities: Float[np.ndarray, "examples classes"]
+    suspicion: Float[np.ndarray, " examples"]
+    noisy_ids: Int[np.ndarray, " noisy"]
+    training_ids: Int[np.ndarray, " training"]
+    epochs: Int[np.ndarray, " evaluations"]
+    validation_accuracy: Float[np.ndarray, " evaluations"]
+    train_accuracy: Float[np.ndarray, " epochs"]
+    best_epoch: int
+    network: nn.Module = struct.field(pytree_node=False)
+
+
+def fit_robust(
+    key: Key,
+    x: Real[AnyArray, "examples *features"],
+    y: Integer[AnyArray, " examples"],
+    *,
+    method: MethodName = "limit_laplace",
+    network: nn.Module | None = None,
+    num_classes: int | None = None,
+    validation_fraction: float = 0.2,
+    num_epochs: int = 100,
+    evaluate_every: int = 1,
+    patience: int | None = None,
+    batch_size: int = 256,
+    learning_rate: float = 1e-3,
+    gradient_weight_decay: float = 10.0,
+    transition: Float[AnyArray, "classes classes"] | None = None,
+    filter: Filter = "prune_by_noise_rate",
+    **options: Unpack[EngineOptions],
+) -> RobustFit:
+    """Trains a classifier on labels of which some are wrong, and says which.
+
+    A part of the examples is set aside to choose the epoch by; their labels are as noisy as the others, and no label is
+    taken to be clean.
+
+    Args:
+      key: source of randomness.
+      x: rows of a table, or images (examples, height, width, channels). Each column, or channel, is standardized.
+      y: given labels, in [0, num_classes).
+      method: how to train, see `make_method`; "cross_entropy" is the plain way. For "leave_one_out" the kernel is the
+        mean of those of five untrained networks, `networks.wide_layer`; of more than 5000 examples it is interpolated
+        from 3000 of them.
+      network: a flax network whose outputs are logits, for standardized inputs; default `networks.small_classifier`.
+        The second network of LIMIT is one like it.
+      num_classes: default as many as the labels say.
+      validation_fraction: share of the examples that are set aside.
+      num_epochs: passes over the others.
+      evaluate_every, patience, batch_size: as in `train_grid`.
+      learning_rate: of Adam.
+      gradient_weight_decay: of LIMIT, see `limit.loss`.
+      transition: T[i, j] = p(noisy j | clean i), for the corrections of the loss.
+      filter: how many labels are taken to be wrong, see `noisy_ids`.
+      options: see `training.EngineOptions`.
+
+    Returns:
+      The classifier, for `predict` and `score`, and the findings.
+
+    Raises:
+      ValueError: if the shapes do not fit, an input is NaN or infinite, a label is no class, naming the first, a part
+        of the examples would be empty, or the method lacks what it needs.
+
+    Warns:
+      UserWarning: if no example has one of the classes.
+    """
+    x = np.asarray(x)
+    require_finite(x=x)
+    given = require_labels(y, int(np.max(y, initial=0)) + 1 if num_classes is None else num_classes)
+    num_classes = int(given.max(initial=0)) + 1 if num_classes is None else num_classes
+    if x.ndim not in (2, 4) or len(x) != len(given):
+        raise ValueError(
+            "x must be rows (examples, features) or images (examples, height, width, channels), one for each of"
+            f" {len(given)} labels, got shape {x.shape}"
+        )
+    if num_classes < 2:
+        raise ValueError(f"labels must be of at least 2 classes, got {num_classes}")
+    absent = np.setdiff1d(np.arange(num_classes), given)
+    if absent.size:
+        warnings.warn(f"no example has one of the labels {absent.tolist()}: they are never learned", stacklevel=2)
+    key_split, key_kernel, key_training = jax.random.split(key, 3)
+    parts = train_validation_split(key_split, x, given, validation=validation_fraction)
+    training, validation = (part.indices for part in parts)
+
+    mean, std = pixel_moments(x.astype(np.float32), per="channel")
+    classifier = network or networks.small_classifier(x.shape[1:], num_classes)
+    standardized = networks.Standardized(classifier, tuple(mean.tolist()), tuple(std.tolist()), scale=1.0)
+    of_limit = method.startswith("limit_")
+    chosen = make_method(
+        method,
+        standardized,
+        x.shape[1:],
+        transition=None if transition is None else tuple(map(tuple, np.asarray(transition).tolist())),
+        num_examples=len(x),
+        num_classes=num_classes,
+    )
+    targets: Any = given
+    if method == "leave_one_out":
+        targets = np.full((len(x), num_classes), 1 / num_classes, np.float32)
+        inputs = _kernel_inputs(x[training], mean, std)
+        many = len(training) > _EXACT_KERNEL
+        kernel = mean_kernel_eigen(
+            key_kernel, networks.wide_layer(x.shape[1:]), inputs, num_landmarks=_LANDMARKS if many else None
+        )
+        targets[training] = leave_one_out_targets(kernel, given[training], num_classes).probabilities
+    settings = {"learning_rate": [learning_rate]}
+    grid = train_grid(
+        key_training,
+        chosen,
+        x,
+        targets[:, None],
+        Validation(x[validation], given[validation, None]),
+        settings=settings | ({"gradient_weight_decay": [gradient_weight_decay]} if of_limit else {}),
+        subsets=training[None],
+        num_epochs=num_epochs,
+        batch_size=batch_size,
+        evaluate_every=evaluate_every,
+        patience=patience,
+        **options,
+    )
+    probabilities = np.array(predict_grid(chosen.classifier, grid.best, x)[0, 0, 0])
+    predictions = probabilities.argmax(1)
+    if chosen.predictor is not None:
+        probabilities = np.array(predict_grid(chosen.predictor, grid.last.networks[1].variables, x)[0, 0, 0])
+    if method == "leave_one_out":
+        # the labels set aside were not trained on: for them the classifier is as ignorant
+        probabilities[training] = targets[training]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "no example has one of the labels")  # said above
+        wrong = noisy_ids(probabilities, given, method=filter)
+    suspicion = np.asarray(gradient_distance(probabilities, given))
+    order = ids_by_score(suspicion)
+    return RobustFit(
+        variables=jax.tree.map(lambda leaf: leaf[0, 0, 0], grid.best),
+        predictions=predictions,
+        probabilities=probabilities,
+        suspicion=suspicion,
+        noisy_ids=order[np.isin(order, wrong)],
+        training_ids=training,
+        epochs=grid.epochs,
+        validation_accuracy=grid.validation_accuracy[0, 0, 0],
+        train_accuracy=grid.train_accuracy[0, 0, 0],
+        best_epoch=int(grid.best_epoch[0, 0, 0]),
+        network=standardized,
+    )
+
+
+def predict(
+    fit: RobustFit, x: Real[AnyArray, "examples *features"], *, batch_size: int = 1000
+) -> Float[Array, "examples classes"]:
+    """The probabilities that the classifier predicts for inputs like those it was fitted to."""
+    return jax.nn.softmax(predict_outputs(fit.network.apply, fit.variables, jnp.asarray(x), batch_size=batch_size))
+
+
+def score(fit: RobustFit, x: Real[AnyArray, "examples *features"], y: Integer[AnyArray, " examples"]) -> float:
+    """The share of labels that the classifier predicts."""
+    return float(np.mean(np.asarray(predict(fit, x)).argmax(1) == np.asarray(y)))
+
+
+def _kernel_inputs(x: np.ndarray, mean: np.ndarray, std: np.ndarray) -> Float[np.ndarray, "examples *features"]:
+    """Standardized columns of a table; images from 0 to 1, on a background of 0 like that of the padding."""
+    x = x.astype(np.float32)
+    return (x - mean) / std if x.ndim == 2 else (x - x.min()) / max(np.ptp(x), np.finfo(np.float32).tiny)

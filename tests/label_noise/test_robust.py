@@ -1,0 +1,72 @@
+"""The facade, on digits and on a table."""
+
+import jax
+import numpy as np
+import pytest
+
+from infotheory_dl import data, networks
+from infotheory_dl.label_noise import fit_robust, predict, score
+from infotheory_dl.metrics import area_under_roc
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """Images, noisy labels, clean labels, and which were flipped."""
+    images = data.load("digits")
+    noise = data.corrupt_labels(jax.random.key(0), images.y[:1000], data.uniform_transition(10, 0.3))
+    return images, noise
+
+
+def test_leave_one_out_ignores_wrong_labels_of_images_and_names_them(digits):
+    images, noise = digits
+    x, held_out = images.x[:1000], images.x[1000:]
+    fit = fit_robust(jax.random.key(1), x, noise.labels, method="leave_one_out", num_epochs=30, batch_size=64)
+    assert score(fit, held_out, images.y[1000:]) > 0.9
+    assert area_under_roc(fit.suspicion, noise.flipped) > 0.97
+    wrong = noise.flipped[fit.noisy_ids]
+    assert wrong.mean() > 0.8
+    assert wrong.sum() > 0.8 * noise.flipped.sum()
+    assert (np.diff(fit.suspicion[fit.noisy_ids]) <= 0).all()
+
+
+@pytest.mark.parametrize("method", ["limit_laplace", "cross_entropy"])
+def test_a_table_will_do_and_its_columns_may_have_any_scale(digits, method):
+    images, noise = digits
+    rows = images.x.reshape(len(images.x), -1) * np.logspace(-3, 3, 64)
+    network = networks.MLP((64,), 10, batch_norm=True)
+    settings = {"network": network, "num_epochs": 15, "evaluate_every": 5, "batch_size": 64}
+    fit = fit_robust(jax.random.key(1), rows[:1000], noise.labels, method=method, **settings)
+    assert predict(fit, rows[1000:]).shape == (len(rows) - 1000, 10)
+    assert score(fit, rows[1000:], images.y[1000:]) > 0.75
+    assert fit.best_epoch in fit.epochs
+    assert fit.validation_accuracy.shape == (3,)
+    np.testing.assert_array_equal(fit.predictions, np.asarray(predict(fit, rows[:1000])).argmax(1))
+    assert len(fit.training_ids) == 800
+
+
+def test_equal_keys_give_equal_fits(digits):
+    images, noise = digits
+    fits = [fit_robust(jax.random.key(2), images.x[:60], noise.labels[:60], num_epochs=2) for _ in range(2)]
+    jax.tree.map(np.testing.assert_array_equal, *(fit.variables for fit in fits))
+    np.testing.assert_array_equal(*(fit.suspicion for fit in fits))
+
+
+@pytest.mark.usefixtures("as_a_user_sees")
+def test_bad_input_meets_clear_errors():
+    key, x, y = jax.random.key(0), np.zeros((6, 2)), np.array([0, 1, 0, 1, 0, 1])
+    with pytest.raises(ValueError, match="x has 1 of 12 entries that are NaN or infinite"):
+        fit_robust(key, np.where(np.arange(12).reshape(6, 2) == 3, np.nan, x), y)
+    with pytest.raises(ValueError, match=r"labels must lie in \[0, 2\), got -1 at index 1"):
+        fit_robust(key, x, np.array([0, -1, 0, 1, 0, 1]))
+    with pytest.raises(ValueError, match=r"x must be rows .* one for each of 5 labels, got shape \(6, 2\)"):
+        fit_robust(key, x, y[:5])
+    with pytest.raises(ValueError, match="labels must be of at least 2 classes, got 1"):
+        fit_robust(key, x, 0 * y)
+    with pytest.raises(ValueError, match=r"a validation share of 0.01 of 6 examples leaves one part empty"):
+        fit_robust(key, x, y, validation_fraction=0.01)
+
+
+def test_a_class_that_is_absent_is_reported():
+    x = np.random.default_rng(0).normal(size=(12, 2))
+    with pytest.warns(UserWarning, match=r"no example has one of the labels \[1\]: they are never learned"):
+        fit_robust(jax.random.key(0), x, np.array([0, 2] * 6), method="cross_entropy", num_epochs=1)
