@@ -8,7 +8,7 @@ of them, and `fit_robust` is for people who have a table or images.
 from infotheory_dl.label_noise import ablations, detection, information, limit, losses
 from infotheory_dl.label_noise.cross_validation import cross_validated_probabilities
 from infotheory_dl.label_noise.early_learning import early_learning
-from infotheory_dl.label_noise.grids import Grid, Validation, predict_grid, select_settings, train_grid
+from infotheory_dl.label_noise.grids import Grid, predict_grid, select_settings, train_grid
 from infotheory_dl.label_noise.joint import PARAMETERS, Network, joint
 from infotheory_dl.label_noise.leave_one_out import (
     LeaveOneOutTargets,
@@ -31,7 +31,6 @@ __all__ = [
     "NoiseEstimate",
     "RobustFit",
     "TargetInformation",
-    "Validation",
     "ablations",
     "confident_joint",
     "cross_validated_probabilities",

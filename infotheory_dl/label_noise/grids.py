@@ -12,7 +12,6 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Num
 from jaxtyping import Key as Keys
 
-from infotheory_dl.label_noise.losses import cross_entropy
 from infotheory_dl.label_noise.methods import Method
 from infotheory_dl.training import (
     Batch,
@@ -28,18 +27,6 @@ from infotheory_dl.training import (
     train_many,
 )
 from infotheory_dl.types import AnyArray, ApplyFn, Key, Params
-
-
-class Validation(NamedTuple):
-    """Examples to select epochs and settings by; their labels are as noisy as those to train on.
-
-    Attributes:
-      inputs: of the examples.
-      labels: classes, a column for each variant of the labels.
-    """
-
-    inputs: Num[AnyArray, "examples ..."]
-    labels: Int[AnyArray, "examples variants"]
 
 
 class Grid(NamedTuple):
@@ -76,11 +63,11 @@ def train_grid(
     method: Method,
     inputs: Num[AnyArray, "examples ..."],
     labels: Int[AnyArray, "examples variants"] | Float[AnyArray, "examples variants classes"],
-    validation: Validation,
     *,
+    training_rows: Int[AnyArray, "variants training"],
+    validation_rows: Int[AnyArray, "variants validation"],
     settings: Mapping[str, Sequence[float]] | None = None,
     num_seeds: int = 1,
-    subsets: Int[AnyArray, "variants rows"] | None = None,
     variables: Params | None = None,
     num_epochs: int,
     batch_size: int = 256,
@@ -91,18 +78,18 @@ def train_grid(
 ) -> Grid:
     """Trains a method at every point of a grid of settings, on every variant of the labels, with several seeds.
 
-    Equal seeds begin with the same weights and see the examples in the same order, whatever the settings and labels.
+    Trainings that differ in their settings alone begin with the same weights and see the examples in the same order.
 
     Args:
-      key: whence the seeds derive.
+      key: whence the weights and orders of each variant and seed derive.
       method: of `make_method`.
       inputs: of all examples.
       labels: their noisy labels, a column for each variant, such as noise of several rates or draws; soft ones have an
         axis of classes.
-      validation: what epochs are selected by; the classifier alone is evaluated.
+      training_rows: the examples of each variant to train on.
+      validation_rows: those whose labels, as noisy, epochs are selected by; the classifier alone is evaluated.
       settings: for each name the values that the method's `begin` is given; the grid is all their combinations.
       num_seeds: trainings of each combination.
-      subsets: rows to train on, for each variant; default all.
       variables: of trained classifiers, with axes of variants and seeds, for the method to begin with.
       num_epochs: passes over the training set.
       batch_size: examples per step.
@@ -117,13 +104,12 @@ def train_grid(
     Raises:
       ValueError: if shapes do not fit or a setting is impossible.
     """
-    num_variants = np.shape(labels)[1]
-    expected = len(validation.inputs), num_variants
-    if np.shape(validation.labels) != expected or (subsets is not None and len(subsets) != num_variants):
-        raise ValueError(
-            f"validation labels must have the shape {expected} and subsets {num_variants} rows, as the labels have"
-            f" variants, got {np.shape(validation.labels)} and {None if subsets is None else len(subsets)}"
-        )
+    num_examples, num_variants = np.shape(labels)[:2]
+    for name, rows in {"training_rows": training_rows, "validation_rows": validation_rows}.items():
+        if len(rows) != num_variants or rows.size == 0:
+            raise ValueError(f"{name} must be those of {num_variants} variants of the labels, got shape {rows.shape}")
+        if np.min(rows) < 0 or np.max(rows) >= num_examples:
+            raise ValueError(f"{name} must lie in [0, {num_examples}), got {np.min(rows)} to {np.max(rows)}")
     if num_seeds < 1 or evaluate_every < 1:
         raise ValueError(f"num_seeds and evaluate_every must be at least 1, got {num_seeds} and {evaluate_every}")
     settings = settings or {}
@@ -135,21 +121,27 @@ def train_grid(
     names = tuple(settings)
     chosen = None if variables is None else jax.tree.map(lambda leaf: jnp.asarray(leaf)[variant, seed], variables)
     states = _begin(
-        method, names, _seed_keys(init_key, seed), chosen, jnp.asarray(points[point], jnp.float32), jnp.asarray(variant)
+        method,
+        names,
+        _fold(init_key, variant, seed),
+        chosen,
+        jnp.asarray(points[point], jnp.float32),
+        jnp.asarray(variant),
     )
     epochs = sorted({*range(evaluate_every, num_epochs + 1, evaluate_every), num_epochs})
     step, evaluate = _of_variants(method, evaluation_batch_size)
+    examples = jnp.asarray(inputs), jnp.asarray(labels)
     training = train_many(
-        _seed_keys(train_key, seed),
+        _fold(train_key, variant, seed),
         step,
         states,
-        (jnp.asarray(inputs), jnp.asarray(labels)),
+        examples,
         num_epochs=num_epochs,
         batch_size=batch_size,
-        subsets=None if subsets is None else np.asarray(subsets)[variant],
+        subsets=np.asarray(training_rows)[variant],
         evaluation=Evaluation(
             evaluate,
-            Validation(jnp.asarray(validation.inputs), jnp.asarray(validation.labels)),
+            (*examples, jnp.asarray(validation_rows)),
             epochs=epochs,
             maximize="accuracy",
             patience=patience,
@@ -212,12 +204,12 @@ def _of_variants(method: Method, batch_size: int):
         return model._replace(state=state), metrics
 
     def evaluate(model: _OfVariant, data: Data) -> Metrics:
-        logits = predict(method.classifier, model.state.variables, data.inputs, batch_size=batch_size)
-        labels = data.labels[:, model.variant]
-        return {
-            "accuracy": (predicted_classes(logits) == labels).mean(),
-            "loss": cross_entropy(logits, labels).mean(),
-        }
+        inputs, labels, rows = data
+        chosen = rows[model.variant]
+        logits = predict(method.classifier, model.state.variables, inputs[chosen], batch_size=batch_size)
+        given = labels[chosen, model.variant]
+        classes = given if given.ndim == 1 else predicted_classes(given)
+        return {"accuracy": (predicted_classes(logits) == classes).mean()}
 
     return step, evaluate
 
@@ -231,8 +223,9 @@ def _begin(method, names, keys, variables, points, variants):
     return lax.map(begin, (keys, variables, points, variants))
 
 
-def _seed_keys(key: Key, seeds: np.ndarray) -> Keys[Array, " models"]:
-    return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(seeds))
+def _fold(key: Key, *numbers: Int[np.ndarray, " models"]) -> Keys[Array, " models"]:
+    fold = jax.vmap(lambda numbers: functools.reduce(jax.random.fold_in, numbers, key))
+    return fold(jnp.stack(numbers, axis=1))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 3))

@@ -12,10 +12,10 @@ from jaxtyping import Array, Float, Int, Integer, Real
 
 from infotheory_dl import networks
 from infotheory_dl._validation import require_finite
-from infotheory_dl.data import pixel_moments, train_validation_split
+from infotheory_dl.data import one_hot, pixel_moments, train_validation_split
 from infotheory_dl.data._labels import require_labels
 from infotheory_dl.label_noise.detection import Filter, gradient_distance, ids_by_score, noisy_ids
-from infotheory_dl.label_noise.grids import Validation, predict_grid, train_grid
+from infotheory_dl.label_noise.grids import predict_grid, train_grid
 from infotheory_dl.label_noise.leave_one_out import leave_one_out_targets
 from infotheory_dl.label_noise.methods import MethodName, make_method
 from infotheory_dl.linearization import mean_kernel_eigen
@@ -144,7 +144,7 @@ def fit_robust(
     )
     targets: Any = given
     if method == "leave_one_out":
-        targets = np.full((len(x), num_classes), 1 / num_classes, np.float32)
+        targets = one_hot(given, num_classes)
         inputs = _kernel_inputs(x[training], mean, std)
         many = len(training) > _EXACT_KERNEL
         kernel = mean_kernel_eigen(
@@ -157,9 +157,9 @@ def fit_robust(
         chosen,
         x,
         targets[:, None],
-        Validation(x[validation], given[validation, None]),
+        training_rows=training[None],
+        validation_rows=validation[None],
         settings=settings | ({"gradient_weight_decay": [gradient_weight_decay]} if of_limit else {}),
-        subsets=training[None],
         num_epochs=num_epochs,
         batch_size=batch_size,
         evaluate_every=evaluate_every,

@@ -5,11 +5,15 @@ import numpy as np
 import pytest
 
 from infotheory_dl import networks, training
-from infotheory_dl.label_noise import Grid, Validation, make_method, predict_grid, select_settings, train_grid
+from infotheory_dl.label_noise import Grid, make_method, predict_grid, select_settings, train_grid
 
 NETWORK = networks.MLP((6,), 3, batch_norm=True)
 METHOD = make_method("limit_laplace", NETWORK, (3,))
 RATES, PENALTIES = [0.01, 0.05], [0.0, 3.0]
+ROWS = {
+    "training_rows": np.stack([np.arange(50), np.arange(10, 60)]),
+    "validation_rows": np.stack([np.arange(60, 80), np.arange(60, 80)]),
+}
 
 
 def problem():
@@ -25,8 +29,7 @@ def grid(**changes):
     x, noisy, _ = problem()
     settings = {"learning_rate": RATES, "gradient_weight_decay": PENALTIES}
     arguments = {"settings": settings, "num_seeds": 2, "num_epochs": 5, "batch_size": 16, "evaluate_every": 2}
-    arguments |= {"subsets": np.stack([np.arange(50), np.arange(10, 60)])} | changes
-    return train_grid(jax.random.key(0), METHOD, x, noisy, Validation(x[60:], noisy[60:]), **arguments)
+    return train_grid(jax.random.key(0), METHOD, x, noisy, **(arguments | ROWS | changes))
 
 
 def test_each_point_is_the_training_that_it_stands_for():
@@ -38,7 +41,8 @@ def test_each_point_is_the_training_that_it_stands_for():
     assert result.validation_accuracy.shape == (4, 2, 2, 3)
     assert result.train_accuracy.shape == (4, 2, 2, 5)
     point, variant, seed = 2, 1, 1
-    init_key, train_key = (jax.random.fold_in(key, seed) for key in jax.random.split(jax.random.key(0)))
+    of_model = lambda key: jax.random.fold_in(jax.random.fold_in(key, variant), seed)
+    init_key, train_key = map(of_model, jax.random.split(jax.random.key(0)))
     alone = training.train(
         train_key,
         METHOD.step,
@@ -65,8 +69,7 @@ def test_the_best_epoch_is_that_of_the_noisy_validation_labels():
 def test_soft_labels_train_as_hard_ones_do():
     x, noisy, _ = problem()
     method = make_method("leave_one_out", NETWORK, (3,))
-    validation = Validation(x[60:], noisy[60:])
-    train = lambda labels: train_grid(jax.random.key(0), method, x, labels, validation, num_epochs=3, batch_size=16)
+    train = lambda labels: train_grid(jax.random.key(0), method, x, labels, num_epochs=3, batch_size=16, **ROWS)
     hard, soft = train(noisy), train(np.eye(3, dtype=np.float32)[noisy])
     np.testing.assert_allclose(hard.validation_accuracy, soft.validation_accuracy)
 
@@ -94,8 +97,11 @@ def test_settings_are_selected_by_the_mean_over_seeds_without_those_that_diverge
 
 @pytest.mark.usefixtures("as_a_user_sees")
 def test_bad_input_meets_clear_errors():
-    x, noisy, _ = problem()
-    with pytest.raises(ValueError, match=r"validation labels must have the shape \(20, 2\) and subsets 2 rows"):
-        train_grid(jax.random.key(0), METHOD, x, noisy, Validation(x[60:], noisy[:, :1]), num_epochs=1)
-    with pytest.raises(ValueError, match="num_seeds and evaluate_every must be at least 1, got 0 and 1"):
-        train_grid(jax.random.key(0), METHOD, x, noisy, Validation(x[60:], noisy[60:]), num_epochs=1, num_seeds=0)
+    with pytest.raises(
+        ValueError, match=r"training_rows must be those of 2 variants of the labels, got shape \(1, 3\)"
+    ):
+        grid(training_rows=np.arange(3)[None])
+    with pytest.raises(ValueError, match=r"validation_rows must lie in \[0, 80\), got 0 to 80"):
+        grid(validation_rows=np.array([[0], [80]]))
+    with pytest.raises(ValueError, match="num_seeds and evaluate_every must be at least 1, got 0 and 2"):
+        grid(num_seeds=0)
