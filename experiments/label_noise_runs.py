@@ -1,0 +1,308 @@
+"""The trainings of the LIMIT experiment: noisy tasks, the papers' networks, methods on all draws, and their quality."""
+
+import dataclasses
+import functools
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import flax.linen as nn
+import jax
+import numpy as np
+
+from experiments.harness import Results, Row
+from infotheory_dl import data, label_noise, networks, training
+from infotheory_dl.label_noise import Grid, LeaveOneOutTargets, Method, MethodName
+from infotheory_dl.label_noise.detection import gradient_distance, low_margin, low_self_confidence
+from infotheory_dl.linearization import mean_kernel_eigen
+from infotheory_dl.metrics import area_under_roc, average_precision
+from infotheory_dl.training import Step
+
+Part = Literal["table", "fano", "curves", "detected"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Settings of the experiment; those of the paper for MNIST by default."""
+
+    parts: tuple[Part, ...] = ("table", "fano", "curves", "detected")
+    dataset: Literal["digits", "mnist", "cifar10"] = "mnist"
+    noise: Literal["uniform", "asymmetric"] = "uniform"
+    rates: tuple[float, ...] = (0.0, 0.5, 0.8, 0.89)
+    """Of wrong labels, to train on and to validate with."""
+    n: tuple[int, ...] = (1000, 10_000, 48_000)
+    num_draws: int = 5
+    """Of the split, the noise and the initial weights."""
+    methods: tuple[MethodName, ...] = (
+        "cross_entropy",
+        "mean_absolute_error",
+        "generalized_cross_entropy",
+        "forward_correction",
+        "dmi",
+        "early_learning",
+        "limit_gaussian",
+        "limit_laplace",
+        "leave_one_out",
+    )
+    penalties: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+    """Of LIMIT, the weight of ‖predicted gradient‖²; noisy validation labels decide."""
+    dmi_learning_rates: tuple[float, ...] = (1e-3, 1e-4, 1e-5, 1e-6)
+    num_networks: int = 5
+    """Untrained networks whose mean kernel makes the leave-one-out targets."""
+    num_landmarks: int = 3000
+    """To interpolate the kernel from, where there are more examples."""
+    num_epochs: int = 400
+    patience: int | None = 100
+    batch_size: int = 256
+    validation_size: int | None = None
+    """Examples to validate with; default a fifth of the file."""
+    evaluate_every: int = 1
+    curve_rate: float = 0.8
+    """Rate of noise of the memorisation curves, with clean validation labels."""
+    curve_size: int = 48_000
+    curve_penalties: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0, 100.0)
+    curve_weight_decays: tuple[float, ...] = (1e-3, 3e-3, 1e-4)
+    curve_dropouts: tuple[float, ...] = (0.25, 0.5, 0.75)
+    seed: int = 42
+    output: Path = Path("results/label_noise/paper")
+
+
+class Task(NamedTuple):
+    """Noisy labels of one set, of every rate and draw, rates first.
+
+    Attributes:
+      images: as they are stored.
+      clean: classes of all of them.
+      noisy: (examples, rates * draws).
+      train: (rates * draws, n), places of the examples to train on.
+      validation: those to validate with, of each rate and draw.
+      test: images and classes.
+      transitions: of each rate.
+    """
+
+    images: np.ndarray
+    clean: np.ndarray
+    noisy: np.ndarray
+    train: np.ndarray
+    validation: np.ndarray
+    test: tuple[np.ndarray, np.ndarray]
+    transitions: np.ndarray
+
+
+@functools.cache
+def load(name: str) -> tuple[data.ImageSet, tuple[np.ndarray, np.ndarray]]:
+    """The set and its test part; of digits the last quarter."""
+    if name == "digits":
+        whole = data.load("digits", "train[:75%]")
+        test = data.load("digits", "train[75%:]")
+    else:
+        whole, test = data.load(name), data.load(name, "test")
+    return whole, (test.x, test.y)
+
+
+def draw_task(settings: Settings, n: int, rates: tuple[float, ...], *, clean_validation: bool = False) -> Task:
+    """Draws splits and noise by the published rule, in the order in which the set is stored."""
+    images, test = load(settings.dataset)
+    make = data.cifar10_transition if settings.noise == "asymmetric" else functools.partial(data.uniform_transition, 10)
+    transitions = [make(rate) for rate in rates]
+    draws = [
+        data.corrupt_split_legacy(settings.seed + draw, images.y, transition, size=n, clean_validation=clean_validation)
+        for transition in transitions
+        for draw in range(settings.num_draws)
+    ]
+    return Task(
+        images.x,
+        images.y,
+        np.stack([draw.labels for draw in draws], axis=1),
+        np.stack([draw.train for draw in draws]),
+        np.stack([draw.validation[: settings.validation_size] for draw in draws]),
+        test,
+        np.stack(transitions),
+    )
+
+
+def make_networks(dataset: str) -> tuple[nn.Module, nn.Module]:
+    """The paper's classifier and predictor, for images as they are stored."""
+    if dataset == "digits":
+        network = networks.Standardized(networks.MLP((64,), 10), 0.3, 0.37, 16.0)
+        return network, network
+    if dataset == "cifar10":
+        moments = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+        resnet = networks.resnet34(10, stem="cifar", initialization=networks.TORCH)
+        network = networks.Standardized(resnet, *moments)
+        return network, network
+    cnn = functools.partial(networks.four_layer_cnn, 10, width=128, batch_norm=True)
+    return networks.Standardized(cnn()), networks.Standardized(cnn(head_batch_norm=True))
+
+
+class Trained(NamedTuple):
+    """All classifiers of one method and training size.
+
+    Attributes:
+      method: how they were trained.
+      grid: the trainings, with one seed: the draws are its variants.
+      targets: of each variant, what "leave_one_out" was trained on; None elsewhere.
+      seconds: all of it, compilation and targets included.
+    """
+
+    method: Method
+    grid: Grid
+    targets: list[LeaveOneOutTargets] | None
+    seconds: float
+
+
+def leave_one_out(settings: Settings, task: Task) -> list[LeaveOneOutTargets]:
+    """The targets of each variant, under the mean kernel of untrained networks on images from 0 to 1."""
+    network = networks.wide_layer(task.images.shape[1:])
+    targets = []
+    for variant, rows in enumerate(task.train):
+        kernel = mean_kernel_eigen(
+            jax.random.fold_in(jax.random.key(settings.seed), variant),
+            network,
+            task.images[rows] / np.float32(task.images.max()),
+            num_networks=settings.num_networks,
+            num_landmarks=settings.num_landmarks if len(rows) > settings.num_landmarks else None,
+        )
+        targets.append(label_noise.leave_one_out_targets(kernel, task.noisy[rows, variant], 10))
+    return targets
+
+
+@functools.lru_cache(maxsize=2)  # DMI begins with the classifiers of cross-entropy
+def train(settings: Settings, name: MethodName, n: int, rates: tuple[float, ...], folder: Path) -> Trained:
+    """Trains a method on every draw of the noise at these rates, and with every one of its settings."""
+    start = time.perf_counter()
+    task = draw_task(settings, n, rates)
+    classifier, predictor = make_networks(settings.dataset)
+    method = label_noise.make_method(
+        name,
+        classifier,
+        task.images.shape[1:],
+        predictor=predictor,
+        transition=tuple(map(tuple, task.transitions[0].tolist())),
+        num_examples=len(task.images),
+        num_classes=10,
+    )
+    if settings.dataset == "cifar10":
+        method = method._replace(step=augmented(method.step))
+    labels, targets, tried, variables = task.noisy, None, {}, None
+    if name == "leave_one_out":
+        targets = leave_one_out(settings, task)
+        labels = np.eye(10, dtype=np.float32)[task.noisy]
+        for variant, rows in enumerate(task.train):
+            labels[rows, variant] = targets[variant].probabilities
+    elif name.startswith("limit_"):
+        tried = {"gradient_weight_decay": settings.penalties}
+    elif name == "dmi":
+        tried = {"learning_rate": settings.dmi_learning_rates}
+        plain = train(settings, "cross_entropy", n, rates, folder)
+        variables = jax.tree.map(lambda leaf: leaf[0], plain.grid.best)
+    checkpoints = folder / "checkpoints" / f"{name} n={n} rates={rates}"
+    grid = train_on(settings, method, task, labels, tried, checkpoints, variables)
+    return Trained(method, grid, targets, time.perf_counter() - start)
+
+
+def augmented(step: Step) -> Step:
+    """The step on images that are flipped and cropped at random, alike for both networks."""
+
+    def on_changed(state: Any, batch: training.Batch, key: Any) -> tuple[Any, training.Metrics]:
+        image_key, step_key = jax.random.split(key)
+        images, labels = batch.data
+        return step(state, batch._replace(data=(networks.flip_and_crop(image_key, images), labels)), step_key)
+
+    return on_changed
+
+
+def train_on(
+    settings: Settings,
+    method: Method,
+    task: Task,
+    labels: np.ndarray,
+    tried: Mapping[str, tuple[float, ...]],
+    checkpoints: Path,
+    variables: Any = None,
+) -> Grid:
+    """A grid on the labels of a task, that goes on where it was stopped."""
+    with training.progress(settings.num_epochs) as show:
+        return label_noise.train_grid(
+            jax.random.key(settings.seed),
+            method,
+            task.images,
+            labels,
+            training_rows=task.train,
+            validation_rows=task.validation,
+            settings=tried,
+            variables=variables,
+            num_epochs=settings.num_epochs,
+            batch_size=settings.batch_size,
+            evaluate_every=settings.evaluate_every,
+            patience=settings.patience,
+            callback=show,
+            callback_every=max(1, settings.num_epochs // 10),
+            checkpoint=training.Checkpoint(checkpoints),
+        )
+
+
+def evaluate(settings: Settings, task: Task, trained: Trained) -> list[Row]:
+    """For each rate of noise, the setting that noisy validation labels select, and what its classifiers do, by draw."""
+    method, grid, targets, _ = trained
+    shape = len(grid.diverged), len(task.transitions), settings.num_draws
+    rows = []
+    for rate in range(len(task.transitions)):
+        variants = np.arange(settings.num_draws) + rate * settings.num_draws
+        point = grid.best_validation.reshape(shape)[:, rate].mean(-1).argmax()
+        test = functools.partial(test_accuracy, method, task, point=point, variants=variants)
+        row: Row = {name: float(values[point]) for name, values in grid.settings.items()}
+        row |= {"best": test(grid.best), "last": test(grid.last.variables), "noisy": [], "suspicion": [], "margin": []}
+        row["best_epochs"] = grid.best_epoch[point, variants, 0].tolist()
+        row["diverged"] = int(grid.diverged[point, variants, 0].sum())
+        for variant in variants.tolist():
+            places = task.train[variant]
+            noisy, flipped = task.noisy[places, variant], task.noisy[places, variant] != task.clean[places]
+            probabilities = predicted(method.classifier, grid.last.variables, point, variant, task.images[places])
+            row["noisy"].append(float((probabilities.argmax(-1) == noisy).mean()))
+            if not flipped.any():
+                continue
+            suspicion, margin = low_self_confidence(probabilities, noisy), low_margin(probabilities, noisy)
+            if method.predictor is not None:
+                guess = predicted(
+                    method.predictor, grid.last.networks[1].variables, point, variant, task.images[places]
+                )
+                suspicion, margin = gradient_distance(guess, noisy), low_margin(guess, noisy)
+            if targets is not None:
+                suspicion = gradient_distance(targets[variant].probabilities, noisy)
+                margin = low_margin(targets[variant].predictions, noisy)
+            row["suspicion"].append(rated(suspicion, flipped))
+            row["margin"].append(rated(margin, flipped))
+        rows.append(row)
+    return rows
+
+
+def rated(suspicion: Any, flipped: np.ndarray) -> tuple[float, float]:
+    """Area under the curve and average precision."""
+    return float(area_under_roc(suspicion, flipped)), float(average_precision(suspicion, flipped))
+
+
+def predicted(network: Any, variables: Any, point: int, variant: int, images: np.ndarray) -> np.ndarray:
+    """The probabilities by one network of a grid."""
+    one = jax.tree.map(lambda leaf: leaf[point, variant, 0][None, None, None], variables)
+    return np.asarray(label_noise.predict_grid(network, one, images))[0, 0, 0]
+
+
+def test_accuracy(method: Method, task: Task, variables: Any, *, point: int, variants: np.ndarray) -> list[float]:
+    """On the clean test labels, of each variant."""
+    images, labels = task.test
+    classes = (predicted(method.classifier, variables, point, v, images).argmax(-1) for v in variants.tolist())
+    return [float((guess == labels).mean()) for guess in classes]
+
+
+def rows_of(settings: Settings, name: MethodName, n: int, results: Results) -> Row:
+    """The table's rows of one method and training size, one for each rate."""
+    # the correction of the loss is made for one transition matrix
+    parts = [(rate,) for rate in settings.rates] if name == "forward_correction" else [settings.rates]
+    rows, seconds = [], 0.0
+    for rates in parts:
+        trained = train(settings, name, n, rates, results.folder)
+        rows += evaluate(settings, draw_task(settings, n, rates), trained)
+        seconds += trained.seconds
+    return {"rates": rows, "seconds": seconds}
