@@ -1,5 +1,6 @@
 """Probabilities for every example by a network that was not trained on it."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -11,7 +12,7 @@ from jaxtyping import Array, Float, Int, Integer, Num
 
 from infotheory_dl.data._labels import require_labels
 from infotheory_dl.label_noise.losses import cross_entropy
-from infotheory_dl.training import predict, supervised, train_many
+from infotheory_dl.training import Supervised, predict, supervised, train_many
 from infotheory_dl.types import AnyArray, ApplyFn, Key, Params, TrainFn
 
 
@@ -72,27 +73,42 @@ def cross_validated_probabilities(
     folds = order[(starts + np.arange(size)) % len(order)]
     others = order[(starts + np.arange(size, len(order))) % len(order)]
 
-    system = supervised(apply_fn, optimizer, loss, train_fn=train_fn)
-    initial_keys = jax.random.split(key_initial, num_folds)
+    system = _ordinary_system(apply_fn, optimizer, loss, train_fn)
     training = train_many(
         jax.random.split(key_training, num_folds),
         system.step,
-        jax.jit(lambda keys: lax.map(lambda initial: system.init(initialize(initial)), keys))(initial_keys),
+        _begin(system.init, initialize, jax.random.split(key_initial, num_folds)),
         (inputs, jnp.asarray(given)),
         num_epochs=num_epochs,
         batch_size=batch_size,
         subsets=others,
     )
-
-    def predict_fold(model):
-        state, diverged, rows = model
-        logits = predict(apply_fn, state.variables, inputs[rows], batch_size=evaluation_batch_size)
-        return jax.nn.softmax(jnp.where(diverged, jnp.nan, logits))
-
-    probabilities = jax.jit(lambda models: lax.map(predict_fold, models))((training.state, training.diverged, folds))
+    models = training.state.variables, training.diverged, jnp.asarray(folds)
+    probabilities = _predict_folds(apply_fn, evaluation_batch_size, models, inputs)
     # one fold after the other is the order of the examples, and then once more its beginning
     in_order = probabilities.reshape(-1, probabilities.shape[-1])[: len(order)]
     return jnp.zeros_like(in_order).at[order].set(in_order)
+
+
+# with the same functions nothing is compiled a second time
+@functools.lru_cache(maxsize=8)
+def _ordinary_system(apply_fn, optimizer, loss, train_fn) -> Supervised:
+    return supervised(apply_fn, optimizer, loss, train_fn=train_fn)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _begin(system_init, initialize, keys):
+    return lax.map(lambda key: system_init(initialize(key)), keys)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _predict_folds(apply_fn, batch_size, models, inputs):
+    def predict_fold(model):
+        variables, diverged, rows = model
+        logits = predict(apply_fn, variables, inputs[rows], batch_size=batch_size)
+        return jax.nn.softmax(jnp.where(diverged, jnp.nan, logits))
+
+    return lax.map(predict_fold, models)
 
 
 def _stratified_order(key: Key, labels: Int[np.ndarray, " examples"]) -> Int[np.ndarray, " examples"]:
