@@ -1,4 +1,6 @@
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from infotheory_dl.label_noise import ablations
@@ -62,3 +64,24 @@ def test_noise_at_the_logits_is_added_as_published(case, distribution):
     system = joint(loss, (CLASSIFIER.network,), published.ADAM)
     deviation = published.settings(case)["noise_std"]
     published.check_steps(case, (CLASSIFIER,), loss, system, standard_deviation=deviation)
+
+
+def test_noise_on_the_gradients_reaches_every_parameter_with_its_deviation():
+    transform = ablations.gradient_noise(0.5)
+    gradient = {"kernel": jnp.zeros((200, 50)), "bias": jnp.ones(5000)}
+    noisy, _ = transform.update(gradient, transform.init(gradient), key=jax.random.key(0))
+    np.testing.assert_allclose([noisy["kernel"].std(), noisy["bias"].std()], 0.5, rtol=0.03)
+    np.testing.assert_allclose([noisy["kernel"].mean(), noisy["bias"].mean()], [0, 1], atol=0.03)
+
+
+@pytest.mark.usefixtures("as_a_user_sees")
+def test_bad_input_meets_clear_errors():
+    logits, labels = jnp.zeros((3, 2)), jnp.array([0, 1, 1])
+    with pytest.raises(TypeError, match="must return its logits and the activation before the last layer, got Arr"):
+        ablations.penalize(logits, logits, labels)
+    with pytest.raises(ValueError, match="weight must be finite and not negative, got -1"):
+        ablations.confusion(logits, logits, jnp.eye(2), labels, weight=-1.0)
+    with pytest.raises(ValueError, match=r"standard_deviation must be finite and not negative, got -0\.1"):
+        ablations.noisy_cross_entropy(logits, labels, standard_deviation=-0.1, key=jax.random.key(0))
+    with pytest.raises(ValueError, match="unknown distribution 'dot'; choose one of 'gaussian', 'laplace'"):
+        ablations.absolute_error(logits, logits, labels, distribution="dot")

@@ -1,5 +1,6 @@
 import functools
 
+import jax.numpy as jnp
 import pytest
 
 from infotheory_dl.label_noise import losses
@@ -41,3 +42,15 @@ def test_one_network_alone_is_trained_as_published(case):
     system = joint(LOSSES[case], (model.network,), published.ADAM)
     tolerance = 1e-8 if case == "ce_cnn" else 1e-10
     published.check_steps(case, (model,), LOSSES[case], system, tolerance=tolerance)
+
+
+@pytest.mark.usefixtures("as_a_user_sees")
+def test_bad_input_meets_clear_errors():
+    loss, network = LOSSES["ce"], published.CLASSIFIER.network
+    with pytest.raises(ValueError, match="warm_up_steps must not be negative, got -1"):
+        joint(loss, (network,), published.ADAM, warm_up_steps=-1)
+    system = joint(loss, (network,), published.ADAM)
+    with pytest.raises(ValueError, match="init takes the variables of 1 networks, got 2"):
+        system.init({"params": {}}, {"params": {}})
+    with pytest.raises(ValueError, match="weight must be finite and not negative, got nan"):
+        system.init({"params": {"kernel": jnp.ones(1)}}, weight=float("nan"))
