@@ -81,7 +81,7 @@ PRESETS = {
         mlp_learning_rate=4e-3,
         cnn_learning_rate=4e-2,
         late_learning_rate=1.2,
-        retrained_examples=50,
+        retrained_examples=30,
         seeds=2,
         output=Path("results/sample_information/laptop"),
     ),
