@@ -1,7 +1,7 @@
 """Daily stock prices for the comparisons of T-CorEx: returns, periods of days, and portfolios of least variance."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -56,24 +56,42 @@ def shuffled_periods(
     return Splits(*np.split(shuffled, np.cumsum(days)[:2], axis=1))
 
 
-def losses_of(splits: Splits, factors: Sequence[int], *, seed: int, **grid: Sequence[float]) -> dict[str, Any]:
-    """The loss of every method on the test days; CorEx with what does best on the validation days."""
+def losses_of(splits: Splits) -> dict[str, float]:
+    """The loss of every method but CorEx on the test days."""
     train, tested = splits.train, second_moments(splits.test)
-    num_samples = train.shape[1]
+    num_factors = train.shape[1] // 2
     losses = {
-        name: gaussian_loss(np.stack([estimate(x, num_samples // 2) for x in train]), tested)
+        name: gaussian_loss(np.stack([estimate(x, num_factors) for x in train]), tested)
         for name, estimate in COVARIANCES.items()
     }
-    losses["Ledoit-Wolf, all periods"] = gaussian_loss(COVARIANCES["Ledoit-Wolf"](np.concatenate(train), 0), tested)
-    together = [linear_corex(np.concatenate(train).astype(np.float32), m, seed) for m in factors]
-    held_out = second_moments(splits.validation)
-    best = min(together, key=lambda covariance: gaussian_loss(covariance, held_out))
-    losses["linear CorEx, all periods"] = gaussian_loss(best, tested)
-    x, validation = train.astype(np.float32), splits.validation.astype(np.float32)
-    fits = {m: temporal.select(jax.random.key(seed), x, m, validation, **grid) for m in factors}
-    num_factors, chosen = max(fits.items(), key=lambda item: np.nanmax(item[1].scores))
-    losses["T-CorEx"] = gaussian_loss(dense(temporal.covariances(chosen.model)), tested)
-    return {"losses": losses, "factors": num_factors, "decay": float(chosen.decay), "l1": float(chosen.l1)}
+    together = COVARIANCES["Ledoit-Wolf"](np.concatenate(train), num_factors)
+    return losses | {"Ledoit-Wolf, all periods": gaussian_loss(together, tested)}
+
+
+def corex_losses_of(
+    splits: Splits, num_factors: int, *, seed: int, **grid: Sequence[float]
+) -> dict[str, dict[str, float]]:
+    """The loss of linear CorEx and T-CorEx on the validation and the test days.
+
+    Args:
+      splits: the days.
+      num_factors: of both.
+      seed: of the fits.
+      grid: what is tried for T-CorEx; the validation days decide.
+
+    Returns:
+      For each method the two losses, and of T-CorEx what was chosen.
+    """
+    held_out = {"validation": second_moments(splits.validation), "test": second_moments(splits.test)}
+    losses = lambda covariances: {name: gaussian_loss(covariances, moments) for name, moments in held_out.items()}
+    train, validation = splits.train.astype(np.float32), splits.validation.astype(np.float32)
+    together = linear_corex(np.concatenate(train), num_factors, seed)
+    chosen = temporal.select(jax.random.key(seed), train, num_factors, validation, **grid)
+    settings = {"factors": num_factors, "decay": float(chosen.decay), "l1": float(chosen.l1)}
+    return {
+        "linear CorEx, all periods": losses(together),
+        "T-CorEx": losses(dense(temporal.covariances(chosen.model))) | settings,
+    }
 
 
 def outcomes_of(

@@ -37,6 +37,9 @@ from infotheory_dl.corex.temporal_objective import (
 )
 from infotheory_dl.types import AnyArray, Key, Scalar
 
+_WARM_SCHEDULE = (0.216, 0.0)
+"""The noise after linear CorEx. Without any, the fit stays close to the maximum of that, which depends on the start."""
+
 
 class Program(NamedTuple):
     """What a fit is compiled for; see `fit`."""
@@ -130,7 +133,7 @@ def fit(
       warm_start: whether to start from linear CorEx on all samples, instead of random weights.
       initial_weights: of factors of unit noise, where to start; of each period, or one set for all.
       noises: standard deviation of the noise on the variables, stage by stage, in [0, 1) and 0 at last; by default the
-        published 0.6, 0.36, …, 0 from random weights, and 0 alone after linear CorEx or from given ones.
+        published 0.6, 0.36, …, 0 from random weights, 0.216 and 0 after linear CorEx, and 0 alone from given ones.
       max_iterations: steps in each stage.
       tolerance: a stage ends when the mean of the objective over 50 steps changes by less, relatively.
       learning_rate: of Adam; published: 0.001, for a sampled objective.
@@ -195,7 +198,8 @@ def prepare(
     if max_window_samples is not None and max_window_samples < 1:
         raise ValueError(f"max_window_samples must be at least 1, got {max_window_samples}")
     if noises is None:
-        noises = (0.0,) if warm_start or initial_weights is not None else NOISE_SCHEDULE
+        noises = _WARM_SCHEDULE if warm_start else NOISE_SCHEDULE
+        noises = noises if initial_weights is None else (0.0,)
     if not len(noises) or not all(0 <= noise < 1 for noise in noises) or noises[-1] != 0:
         raise ValueError(f"noises must lie in [0, 1) and end with 0, got {list(noises)}")
     if max_iterations < 1:
