@@ -4,6 +4,7 @@ from infotheory_dl.audit.detection import Detection, cross_validated_suspicion, 
 from infotheory_dl.audit.examples import Examples, Table, read_table
 from infotheory_dl.audit.files import scores_table, write_report
 from infotheory_dl.audit.report import findings
+from infotheory_dl.audit.robustness import Robustness
 from infotheory_dl.audit.run import AuditResult, Repair, Settings, Summarization, Sweep, run
 from infotheory_dl.audit.scores import Scores
 
@@ -12,6 +13,7 @@ __all__ = [
     "Detection",
     "Examples",
     "Repair",
+    "Robustness",
     "Scores",
     "Settings",
     "Summarization",

@@ -14,6 +14,7 @@ import numpy as np
 
 from infotheory_dl._files import csv_table, require_writable, write_together
 from infotheory_dl.audit.report import render
+from infotheory_dl.audit.robustness import METHODS
 from infotheory_dl.audit.run import AuditResult
 
 _PACKAGES = ("infotheory_dl", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "scikit-learn")
@@ -75,6 +76,9 @@ def scores_table(result: AuditResult) -> str:
     if result.generalization is not None:
         columns["own_information"] = result.generalization.own_information
         columns["pair_information"] = result.generalization.pair_information
+    if result.robustness is not None:
+        for method, suspicion, candidates in zip(METHODS, *result.robustness[1:3], strict=True):
+            columns |= {f"{method}_suspicion": suspicion, f"{method}_candidate": candidates.astype(int)}
     if examples.flipped.any():
         columns |= {"flipped": examples.flipped.astype(int), "true_label": names[examples.true_labels]}
     order = np.argsort(examples.indices)

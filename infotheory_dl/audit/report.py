@@ -1,27 +1,22 @@
 """The report of an audit: one HTML page that needs nothing beside it."""
 
-from collections.abc import Callable
 from html import escape
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from jaxtyping import Int
 
+from infotheory_dl.audit._format import count, known, percent, signed
 from infotheory_dl.audit._style import STYLE
 from infotheory_dl.audit.charts import Line, Row, distribution_chart, line_chart
-from infotheory_dl.audit.examples import Examples
-from infotheory_dl.audit.pictures import data_uris
+from infotheory_dl.audit.galleries import Gallery, gallery, ranked
+from infotheory_dl.audit.robustness import METHODS, Robustness, coverage
 from infotheory_dl.audit.run import AuditResult
 from infotheory_dl.metrics import spearman_correlation
 
-_SUSPECTS_SHOWN, _SUSPECTS_AT_MOST = 24, 240
 _EXTREMES_SHOWN = 16
 _MEMORISED_SHOWN = 16
-_FEATURES_SHOWN = 8
 _CLASSES_SHOWN = 30
 _TOLERATED_LOSS = 0.01
-
-Gallery = Literal["suspects", "informative", "memorised"]
 
 
 def render(result: AuditResult, *, title: str, facts: dict[str, Any]) -> str:
@@ -39,6 +34,7 @@ def render(result: AuditResult, *, title: str, facts: dict[str, Any]) -> str:
         _header(result, title),
         _suspects(result),
         _detection(result),
+        _robustness(result),
         _extremes(result),
         _distributions(result),
         _sweep(result),
@@ -60,27 +56,27 @@ def findings(result: AuditResult) -> list[str]:
     """What the audit found, in sentences."""
     examples, errors = result.examples, result.label_errors
     n, flips = len(examples.labels), int(examples.flipped.sum())
-    sentences = [f"By the audit's own estimate {_percent(errors.error_rate)} of the labels are wrong."]
+    sentences = [f"By the audit's own estimate {percent(errors.error_rate)} of the labels are wrong."]
     if flips:
-        sentences[0] += f" In truth {flips} of {n} ({_percent(flips / n)}) were flipped on purpose, unknown to it."
+        sentences[0] += f" In truth {flips} of {n} ({percent(flips / n)}) were flipped on purpose, unknown to it."
     contradicted, repairs = int((result.scores.margins < 0).sum()), int(errors.repaired.sum())
     if repairs:
         sentence = (
-            f"{_count(contradicted, 'label is', 'labels are')} contradicted by the network trained without the example,"
-            f" {repairs} clearly enough for a repair. Of the repairs {_percent(errors.expected_precision)} are expected"
+            f"{count(contradicted, 'label is', 'labels are')} contradicted by the network trained without the example,"
+            f" {repairs} clearly enough for a repair. Of the repairs {percent(errors.expected_precision)} are expected"
             " to be right"
         )
         if flips:
             right = errors.suggested == examples.true_labels
             sentence += (
-                f"; {_percent(right[errors.repaired].mean())} are, and"
-                f" {_percent((errors.repaired & right)[examples.flipped].mean())} of the flipped labels come right"
+                f"; {percent(right[errors.repaired].mean())} are, and"
+                f" {percent((errors.repaired & right)[examples.flipped].mean())} of the flipped labels come right"
             )
         sentences.append(sentence + ".")
     else:
         sentences.append(
-            f"{_count(contradicted, 'label is', 'labels are')} contradicted by the network trained without the example,"
-            f" none clearly enough for a repair that is right in {_percent(result.settings.precision)} of the cases."
+            f"{count(contradicted, 'label is', 'labels are')} contradicted by the network trained without the example,"
+            f" none clearly enough for a repair that is right in {percent(result.settings.precision)} of the cases."
         )
     if result.detection:
         ours = result.detection[0]
@@ -92,24 +88,33 @@ def findings(result: AuditResult) -> list[str]:
         )
     if result.repair and repairs:
         sentences.append(
-            f"A network trained with the repaired labels is right on {_percent(result.repair.repaired.mean())} of the"
-            f" {len(examples.held_out_labels)} held-out examples, against {_percent(result.repair.given.mean())} with"
+            f"A network trained with the repaired labels is right on {percent(result.repair.repaired.mean())} of the"
+            f" {len(examples.held_out_labels)} held-out examples, against {percent(result.repair.given.mean())} with"
             " the labels as given."
         )
     if result.summarization:
         fraction, accuracy, whole = _smallest_sufficient(result)
         if fraction < 1:
             sentences.append(
-                f"The {round(fraction * n)} most informative examples ({_percent(fraction)}) suffice: a network trained"
-                f" on them is right on {_percent(accuracy)} of the held-out examples, one trained on all of them on"
-                f" {_percent(whole)}."
+                f"The {round(fraction * n)} most informative examples ({percent(fraction)}) suffice: a network trained"
+                f" on them is right on {percent(accuracy)} of the held-out examples, one trained on all of them on"
+                f" {percent(whole)}."
             )
         else:
             sentences.append("No part of the examples that was tried can be left out without a loss of accuracy.")
+    if result.robustness:
+        robust = result.robustness
+        counts = (found.sum(1).tolist() for found in (robust.candidates, robust.candidates & robust.suspected))
+        plain, limit, _ = zip(map(percent, robust.accuracy), *counts, strict=True)
+        sentences.append(
+            f"With the labels as given, a network trained by LIMIT is right on {limit[0]} of the held-out examples, one"
+            f" trained plainly on {plain[0]}. The one takes {count(limit[1], 'label', 'labels')} to be wrong,"
+            f" {limit[2]} of them with the audit; the other {plain[1]}, {plain[2]} with it."
+        )
     if result.generalization:
         found = result.generalization
         shares = found.training_error, found.ghost_error, found.gap, found.bound
-        training, ghost, gap, bound = (_percent(share.mean()) for share in shares)
+        training, ghost, gap, bound = (percent(share.mean()) for share in shares)
         sentences.append(
             f"Trained on {found.train_size} of the examples, the linearized network errs on {training} of them and on"
             f" {ghost} of others, by the labels as given: a gap of {gap}. The information in its predictions bounds the"
@@ -121,21 +126,21 @@ def findings(result: AuditResult) -> list[str]:
 def _header(result: AuditResult, title: str) -> str:
     examples, errors = result.examples, result.label_errors
     n, flips = len(examples.labels), int(examples.flipped.sum())
-    networks = _count(result.settings.num_networks, "random network", "random networks")
+    networks = count(result.settings.num_networks, "random network", "random networks")
     scope = (
         f"{n} of {examples.available} examples in {len(examples.class_names)} classes, scored by the kernel of"
         f" {networks}. {len(examples.held_out_labels)} other examples serve to measure on."
     )
     if flips:
-        scope += f" {_percent(flips / n)} of the labels were flipped on purpose, to see whether the audit finds them."
-    figures = [(_percent(errors.error_rate), "of the labels are wrong, by the audit's estimate")]
+        scope += f" {percent(flips / n)} of the labels were flipped on purpose, to see whether the audit finds them."
+    figures = [(percent(errors.error_rate), "of the labels are wrong, by the audit's estimate")]
     figures.append((str(int(errors.repaired.sum())), "labels to be repaired"))
     if result.detection:
         figures.append((f"{result.detection[0].average_precision:.3f}", "average precision in finding the flips"))
     if result.summarization:
         fraction, accuracy, whole = _smallest_sufficient(result)
-        text = f"of the examples suffice for {_percent(accuracy)} accuracy; all give {_percent(whole)}"
-        figures.append((_percent(fraction), text))
+        text = f"of the examples suffice for {percent(accuracy)} accuracy; all give {percent(whole)}"
+        figures.append((percent(fraction), text))
     cards = "".join(f"<div><b>{escape(number)}</b>{escape(text)}</div>" for number, text in figures)
     items = "".join(f"<li>{escape(sentence)}</li>" for sentence in findings(result))
     return (
@@ -154,24 +159,18 @@ def _suspects(result: AuditResult) -> str:
         " prediction for another class. Below zero the label is contradicted."
     )
     rule = (
-        f" The rule of repair: margins below {_signed(errors.threshold)}, the highest threshold at which"
-        f" {_percent(result.settings.precision)} of the suggested labels are expected to be right. The expectation is"
+        f" The rule of repair: margins below {signed(errors.threshold)}, the highest threshold at which"
+        f" {percent(result.settings.precision)} of the suggested labels are expected to be right. The expectation is"
         " that of a model of two numbers, fitted to the given labels: the class probabilities are"
-        f" softmax({errors.sharpness:.1f} × prediction), and {_percent(errors.error_rate)} of the labels are replaced"
+        f" softmax({errors.sharpness:.1f} × prediction), and {percent(errors.error_rate)} of the labels are replaced"
         " by another."
     )
     parts = [f"<h2>Suspected label errors</h2>\n<p>{text}{rule if len(repaired) else ''}</p>"]
-    for heading, members in (("To be repaired", repaired), ("In doubt, not repaired", doubtful)):
-        if len(members):
-            extent = f"{len(members)}, the most suspect first" if len(members) > 1 else "1"
-            first, rest = members[:_SUSPECTS_SHOWN], members[_SUSPECTS_SHOWN:_SUSPECTS_AT_MOST]
-            parts.append(f"<h3>{heading} ({extent})</h3>\n{_gallery(result, first, 'suspects')}")
-            if len(rest):
-                gallery = _gallery(result, rest, "suspects")
-                parts.append(f"<details><summary>the next {len(rest)}</summary>{gallery}</details>")
+    parts.append(ranked(result, "To be repaired", repaired, "suspects"))
+    parts.append(ranked(result, "In doubt, not repaired", doubtful, "suspects"))
     if not len(repaired) and not len(doubtful):
         parts.append("<p>No label is contradicted.</p>")
-    return "\n".join(parts)
+    return "\n".join(filter(None, parts))
 
 
 def _detection(result: AuditResult) -> str:
@@ -194,6 +193,67 @@ def _detection(result: AuditResult) -> str:
     )
 
 
+def _robustness(result: AuditResult) -> str:
+    robust = result.robustness
+    if robust is None:
+        return ""
+    text = (
+        "A small network was trained in three ways on four fifths of the examples, with the labels as given; those of"
+        " the last fifth chose the epoch. The plain way is the cross-entropy. By LIMIT the network sees no label: a"
+        " second one predicts its gradients from the inputs. By leave-one-out they follow from what the kernel of"
+        " random networks and all other labels say of an example. Each way then takes some labels to be wrong. The"
+        " audit takes those to be wrong that are so with a probability above one half. Under an example on which they"
+        " differ stand those of the three that suspect it."
+    )
+    note = (
+        "A label that the plain network has learned by heart it does not suspect. Leave-one-out is of the same kind as"
+        " the audit: that the two agree says less than that LIMIT and the audit do."
+    )
+    names = "".join(f"<th>{name}</th>" for name in ("", *METHODS.values(), "the audit"))
+    cells = "".join(
+        f"<tr><td>{measure}</td>{''.join(f'<td>{value}</td>' for value in values)}</tr>"
+        for measure, values in _robustness_rows(result, robust)
+    )
+    votes = robust.candidates.sum(0)
+    order = np.lexsort((result.scores.margins, -votes))
+    by_all = votes == len(METHODS)
+    parts: tuple[tuple[str, np.ndarray, Gallery], ...] = (
+        ("Suspected by all three and by the audit", by_all & robust.suspected, "suspects"),
+        ("Suspected by the audit, not by all three", ~by_all & robust.suspected, "disputed"),
+        ("Suspected by some of the three, not by the audit", (votes > 0) & ~robust.suspected, "disputed"),
+    )
+    galleries = [ranked(result, heading, order[members[order]], kind) for heading, members, kind in parts]
+    return (
+        f"<h2>Do classifiers that ignore wrong labels agree?</h2>\n<p>{text}</p>\n"
+        f'<div class="scroll"><table><thead><tr>{names}</tr></thead><tbody>{cells}</tbody></table></div>\n'
+        f'<p class="note">{note}</p>\n' + "\n".join(filter(None, galleries))
+    )
+
+
+def _robustness_rows(result: AuditResult, robust: Robustness) -> list[tuple[str, list[str]]]:
+    """What is measured of each method, and of the audit, the last."""
+    unknown, flipped = float("nan"), result.examples.flipped
+    percentages = lambda values, of_audit: [known(value, percent) for value in (*values, of_audit)]
+    rows = [
+        ("right on the held-out examples", percentages(robust.accuracy, unknown)),
+        ("labels taken to be wrong", [str(number) for number in (*robust.candidates.sum(1), robust.suspected.sum())]),
+        ("of these, by the audit too", percentages(robust.overlap, unknown)),
+    ]
+    if robust.precision is not None and robust.recall is not None:
+        rows += [
+            ("of these, flipped", percentages(robust.precision, float(coverage(flipped, robust.suspected)))),
+            ("of the flips, taken to be wrong", percentages(robust.recall, float(coverage(robust.suspected, flipped)))),
+        ]
+    rows.append(("rank correlation with the margin", [known(value) for value in (*robust.agreement, unknown)]))
+    if robust.detection and result.detection:
+        found = (*robust.detection, result.detection[0])
+        rows += [
+            ("AUROC in finding the flips", [f"{one.area_under_roc:.4f}" for one in found]),
+            ("average precision", [f"{one.average_precision:.4f}" for one in found]),
+        ]
+    return rows
+
+
 def _extremes(result: AuditResult) -> str:
     function, weights, margins = result.scores.function, result.scores.weights, result.scores.margins
     trusted = np.flatnonzero(margins >= 0)
@@ -209,8 +269,8 @@ def _extremes(result: AuditResult) -> str:
     )
     return (
         f"<h2>Most and least informative</h2>\n<p>{text}</p>\n"
-        f"<h3>Most informative</h3>\n{_gallery(result, order[:_EXTREMES_SHOWN], 'informative')}\n"
-        f"<h3>Least informative</h3>\n{_gallery(result, order[::-1][:_EXTREMES_SHOWN], 'informative')}"
+        f"<h3>Most informative</h3>\n{gallery(result, order[:_EXTREMES_SHOWN], 'informative')}\n"
+        f"<h3>Least informative</h3>\n{gallery(result, order[::-1][:_EXTREMES_SHOWN], 'informative')}"
     )
 
 
@@ -268,11 +328,11 @@ def _training(result: AuditResult) -> str:
     kinds += [("examples to be repaired dropped", repair.dropped)]
     kinds += [] if repair.true is None else [("labels before the flips", repair.true)]
     rows = "".join(
-        f"<tr><td>{name}</td><td>{_percent(values.mean())}</td><td>{_percent(values.min())} to"
-        f" {_percent(values.max())}</td></tr>"
+        f"<tr><td>{name}</td><td>{percent(values.mean())}</td><td>{percent(values.min())} to"
+        f" {percent(values.max())}</td></tr>"
         for name, values in kinds
     )
-    seeds = _count(result.settings.seeds, "training", "trainings")
+    seeds = count(result.settings.seeds, "training", "trainings")
     return (
         "<h2>What can be left out</h2>\n<p>Networks were trained on parts of the examples, with the repaired labels and"
         " as many steps for every part. The most informative examples are found in rounds: the least informative"
@@ -289,7 +349,7 @@ def _generalization(result: AuditResult) -> str:
     if found is None:
         return ""
     n, runs = found.train_size, found.runs
-    supersamples = _count(len(found.entries), "set", "sets")
+    supersamples = count(len(found.entries), "set", "sets")
     text = (
         "How far does the error on what a network was trained on speak for other examples? The audited examples were"
         f" put at random into {supersamples} of {n} pairs. On each, {runs} runs of the linearized network were computed"
@@ -311,7 +371,7 @@ def _generalization(result: AuditResult) -> str:
         ("bound on the gap", found.bound),
         ("the bound less its bias, to first order", found.corrected),
     ]
-    written = lambda values: _percent(values.mean()) + (f" ± {_percent(values.std())}" if several else "")
+    written = lambda values: percent(values.mean()) + (f" ± {percent(values.std())}" if several else "")
     cells = "".join(f"<tr><td>{name}</td><td>{written(values)}</td></tr>" for name, values in rows)
     section = (
         f"<h2>Does it generalize?</h2>\n<p>{text}</p>\n"
@@ -326,7 +386,7 @@ def _generalization(result: AuditResult) -> str:
         " 0.69 nats the predictions always tell which one was trained on: it is learned by heart. Of these"
         f" {len(memorised)} examples {contradicted} have a contradicted label."
     )
-    return f"{section}\n<h3>Most memorised</h3>\n<p>{about}</p>\n{_gallery(result, memorised, 'memorised')}"
+    return f"{section}\n<h3>Most memorised</h3>\n<p>{about}</p>\n{gallery(result, memorised, 'memorised')}"
 
 
 def _linearization(result: AuditResult) -> str:
@@ -358,90 +418,9 @@ def _settings(result: AuditResult, facts: dict[str, Any]) -> str:
     )
 
 
-def _gallery(result: AuditResult, indices: Int[np.ndarray, " shown"], kind: Gallery) -> str:
-    """Examples as images, or as rows of a table, each with its labels and its margin, score or information."""
-    if result.examples.feature_names is not None:
-        return _rows(result, indices, kind)
-    examples, names = result.examples, result.examples.class_names
-    heading, write = _measure(result, kind)
-    items = []
-    for i, uri in zip(indices.tolist(), data_uris(examples.x[indices]), strict=True):
-        given, suggested = names[examples.labels[i]], names[result.label_errors.suggested[i]]
-        labels = f"{given} → {suggested}" if kind == "suspects" else given
-        number = f"{heading} {write(i)}" if kind == "suspects" else write(i)
-        verdict = _verdict(result, i) if kind == "suspects" or examples.flipped[i] else None
-        note = "" if verdict is None else f'<span class="verdict {verdict[0]}">{escape(verdict[1])}</span>'
-        items.append(
-            f'<li><img src="{uri}" alt="example {examples.indices[i]}"><span class="labels">{escape(labels)}</span>'
-            f'<span class="number">{number}</span>{note}</li>'
-        )
-    return f'<ul class="grid">{"".join(items)}</ul>'
-
-
-def _rows(result: AuditResult, indices: Int[np.ndarray, " shown"], kind: Gallery) -> str:
-    examples, names = result.examples, result.examples.class_names
-    assert examples.feature_names is not None
-    columns: list[tuple[str, Callable[[int], str]]] = [
-        ("example", lambda i: str(examples.indices[i])),
-        ("label", lambda i: names[examples.labels[i]]),
-    ]
-    if kind == "suspects":
-        columns.append(("suggested", lambda i: names[result.label_errors.suggested[i]]))
-    columns.append(_measure(result, kind))
-    if kind == "suspects" and examples.flipped.any():
-        columns.append(("", lambda i: (_verdict(result, i) or ("", ""))[1]))
-    for j, feature in enumerate(examples.feature_names[:_FEATURES_SHOWN]):
-        columns.append((feature, lambda i, j=j: f"{examples.x[i, j]:.4g}"))  # type: ignore[misc]
-    head = "".join(f"<th>{escape(name)}</th>" for name, _ in columns)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{escape(write(i))}</td>' for _, write in columns)}</tr>" for i in indices.tolist()
-    )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _measure(result: AuditResult, kind: Gallery) -> tuple[str, Callable[[int], str]]:
-    """The number that stands beside an example: what it is, and how it is written."""
-    if kind == "suspects":
-        return "margin", lambda i: _signed(result.scores.margins[i])
-    if kind == "informative":
-        return "score", lambda i: _relative(result, i)
-    assert result.generalization is not None
-    information = result.generalization.pair_information
-    return "information", lambda i: f"{information[i]:.2f} nats"
-
-
-def _verdict(result: AuditResult, i: int) -> tuple[str, str] | None:
-    """Whether a suspicion is right, where the flips are known."""
-    examples: Examples = result.examples
-    if not examples.flipped.any():
-        return None
-    if not examples.flipped[i]:
-        return "no", "✗ not flipped"
-    if result.label_errors.suggested[i] == examples.true_labels[i]:
-        return "yes", "✓ flipped"
-    return "no", f"✗ flipped, was {examples.class_names[examples.true_labels[i]]}"
-
-
 def _smallest_sufficient(result: AuditResult) -> tuple[float, float, float]:
     """The smallest kept share that loses no more than a point of accuracy, its accuracy, and that of all."""
     assert result.summarization is not None
     accuracies = result.summarization.most.mean(1)
     sufficient = np.flatnonzero(accuracies >= accuracies[0] - _TOLERATED_LOSS)[-1]
     return float(result.summarization.fractions[sufficient]), float(accuracies[sufficient]), float(accuracies[0])
-
-
-def _relative(result: AuditResult, i: int) -> str:
-    """The function score of an example in units of the median one."""
-    return f"{result.scores.function[i] / np.median(result.scores.function):.2g} × median"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}".removesuffix(".0") + "\u00a0%"
-
-
-def _signed(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")
-
-
-def _count(number: int, singular: str, plural: str) -> str:
-    return f"{number} {singular if number == 1 else plural}"

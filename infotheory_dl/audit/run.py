@@ -18,6 +18,7 @@ from infotheory_dl.audit.detection import Detection, cross_validated_suspicion, 
 from infotheory_dl.audit.examples import Examples, draw_examples
 from infotheory_dl.audit.generalization import Generalization, bound_generalization
 from infotheory_dl.audit.retraining import TrainingSet
+from infotheory_dl.audit.robustness import Robustness, compare_robust
 from infotheory_dl.audit.scores import (
     NetworkName,
     Scores,
@@ -54,6 +55,7 @@ class Settings:
       sweep: how many times before the end of training are scored too; 0 for none.
       runs: how many runs of the linearized network bound its generalization gap on some 500 examples; 0 for none.
       seeds: how many trainings each accuracy is the mean of; 0 trains no network.
+      robust: whether to train classifiers that ignore wrong labels too, beside a plain one.
     """
 
     train_size: int | None = None
@@ -66,6 +68,7 @@ class Settings:
     sweep: int = 9
     runs: int = 1000
     seeds: int = 3
+    robust: bool = False
 
 
 class Sweep(NamedTuple):
@@ -130,6 +133,7 @@ class AuditResult(NamedTuple):
       repair: what repairs do for the accuracy; None without training.
       summarization: what can be left out; None without training.
       linearization: how far the linear network speaks for the trained one; None without training.
+      robustness: what classifiers that ignore wrong labels say; None if not asked for.
       settings: how the audit was made.
     """
 
@@ -144,6 +148,7 @@ class AuditResult(NamedTuple):
     repair: Repair | None
     summarization: Summarization | None
     linearization: LinearizationQuality | None
+    robustness: Robustness | None
     settings: Settings
 
 
@@ -200,7 +205,7 @@ def run(
       `find_label_errors`.
     """
     chosen = _checked_settings(Settings(**settings))
-    draw_key, kernel_key, check_key, training_key, runs_key = jax.random.split(key, 5)
+    draw_key, kernel_key, check_key, training_key, runs_key, robust_key = jax.random.split(key, 6)
     examples = draw_examples(
         draw_key,
         x,
@@ -248,14 +253,14 @@ def run(
             on_stage("what can be left out")
             orders = _removal_orders(solved, repaired, chosen.time)
 
-    found, repair, summarization, quality = None, None, None, None
+    found, repair, summarization, quality, robustness = None, None, None, None, None
+    classifier = networks.small_classifier(shape, len(examples.class_names))
     suspicion = {
         "margin": -scores.margins,
         "weights score": scores.weights,
         "function score": scores.function,
     }
     if chosen.seeds:
-        classifier = networks.small_classifier(shape, len(examples.class_names))
         keys = jax.random.split(training_key, chosen.seeds)
         on_stage("networks trained on repaired labels and on parts of the data")
         repair, summarization = _train(keys, classifier, examples, label_errors.repaired, repaired, *orders)
@@ -264,6 +269,9 @@ def run(
         if flipped.any():
             on_stage("the margins of a network in training")
             suspicion["area under the margin"] = -retraining.area_under_training_margin(keys[0], classifier, examples)
+    if chosen.robust:
+        on_stage("classifiers that ignore wrong labels")
+        robustness = compare_robust(robust_key, classifier, examples, scores.margins, label_errors)
     if flipped.any():
         on_stage("cross-validated classifiers")
         suspicion |= cross_validated_suspicion(examples.inputs, labels)
@@ -280,6 +288,7 @@ def run(
         repair=repair,
         summarization=summarization,
         linearization=quality,
+        robustness=robustness,
         settings=chosen,
     )
 

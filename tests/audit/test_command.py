@@ -95,10 +95,11 @@ def test_an_audit_ends_with_the_path_of_its_report(result, tmp_path, capsys, mon
         return result
 
     monkeypatch.setattr(command, "run", run)
-    command.main(["--dataset", "digits", "--flip", "0.2", "--train-size", "50", "--output", str(tmp_path)])
+    command.main(["--dataset", "digits", "--flip", "0.2", "--train-size", "50", "--robust", "--output", str(tmp_path)])
     out = capsys.readouterr().out
     assert asked["flip"] == 0.2
     assert asked["train_size"] == 50
+    assert asked["robust"] is True
     assert asked["examples"] == 1797
     assert "scores" in out
     assert out.rstrip().endswith(f"The report: {(tmp_path / 'report.html').resolve()}")

@@ -1,0 +1,25 @@
+"""Numbers as the report writes them."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+
+def percent(share: float) -> str:
+    """A share in percent, to a tenth."""
+    return f"{100 * share:.1f}".removesuffix(".0") + "\u00a0%"
+
+
+def signed(value: float) -> str:
+    """A number with the sign of minus."""
+    return f"{value:.2f}".replace("-", "−")
+
+
+def known(value: float, write: Callable[[float], str] = "{:.2f}".format) -> str:
+    """A number, or a dash where there is none."""
+    return "—" if np.isnan(value) else write(value)
+
+
+def count(number: int, singular: str, plural: str) -> str:
+    """A number of things."""
+    return f"{number} {singular if number == 1 else plural}"
