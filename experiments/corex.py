@@ -219,10 +219,11 @@ def blessing_scores(settings: Settings, num_variables: int) -> Row:
             max_iterations=settings.blessing_iterations,
             tolerance=settings.blessing_tolerance,
         )
+        found = np.asarray(linear.clusters(model))
     score = lambda clusters: float(adjusted_rand_score(truth.parents, clusters))
     return {
         "variables": num_variables,
-        "linear CorEx": score(linear.clusters(model)),
+        "linear CorEx": score(found),
         "factor analysis": score(baselines.factor_analysis_clusters(x, m, seed)),
         "PCA, k-means": score(baselines.principal_component_clusters(x, m, seed)),
         "iterations": len(model.history),
