@@ -19,7 +19,7 @@ from infotheory_dl.types import ApplyFn, Params
 
 # A parameter that only changes its shape keeps its gradient, in another order, and order does not matter to an inner
 # product.
-_RESHAPING = ("reshape", "transpose", "squeeze", "expand_dims")
+_RESHAPING = ("reshape", "transpose", "squeeze", "expand_dims", "optimization_barrier")
 _CALLS = ("jit", "pjit", "closed_call")
 
 
