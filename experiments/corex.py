@@ -65,7 +65,7 @@ class Settings:
     """Of each period, for training, validation and test."""
     stock_factors: tuple[int, ...] = (16, 32, 64)
     stock_decay: tuple[float, ...] = (0.5, 0.7, 0.9)
-    stock_l1: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0)
+    stock_l1: tuple[float, ...] = (0.3, 1.0, 3.0, 10.0)
     portfolio_days: tuple[int, int] = (12, 3)
     """Of each period, for training and validation."""
     portfolio_windows: int = 20
@@ -100,7 +100,7 @@ PRESETS = {
         l1=(0.3, 1.0),
         stock_factors=(16,),
         stock_decay=(0.7, 0.9),
-        stock_l1=(0.3, 1.0),
+        stock_l1=(1.0, 3.0),
         portfolio_windows=5,
         portfolio_returns=10,
         output=Path("results/corex/laptop"),
