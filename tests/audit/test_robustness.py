@@ -10,6 +10,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from infotheory_dl import audit, label_noise, networks
+from infotheory_dl.audit import robustness
 from infotheory_dl.audit.robustness import METHODS, compare_robust
 from tests.audit.conftest import SETTINGS
 
@@ -18,7 +19,10 @@ KEY = jax.random.key(0)
 
 @pytest.fixture(scope="module")
 def robust(digits) -> audit.AuditResult:
-    return audit.run(KEY, *digits, **{**SETTINGS, "num_networks": 1, "sweep": 0, "runs": 0, "seeds": 0, "robust": True})
+    settings = {**SETTINGS, "num_networks": 1, "sweep": 0, "runs": 0, "seeds": 0, "robust": True}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(robustness, "_STEPS", 400)  # enough for so few examples
+        return audit.run(KEY, *digits, **settings)
 
 
 @pytest.fixture
@@ -40,9 +44,9 @@ def known(result, monkeypatch) -> audit.AuditResult:
     monkeypatch.setattr(label_noise, "fit_robust", fit_robust)
     monkeypatch.setattr(label_noise, "score", lambda fit, x, y: len(fit.noisy_ids) / 100)
     network = networks.small_classifier((64,), 10)
-    robustness = compare_robust(KEY, network, result.examples, margins, result.label_errors)
+    found = compare_robust(KEY, network, result.examples, margins, result.label_errors)
     assert keys == [KEY] * 3
-    return result._replace(robustness=robustness)
+    return result._replace(robustness=found)
 
 
 def test_what_the_methods_name_is_measured_by_the_audit_and_by_the_flips(known):
@@ -91,8 +95,8 @@ def test_tables_without_flips_show_it_too(known, tmp_path):
     examples = known.examples._replace(
         x=known.examples.x.reshape(100, -1), true_labels=known.examples.labels, feature_names=tuple(map(str, range(64)))
     )
-    robustness = known.robustness._replace(detection=None, precision=None, recall=None)
-    plain = known._replace(examples=examples, detection=None, robustness=robustness)
+    unrated = known.robustness._replace(detection=None, precision=None, recall=None)
+    plain = known._replace(examples=examples, detection=None, robustness=unrated)
     text = audit.write_report(plain, tmp_path).read_text(encoding="utf-8")
     assert "<th>suspected by</th>" in text
     assert "<td>plain, leave-one-out</td>" in text
