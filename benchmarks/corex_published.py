@@ -173,6 +173,7 @@ def _descend(
 
     # at these sizes two threads wait for each other longer than they compute
     torch.set_num_threads(1)
+    torch.manual_seed(0)
     weights = torch.tensor(start, requires_grad=True)
     optimizer = torch.optim.Adam([weights], learning_rate)
     total = 0
