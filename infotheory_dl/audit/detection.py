@@ -52,7 +52,8 @@ def cross_validated_suspicion(
       seed: of the folds.
 
     Returns:
-      For each classifier, minus the margin of the given label: in probability, for support vectors in votes.
+      For each classifier, minus the margin of the given label: in probability, for support vectors in votes. Nothing
+      where no class has an example for each fold.
 
     Source: Northcutt et al., 2021 (normalized margin of cross-validated probabilities).
     """
@@ -61,9 +62,12 @@ def cross_validated_suspicion(
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.svm import SVC
 
+    if np.bincount(labels).max() < _FOLDS:
+        return {}
+    neighbours = min(10, len(labels) // 2)
     classifiers = {
         "logistic regression": (LogisticRegression(C=0.1, max_iter=300), "predict_proba"),
-        "nearest neighbours": (KNeighborsClassifier(10, weights="distance"), "predict_proba"),
+        "nearest neighbours": (KNeighborsClassifier(neighbours, weights="distance"), "predict_proba"),
         "support vectors": (SVC(), "decision_function"),
     }
     rows = inputs.reshape(len(inputs), -1)
