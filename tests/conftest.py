@@ -17,6 +17,15 @@ hypothesis.settings.load_profile("infotheory_dl")
 install_import_hook("infotheory_dl", "beartype.beartype")
 
 REFERENCE = Path(__file__).parent / "reference"
+MEMORY_MAPS = Path("/proc/self/maps")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_programs_in_memory() -> Iterator[None]:
+    """XLA maps memory for every program, and crashes where Linux allows a process no more (65,530 maps by default)."""
+    yield
+    if MEMORY_MAPS.exists() and MEMORY_MAPS.read_bytes().count(b"\n") > 30_000:
+        jax.clear_caches()
 
 
 @pytest.fixture
