@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 
-def network() -> Any:
-    """The four-layer CNN in PyTorch."""
+def network(outputs: int = 2, *, norm_in_head: bool = False) -> Any:
+    """The four-layer CNN in PyTorch; LIMIT's predictor has batch norm in its head as well."""
     from torch import nn
 
     def convolution(inputs: int, outputs: int, size: int, stride: int, padding: int) -> list[Any]:
@@ -28,8 +28,9 @@ def network() -> Any:
         *convolution(64, 256, 3, 1, 0),
         nn.Flatten(),
         nn.Linear(256, 128),
+        *([nn.BatchNorm1d(128)] if norm_in_head else []),
         nn.ReLU(),
-        nn.Linear(128, 2),
+        nn.Linear(128, outputs),
     )
 
 

@@ -12,6 +12,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from benchmarks.fcmi_published import network
+
 Method = Literal["cross-entropy", "LIMIT"]
 
 GRADIENT_WEIGHT_DECAY = 10.0
@@ -28,26 +30,6 @@ class Protocol(NamedTuple):
 
     train: Callable[[], None]
     validate: Callable[[], float]
-
-
-def network(*, norm_in_head: bool) -> Any:
-    """The four-layer CNN; the predictor has batch norm in its head as well."""
-    from torch import nn
-
-    def convolution(inputs: int, outputs: int, size: int, stride: int, padding: int) -> list[Any]:
-        return [nn.Conv2d(inputs, outputs, size, stride, padding), nn.BatchNorm2d(outputs), nn.ReLU()]
-
-    return nn.Sequential(
-        *convolution(1, 32, 4, 2, 1),
-        *convolution(32, 32, 4, 2, 1),
-        *convolution(32, 64, 3, 2, 0),
-        *convolution(64, 256, 3, 1, 0),
-        nn.Flatten(),
-        nn.Linear(256, 128),
-        *([nn.BatchNorm1d(128)] if norm_in_head else []),
-        nn.ReLU(),
-        nn.Linear(128, 10),
-    )
 
 
 def training_step(method: Method, size: int) -> Callable[[], None]:
@@ -115,7 +97,7 @@ def _system(method: Method) -> tuple[Callable[[Any, Any], None], Any]:
     import torch
     from torch.nn import functional
 
-    classifier, predictor = network(norm_in_head=False), network(norm_in_head=True)
+    classifier, predictor = network(10), network(10, norm_in_head=True)
     networks = torch.nn.ModuleList([classifier] if method == "cross-entropy" else [classifier, predictor])
     optimizer = torch.optim.Adam(networks.parameters(), 1e-3)
 
