@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float
 
 from infotheory_dl.corex.annealing import Solution, anneal, settles
 from infotheory_dl.corex.moments import (
+    Correlations,
     Objective,
     add_noise,
     bound,
@@ -53,14 +54,12 @@ class Direction(NamedTuple):
 
     Attributes:
       gradient: g, with -g S_e the gradient of the objective at the noise e.
-      gradient_product: g @ S, without noise.
       update: change of the weights at step size one.
       update_product: update @ S, without noise.
       slope: derivative of the objective along the update; positive but for rounding.
     """
 
     gradient: Float[Array, "factors variables"]
-    gradient_product: Float[Array, "factors variables"]
     update: Float[Array, "factors variables"]
     update_product: Float[Array, "factors variables"]
     slope: Float[Array, ""]
@@ -115,7 +114,9 @@ def enter_stage(
     scale = jnp.where(noise == state.noise, 1, kept)
     scale = jnp.where(scale**2 * signal < 1, scale, jnp.sqrt(_ratio(LARGEST_SIGNAL, signal)))[:, None]
     weights, product = scale * weights, scale * product
-    return State(weights, product, noise, _objective_at(weights, product, noise, objective), jnp.asarray(False))
+    return State(
+        weights, product, noise, bound(_correlations_at(weights, product, noise), objective), jnp.asarray(False)
+    )
 
 
 def scaled_start(
@@ -136,9 +137,15 @@ def advance(
         state.product + step * direction.update_product,
     )
 
+    # one long step must not take a factor to where rounding hides its noise: it could not come back
+    informations = _correlations_at(state.weights, state.product, noise).informations
+    most = jnp.maximum(informations + jnp.log(2), -jnp.log(4 * noise_floor(state.weights.dtype)) / 2)
+
     def halve(trial: tuple[Array, Array]) -> tuple[Array, Array]:
         step = trial[0] / 2
-        return step, _objective_at(*after(step), noise, objective)
+        correlations = _correlations_at(*after(step), noise)
+        inside = (correlations.informations <= most).all()
+        return step, jnp.where(inside, bound(correlations, objective), -jnp.inf)
 
     def rejected(trial: tuple[Array, Array]) -> Array:
         step, value = trial
@@ -168,16 +175,16 @@ def search_direction(
     value = lambda correlations, gram: bound(correlations_from_gram(correlations, gram), objective)
     by_correlations, by_gram = jax.grad(value, (0, 1))(correlations, gram)
     gradient = -by_correlations - (by_gram + by_gram.T) @ weights
-    gradient_product = second_moment_product(gradient, x)
 
     left = 1 - jnp.diagonal(gram)
     # a factor without noise has no finite information: where rounding begins to hide the noise, it moves no more
     left = jnp.where(left > noise_floor(left.dtype), left, 0)
     along = 2 / (1 + jnp.diagonal(gram)) * (correlations * gradient).sum(-1)
-    precondition = lambda gradient, weights: -left[:, None] * (gradient - along[:, None] * weights)
-    update = precondition(gradient, weights)
-    slope = -(add_noise(gradient_product, gradient, noise) * update).sum()
-    return Direction(gradient, gradient_product, update, precondition(gradient_product, product), slope)
+    update = -left[:, None] * (gradient - along[:, None] * weights)
+    # from the update itself: built from the carried product, it would multiply the rounding in that at every step
+    update_product = second_moment_product(update, x)
+    slope = -(gradient * add_noise(update_product, update, noise)).sum()
+    return Direction(gradient, update, update_product, slope)
 
 
 def noise_floor(dtype: jnp.dtype) -> float:
@@ -185,8 +192,8 @@ def noise_floor(dtype: jnp.dtype) -> float:
     return 64 * float(jnp.finfo(dtype).eps)
 
 
-def _objective_at(weights: Array, product: Array, noise: Array, objective: Objective) -> Array:
-    return bound(normalized_correlations(weights, add_noise(product, weights, noise)), objective)
+def _correlations_at(weights: Array, product: Array, noise: Array) -> Correlations:
+    return normalized_correlations(weights, add_noise(product, weights, noise))
 
 
 def _ratio(numerator: Array | float, denominator: Array) -> Array:

@@ -8,7 +8,8 @@ import numpy as np
 import optax
 import pytest
 
-from infotheory_dl.corex import adam, fixed_point, quasi_newton
+from infotheory_dl import data
+from infotheory_dl.corex import adam, fixed_point, linear, quasi_newton
 from infotheory_dl.corex.annealing import NOISE_SCHEDULE, anneal
 from infotheory_dl.corex.moments import (
     CORRELATION_EXPLANATION,
@@ -46,7 +47,7 @@ def test_every_quasi_newton_step_and_the_change_of_noise_are_the_published_ones(
             direction, new = direct(state, noise), advance(state, noise)
             computed = {
                 "grad": direction.gradient,
-                "Sgrad": add_noise(direction.gradient_product, direction.gradient, noise),
+                "Sgrad": add_noise(second_moment_product(direction.gradient, x), direction.gradient, noise),
                 "update": direction.update,
                 "tangent": -direction.slope,
                 "w": new.weights,
@@ -93,6 +94,34 @@ def test_weights_that_leave_no_noise_are_scaled_and_rows_of_zeros_stay():
     after = quasi_newton.advance(state, x, jnp.asarray(0.0), CORRELATION_EXPLANATION, 1e-5)
     np.testing.assert_array_equal(after.weights[2], 0)
     assert after.objective > state.objective
+
+
+def modular_draw(num_variables, num_factors, n):
+    keys = jax.random.split(jax.random.key(0), 3)
+    x = data.sample_latent_factors(keys[1], data.modular_factors(keys[0], num_variables, num_factors), n)
+    start = 0.01 * jax.random.normal(keys[2], (num_factors, num_variables)) / num_variables**0.5
+    return (x - x.mean(0)) / x.std(0), start
+
+
+def test_rounding_in_the_carried_product_does_not_grow():
+    x, start = (jnp.asarray(values, jnp.float32) for values in modular_draw(1000, 4, 100))
+    noise = jnp.asarray(0.6, jnp.float32)
+    advance = jax.jit(lambda state: quasi_newton.advance(state, x, noise, CORRELATION_EXPLANATION, 1e-5))
+    state = start_of(start, x, noise)
+    for _ in range(45):
+        state = advance(state)
+    exact = second_moment_product(state.weights.astype(float), x.astype(float))
+    assert jnp.abs(state.product - exact).max() < 1e-5 * jnp.abs(exact).max()
+
+
+def test_a_single_precision_fit_ends_where_a_double_precision_one_does():
+    x, start = modular_draw(5000, 4, 300)
+    ends = [
+        linear.fit(jax.random.key(0), x.astype(dtype), 4, initial_weights=start.astype(dtype), noises=NOISE_SCHEDULE)
+        for dtype in (np.float32, np.float64)
+    ]
+    assert not any(model.diverged for model in ends)
+    np.testing.assert_allclose(ends[0].total_correlation, ends[1].total_correlation, rtol=1e-5)
 
 
 @pytest.mark.parametrize("tag", ["l0", "l1"])
