@@ -57,12 +57,14 @@ class Direction(NamedTuple):
       update: change of the weights at step size one.
       update_product: update @ S, without noise.
       slope: derivative of the objective along the update; positive but for rounding.
+      informations: of the factors where it begins, nats.
     """
 
     gradient: Float[Array, "factors variables"]
     update: Float[Array, "factors variables"]
     update_product: Float[Array, "factors variables"]
     slope: Float[Array, ""]
+    informations: Float[Array, " factors"]
 
 
 def solve(
@@ -138,8 +140,7 @@ def advance(
     )
 
     # one long step must not take a factor to where rounding hides its noise: it could not come back
-    informations = _correlations_at(state.weights, state.product, noise).informations
-    most = jnp.maximum(informations + jnp.log(2), -jnp.log(4 * noise_floor(state.weights.dtype)) / 2)
+    most = jnp.maximum(direction.informations + jnp.log(2), -jnp.log(4 * noise_floor(state.weights.dtype)) / 2)
 
     def halve(trial: tuple[Array, Array]) -> tuple[Array, Array]:
         step = trial[0] / 2
@@ -184,7 +185,7 @@ def search_direction(
     # from the update itself: built from the carried product, it would multiply the rounding in that at every step
     update_product = second_moment_product(update, x)
     slope = -(gradient * add_noise(update_product, update, noise)).sum()
-    return Direction(gradient, update, update_product, slope)
+    return Direction(gradient, update, update_product, slope, correlations_from_gram(correlations, gram).informations)
 
 
 def noise_floor(dtype: jnp.dtype) -> float:
