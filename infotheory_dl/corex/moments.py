@@ -106,9 +106,10 @@ def second_moment_product(
     Returns:
       weights @ S with S = sum_l sample_weights_l x_l x_lᵀ.
     """
-    scores = jnp.einsum("...mp,np->...mn", weights, x)
-    scores = scores / len(x) if sample_weights is None else scores * jnp.expand_dims(sample_weights, -2)
-    return jnp.einsum("...mn,np->...mp", scores, x)
+    # samples first: with factors first the product of long rows takes up to three times as long on a CPU
+    scores = jnp.einsum("np,...mp->n...m", x, weights)
+    of_samples = 1 / len(x) if sample_weights is None else jnp.moveaxis(sample_weights, -1, 0)[..., None]
+    return jnp.einsum("n...m,np->...mp", of_samples * scores, x)
 
 
 def add_noise(
