@@ -53,8 +53,8 @@ class Settings:
     blessing_samples: int = 300
     blessing_iterations: int = 10_000
     """At most, in each stage of the noise."""
-    blessing_tolerance: float = 1e-6
-    blessing_restarts: int = 4
+    blessing_tolerance: float = 1e-5
+    blessing_restarts: int = 2
     num_periods: int = 10
     samples: int = 16
     """Of each period."""

@@ -58,6 +58,7 @@ class Robustness(NamedTuple):
 def compare_robust(
     key: Key,
     network: nn.Module,
+    kernel_network: nn.Module,
     examples: Examples,
     margins: Float[np.ndarray, " examples"],
     label_errors: LabelErrors,
@@ -69,6 +70,7 @@ def compare_robust(
     Args:
       key: source of randomness, the same for every method.
       network: with one output for each class.
+      kernel_network: with one output, for the leave-one-out targets.
       examples: of the audit.
       margins: of the audit.
       label_errors: of the audit.
@@ -86,6 +88,7 @@ def compare_robust(
             examples.labels,
             method=method,
             network=network,
+            kernel_network=kernel_network,
             num_classes=len(examples.class_names),
             validation_fraction=_SET_ASIDE,
             num_epochs=num_epochs,

@@ -271,7 +271,7 @@ def run(
             suspicion["area under the margin"] = -retraining.area_under_training_margin(keys[0], classifier, examples)
     if chosen.robust:
         on_stage("classifiers that ignore wrong labels")
-        robustness = compare_robust(robust_key, classifier, examples, scores.margins, label_errors)
+        robustness = compare_robust(robust_key, classifier, linearized, examples, scores.margins, label_errors)
     if flipped.any():
         on_stage("cross-validated classifiers")
         suspicion |= cross_validated_suspicion(examples.inputs, labels)

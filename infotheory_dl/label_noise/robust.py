@@ -66,6 +66,7 @@ def fit_robust(
     *,
     method: MethodName = "limit_laplace",
     network: nn.Module | None = None,
+    kernel_network: nn.Module | None = None,
     num_classes: int | None = None,
     validation_fraction: float = 0.2,
     num_epochs: int = 100,
@@ -87,11 +88,11 @@ def fit_robust(
       key: source of randomness.
       x: rows of a table, or images (examples, height, width, channels). Each column, or channel, is standardized.
       y: given labels, in [0, num_classes).
-      method: how to train, see `make_method`; "cross_entropy" is the plain way. For "leave_one_out" the kernel is the
-        mean of those of five untrained networks, `networks.wide_layer`; of more than 5000 examples it is interpolated
-        from 3000 of them.
+      method: how to train, see `make_method`; "cross_entropy" is the plain way.
       network: a flax network whose outputs are logits, for standardized inputs; default `networks.small_classifier`.
         The second network of LIMIT is one like it.
+      kernel_network: a flax network with one output, for "leave_one_out": the kernel is the mean of those of five
+        untrained ones, of more than 5000 examples interpolated from 3000 of them; default `networks.wide_layer`.
       num_classes: default as many as the labels say.
       validation_fraction: share of the examples that are set aside.
       num_epochs: passes over the others.
@@ -145,10 +146,11 @@ def fit_robust(
     targets: Any = given
     if method == "leave_one_out":
         targets = one_hot(given, num_classes)
-        inputs = _kernel_inputs(x[training], mean, std)
-        many = len(training) > _EXACT_KERNEL
         kernel = mean_kernel_eigen(
-            key_kernel, networks.wide_layer(x.shape[1:]), inputs, num_landmarks=_LANDMARKS if many else None
+            key_kernel,
+            kernel_network or networks.wide_layer(x.shape[1:]),
+            _kernel_inputs(x[training], mean, std),
+            num_landmarks=_LANDMARKS if len(training) > _EXACT_KERNEL else None,
         )
         targets[training] = leave_one_out_targets(kernel, given[training], num_classes).probabilities
     settings = {"learning_rate": [learning_rate]}

@@ -44,7 +44,7 @@ def known(result, monkeypatch) -> audit.AuditResult:
     monkeypatch.setattr(label_noise, "fit_robust", fit_robust)
     monkeypatch.setattr(label_noise, "score", lambda fit, x, y: len(fit.noisy_ids) / 100)
     network = networks.small_classifier((64,), 10)
-    found = compare_robust(KEY, network, result.examples, margins, result.label_errors)
+    found = compare_robust(KEY, network, networks.wide_layer((64,)), result.examples, margins, result.label_errors)
     assert keys == [KEY] * 3
     return result._replace(robustness=found)
 

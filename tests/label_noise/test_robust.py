@@ -44,6 +44,17 @@ def test_a_table_will_do_and_its_columns_may_have_any_scale(digits, method):
     assert len(fit.training_ids) == 800
 
 
+def test_the_kernel_may_be_that_of_another_network(digits):
+    images, noise = digits
+    settings = {"method": "leave_one_out", "num_epochs": 1}
+    x, labels = images.x[:300], noise.labels[:300]
+    dense = fit_robust(jax.random.key(1), x, labels, kernel_network=networks.wide_layer((64,)), **settings)
+    default = fit_robust(jax.random.key(1), x, labels, **settings)
+    assert not np.allclose(dense.suspicion, default.suspicion)
+    flipped = noise.flipped[dense.training_ids]
+    assert all(area_under_roc(fit.suspicion[fit.training_ids], flipped) > 0.9 for fit in (dense, default))
+
+
 def test_equal_keys_give_equal_fits(digits):
     images, noise = digits
     fits = [fit_robust(jax.random.key(2), images.x[:60], noise.labels[:60], num_epochs=2) for _ in range(2)]
