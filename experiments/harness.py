@@ -52,7 +52,7 @@ class Results(NamedTuple):
 
 
 def open_results(folder: Path, settings: Any) -> Results:
-    """Opens a folder of results, new or from a run with the same settings.
+    """Opens a folder of results, new or from a run with the same settings, of the same parts or of others.
 
     Raises:
       ValueError: if the folder holds results of other settings, naming the first that differs.
@@ -61,7 +61,7 @@ def open_results(folder: Path, settings: Any) -> Results:
     file = folder / "config.json"
     if file.exists():
         earlier = json.loads(file.read_text())
-        for field in sorted(config.keys() | earlier.keys()):
+        for field in sorted((config.keys() | earlier.keys()) - {"parts"}):
             if config.get(field) != earlier.get(field):
                 raise ValueError(
                     f"{folder} holds results with {field}={earlier.get(field)!r}, not {config.get(field)!r}:"

@@ -18,6 +18,13 @@ class Settings:
     output: Path = Path("results")
 
 
+@dataclasses.dataclass(frozen=True)
+class SettingsOfParts:
+    """Settings of one that runs in parts."""
+
+    parts: tuple[str, ...]
+
+
 def test_a_finished_row_is_computed_once_also_across_runs(tmp_path):
     calls = []
 
@@ -48,6 +55,12 @@ def test_results_of_other_settings_are_refused_by_the_field_that_differs(tmp_pat
     open_results(tmp_path, Settings())
     with pytest.raises(ValueError, match="holds results with size=3, not 4: choose another --output, or remove it"):
         open_results(tmp_path, Settings(size=4))
+
+
+def test_a_folder_may_gain_other_parts(tmp_path):
+    for parts in (("table",), ("curves", "table")):
+        open_results(tmp_path, SettingsOfParts(parts))
+    assert json.loads((tmp_path / "config.json").read_text())["parts"] == ["curves", "table"]
 
 
 def test_options_stand_on_top_of_a_preset(monkeypatch):
