@@ -179,7 +179,7 @@ def train(settings: Settings, name: MethodName, n: int, rates: tuple[float, ...]
         classifier,
         task.images.shape[1:],
         predictor=predictor,
-        transition=tuple(map(tuple, task.transitions[0].tolist())),
+        transition=task.transitions[0],
         num_examples=len(task.images),
         num_classes=10,
     )
@@ -247,10 +247,11 @@ def evaluate(settings: Settings, task: Task, trained: Trained) -> list[Row]:
     """For each rate of noise, the setting that noisy validation labels select, and what its classifiers do, by draw."""
     method, grid, targets, _ = trained
     shape = len(grid.diverged), len(task.transitions), settings.num_draws
+    validation = np.where(grid.diverged, -1.0, grid.best_validation).reshape(shape)
     rows = []
     for rate in range(len(task.transitions)):
         variants = np.arange(settings.num_draws) + rate * settings.num_draws
-        point = grid.best_validation.reshape(shape)[:, rate].mean(-1).argmax()
+        point = validation[:, rate].mean(-1).argmax()
         test = functools.partial(test_accuracy, method, task, point=point, variants=variants)
         row: Row = {name: float(values[point]) for name, values in grid.settings.items()}
         row |= {"best": test(grid.best), "last": test(grid.last.variables), "noisy": [], "suspicion": [], "margin": []}

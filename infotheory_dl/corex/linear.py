@@ -6,6 +6,7 @@ and `objective` are the mathematics for weights of one's own.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from infotheory_dl._sharding import automatically_sharded
@@ -81,8 +82,8 @@ def moments(
       The moments.
 
     Raises:
-      ValueError: if the shapes do not fit, an entry is NaN or infinite, the noise is not in [0, 1), or a row of the
-        weights leaves its factor no noise.
+      ValueError: if the shapes do not fit, an entry is NaN or infinite, the sample weights are negative or do not sum
+        to one, the noise is not in [0, 1), or a row of the weights leaves its factor no noise.
 
     Source: Steeg et al., 2019 (section 3).
     """
@@ -121,6 +122,14 @@ def _correlations(weights: AnyArray, x: AnyArray, noise: Scalar, sample_weights:
     if weights.shape[1] != x.shape[1]:
         raise ValueError(f"weights and x must be over the same variables, got shapes {weights.shape} and {x.shape}")
     require_finite(weights=weights, x=x)
+    if sample_weights is not None:
+        require_finite(sample_weights=sample_weights)
+        if np.shape(sample_weights) != np.shape(x)[:1]:
+            raise ValueError(f"sample_weights must be one for each of {len(x)} samples, got {np.shape(sample_weights)}")
+        if is_concrete(sample_weights):
+            total = float(np.sum(sample_weights))
+            if np.min(sample_weights) < 0 or abs(total - 1) > 1e-3:
+                raise ValueError(f"sample_weights must not be negative and sum to one, got the sum {total:.6g}")
     if is_concrete(noise) and not 0 <= noise < 1:
         raise ValueError(f"noise must lie in [0, 1), got {noise}")
     weights, x = jnp.asarray(weights), automatically_sharded(x)

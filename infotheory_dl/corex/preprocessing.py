@@ -16,7 +16,6 @@ Method = Literal["standard", "outliers", "empirical", "none"]
 Missing = Literal["refuse", "mean", "pairwise"]
 
 _SOFT_LIMIT = 4.0
-_SMALLEST_STD = 1e-10
 
 
 class Preprocessing(NamedTuple):
@@ -244,7 +243,7 @@ def _pairwise(standardised: Array) -> tuple[Array, Array]:
 def _varying_columns(mean: Array, std: Array, on_constant: str) -> Array | None:
     # deviations no larger than the rounding of the mean are no variation
     rounding = 4 * jnp.finfo(mean.dtype).eps * jnp.abs(mean)
-    varies = np.asarray(std > jnp.maximum(rounding, _SMALLEST_STD))
+    varies = np.asarray(std > rounding)
     constant = np.flatnonzero(~varies).tolist()
     if not varies.any():
         raise ValueError(f"all {len(varies)} columns of x are constant or empty")

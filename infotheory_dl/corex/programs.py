@@ -200,7 +200,8 @@ def _solve(key: Key, start: Array, *, rows: Array, noises: Array, rates: Rates, 
     used = jnp.any(weights != 0, axis=1)
     order = jnp.argsort(jnp.where(used, -moments_of(weights, rows, objective).total_correlations, jnp.inf))
     moments = moments_of(weights[order], rows, objective)
-    lost = (1 - moments.signal_variances).min() <= quasi_newton.noise_floor(rows.dtype)
+    # negated, so that noise that is NaN is lost too
+    lost = ~((1 - moments.signal_variances).min() > quasi_newton.noise_floor(rows.dtype))
     return Fits(weights[order], moments, solution, solution.diverged | lost)
 
 

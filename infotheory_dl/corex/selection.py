@@ -29,7 +29,7 @@ class FactorSelection(NamedTuple):
 
     num_factors: int
     candidates: Int[np.ndarray, " candidates"]
-    scores: Float[Array, " candidates"]
+    scores: Float[np.ndarray, " candidates"]
     model: LinearCorex
 
 
@@ -50,12 +50,12 @@ def choose_num_factors(
     """Fits with several numbers of factors, as one program, and chooses one.
 
     Args:
-      key: source of randomness for the starts, which share their rows.
+      key: source of randomness for the starts.
       x: training data.
       candidates: numbers of factors, ascending.
       validation: other data with the same columns. With them a score is their mean log-density, and the best is chosen.
         Without, it is the total correlation with each variable given to one factor, and the best before the first
-        that falls below 95 % of the best so far is chosen, as published.
+        that falls by 5 % below the best so far is chosen, as published. A fit that is not finite has the score -inf.
       overlapping, preprocessing, missing, missing_value, max_iterations, tolerance, precision: as in `fit`.
 
     Returns:
@@ -79,19 +79,23 @@ def choose_num_factors(
     noises = (0.0,) if overlapping else NOISE_SCHEDULE
     fits = fit_starts(key, rows, None, active, noises, Program("quasi_newton", max_iterations), rates, precision)
     if validation is None:
-        scores = fits.moments.total_correlation_no_overlap
-        best_so_far = np.maximum.accumulate(np.asarray(scores))
-        falls = np.flatnonzero(np.asarray(scores) < 0.95 * best_so_far)
-        chosen = int(jnp.argmax(scores[: falls[0]] if len(falls) else scores))
+        scores = _finite(fits.moments.total_correlation_no_overlap)
+        best_so_far = np.maximum.accumulate(scores)
+        falls = np.flatnonzero(scores < best_so_far - 0.05 * np.abs(best_so_far))
+        chosen = int(np.argmax(scores[: falls[0]] if len(falls) else scores))
     else:
         points = apply_preprocessing(prepared, validation, missing=missing, missing_value=missing_value)
-        scores = _log_likelihoods(fits.moments.loadings, prepared, points * prepared.std + prepared.mean)
-        chosen = int(jnp.argmax(scores))
+        scores = _finite(_log_likelihoods(fits.moments.loadings, prepared, points * prepared.std + prepared.mean))
+        chosen = int(np.argmax(scores))
     model = model_of(fits, chosen, prepared)
     weights = model.weights[: numbers[chosen]]
     with jax.default_matmul_precision(precision):
         model = model._replace(weights=weights, moments=moments_of(weights, rows, rates.objective))
     return FactorSelection(int(numbers[chosen]), numbers, scores, model)
+
+
+def _finite(scores: Array) -> Float[np.ndarray, " candidates"]:
+    return np.where(np.isfinite(scores), scores, -np.inf)
 
 
 @jax.jit

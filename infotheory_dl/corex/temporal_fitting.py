@@ -319,7 +319,8 @@ def _run(key: Key, problem: Problem, rates: Rates, program: Program) -> tuple[Te
     moments_of = lambda weights: window_moments(weights, exact_moments(weights, windows, 0.0, second)[0])
     weights = weights[:, jnp.argsort(-moments_of(weights).total_correlations.sum(0))]
     moments = moments_of(weights)
-    lost = (1 - moments.signal_variances).min() <= quasi_newton.noise_floor(weights.dtype)
+    # negated, so that noise that is NaN is lost too
+    lost = ~((1 - moments.signal_variances).min() > quasi_newton.noise_floor(weights.dtype))
     diverged = solution.diverged | lost
     model = TemporalCorex(
         weights=weights,

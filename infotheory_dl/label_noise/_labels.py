@@ -43,16 +43,36 @@ def checked_rows(
     )
 
 
-def require_probabilities(probabilities: Float[AnyArray, "examples classes"]) -> Float[np.ndarray, "examples classes"]:
+def checked_pair(
+    classifier_logits: Float[AnyArray, "examples classes"],
+    predictor_logits: Float[AnyArray, "examples classes"],
+    labels: Labels,
+) -> tuple[Float[Array, "examples classes"], Float[Array, "examples classes"], Float[Array, "examples classes"]]:
+    """The logits of classifier and predictor, and the labels as distributions.
+
+    Raises:
+      ValueError: as `checked_rows`, or if the logits differ in shape.
+    """
+    classifier_logits, targets = checked_rows(classifier_logits, labels, name="classifier_logits")
+    predictor_logits, _ = checked_rows(predictor_logits, labels, name="predictor_logits")
+    if classifier_logits.shape != predictor_logits.shape:
+        raise ValueError(
+            "classifier_logits and predictor_logits must have one shape,"
+            f" got {classifier_logits.shape} and {predictor_logits.shape}"
+        )
+    return classifier_logits, predictor_logits, targets
+
+
+def require_probabilities(
+    probabilities: Float[AnyArray, "examples classes"], *, name: str = "probabilities"
+) -> Float[np.ndarray, "examples classes"]:
     """The probabilities as an array of NumPy, once their rows are distributions over at least two classes."""
-    require_rank("probabilities", probabilities, 2, "(examples, classes)")
-    require_finite(probabilities=probabilities)
+    require_rank(name, probabilities, 2, "(examples, classes)")
+    require_finite(**{name: probabilities})
     probabilities = np.asarray(probabilities)
     if probabilities.shape[0] < 1 or probabilities.shape[1] < 2:
-        raise ValueError(
-            f"probabilities must be of an example and two classes at least, got shape {probabilities.shape}"
-        )
-    _require_sound(_are_distributions(probabilities), "probabilities must be distributions", probabilities)
+        raise ValueError(f"{name} must be of an example and two classes at least, got shape {probabilities.shape}")
+    _require_sound(_are_distributions(probabilities), f"{name} must be distributions", probabilities)
     return probabilities
 
 

@@ -21,9 +21,9 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from infotheory_dl import networks
-from infotheory_dl._validation import require_choice
+from infotheory_dl._validation import require_choice, require_finite
 from infotheory_dl.label_noise import losses
-from infotheory_dl.label_noise._labels import Labels, checked_rows
+from infotheory_dl.label_noise._labels import Labels, checked_pair, checked_rows
 from infotheory_dl.label_noise.joint import classification_metrics, require_settings
 from infotheory_dl.label_noise.limit import Noise, full_mask, standard_noise, surrogate
 from infotheory_dl.training import Metrics, masked_mean
@@ -45,13 +45,13 @@ def absolute_error(
       distribution: nearness is that of squares ("gaussian") or of absolute values ("laplace").
       settings: those of `limit.surrogate`.
     """
-    classifier_logits, targets = checked_rows(classifier_logits, labels, name="classifier_logits")
+    classifier_logits, predictor_logits, targets = checked_pair(classifier_logits, predictor_logits, labels)
     probabilities = lax.stop_gradient(jax.nn.softmax(classifier_logits))
 
     def gradient(labels: Array) -> Array:
         return (probabilities * labels).sum(-1, keepdims=True) * (probabilities - labels)
 
-    predicted = gradient(jax.nn.softmax(jnp.asarray(predictor_logits)))
+    predicted = gradient(jax.nn.softmax(predictor_logits))
     distances = _distances(predicted - gradient(targets), distribution)
     return surrogate(classifier_logits, targets, predicted, distances, distribution=distribution, **settings)
 
@@ -78,9 +78,9 @@ def free_form(
       distribution: nearness is that of squares ("gaussian") or of absolute values ("laplace").
       settings: those of `limit.surrogate`.
     """
-    classifier_logits, targets = checked_rows(classifier_logits, labels, name="classifier_logits")
+    classifier_logits, predictor_logits, targets = checked_pair(classifier_logits, predictor_logits, labels)
     probabilities = lax.stop_gradient(jax.nn.softmax(classifier_logits))
-    both = jnp.concatenate([probabilities, jax.nn.softmax(jnp.asarray(predictor_logits))], axis=-1)
+    both = jnp.concatenate([probabilities, jax.nn.softmax(predictor_logits)], axis=-1)
     predicted = _gradients(head_variables, both, targets)
     distances = _distances(predicted - (probabilities - targets), distribution)
     return surrogate(classifier_logits, targets, predicted, distances, distribution=distribution, **settings)
@@ -109,8 +109,7 @@ def confusion(
       settings: those of `limit.surrogate`.
     """
     require_settings(weight=weight, entropy_weight=entropy_weight)
-    classifier_logits, targets = checked_rows(classifier_logits, labels, name="classifier_logits")
-    predictor_logits = jnp.asarray(predictor_logits)
+    classifier_logits, predictor_logits, targets = checked_pair(classifier_logits, predictor_logits, labels)
     predicted = jax.nn.softmax(classifier_logits) - jax.nn.softmax(predictor_logits)
     noisy = losses.forward_correction(predictor_logits, targets, jax.nn.softmax(jnp.asarray(confusion_logits)))
     entropies = losses.cross_entropy(predictor_logits, jax.nn.softmax(predictor_logits))
@@ -139,6 +138,7 @@ def use_label(
     """
     require_settings(weight=weight)
     classifier_logits, targets = checked_rows(classifier_logits, labels, name="classifier_logits")
+    require_finite(features=features)
     known = jnp.concatenate([jnp.asarray(features), classifier_logits, targets], axis=-1)
     predicted = _gradients(head_variables, known, targets)
     distances = _distances(jax.nn.softmax(classifier_logits) - targets - predicted, "gaussian")
@@ -181,8 +181,7 @@ def penalize(
             f" got {type(classifier_outputs).__name__}"
         )
     require_settings(weight=weight, gradient_weight_decay=gradient_weight_decay)
-    classifier_logits, targets = checked_rows(classifier_outputs[0], labels, name="classifier_logits")
-    predictor_logits, _ = checked_rows(predictor_logits, labels, name="predictor_logits")
+    classifier_logits, predictor_logits, targets = checked_pair(classifier_outputs[0], predictor_logits, labels)
     mask = full_mask(mask, classifier_logits)
     size = jnp.square(jnp.asarray(classifier_outputs[1])).sum(-1)
     difference = jax.nn.softmax(classifier_logits) - jax.nn.softmax(predictor_logits)

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Integer
 
-from infotheory_dl._validation import require_choice, require_finite, require_rank
+from infotheory_dl._validation import is_concrete, require_choice, require_finite, require_rank
 from infotheory_dl.data._labels import apportion
-from infotheory_dl.label_noise._labels import Labels, checked_rows
+from infotheory_dl.label_noise._labels import Labels, checked_rows, require_probabilities
 from infotheory_dl.label_noise.transition import checked_predictions, confident_classes, confident_joint
 from infotheory_dl.types import AnyArray, Scalar
 
@@ -34,12 +34,12 @@ def gradient_distance(predicted: Float[AnyArray, "examples classes"], labels: La
       The distances, in [0, sqrt 2].
 
     Raises:
-      ValueError: if a shape does not fit, a prediction is NaN or infinite, or a label is neither a class nor a
+      ValueError: if a shape does not fit, a prediction is no distribution, or a label is neither a class nor a
         distribution, naming the first.
 
     Source: Harutyunyan et al., 2020 (section 5).
     """
-    predicted, targets = checked_rows(predicted, labels, name="predicted")
+    predicted, targets = _checked_probabilities("predicted", predicted, labels)
     return jnp.linalg.norm(predicted - targets, axis=-1)
 
 
@@ -52,7 +52,7 @@ def low_self_confidence(
       probabilities: of a classifier, best one that has not seen the label of the example.
       labels: as in `gradient_distance`, which see for the errors too.
     """
-    probabilities, targets = checked_rows(probabilities, labels, name="probabilities")
+    probabilities, targets = _checked_probabilities("probabilities", probabilities, labels)
     return 1 - (probabilities * targets).sum(-1)
 
 
@@ -207,6 +207,13 @@ def noisy_ids(
         wrong = {"prune_by_noise_rate": by_pair, "prune_by_class": by_class, "both": by_pair & by_class}[method]
     order = ids_by_score(low_margin(rows, given))
     return order[wrong[order]]
+
+
+def _checked_probabilities(name: str, probabilities: AnyArray, labels: Labels) -> tuple[Array, Array]:
+    rows, targets = checked_rows(probabilities, labels, name=name)
+    if is_concrete(probabilities):
+        require_probabilities(probabilities, name=name)
+    return rows, targets
 
 
 def _prune(rows: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float
 
 from infotheory_dl._validation import is_concrete, require_choice, require_finite
 from infotheory_dl.label_noise import losses
-from infotheory_dl.label_noise._labels import Labels, checked_rows
+from infotheory_dl.label_noise._labels import Labels, checked_pair
 from infotheory_dl.label_noise.joint import JointState, Network, classification_metrics, joint, require_settings
 from infotheory_dl.training import Metrics, Supervised, masked_mean
 from infotheory_dl.types import AnyArray, Key, Params, Scalar
@@ -90,13 +90,7 @@ def loss(
     Source: Harutyunyan et al., 2020 (section 4); "dot", the penalty by ‖G‖₁ and `detach=False` are of their code alone.
     """
     require_choice("distribution", distribution, ("gaussian", "laplace", "cross_entropy", "dot"))
-    classifier_logits, targets = checked_rows(classifier_logits, labels, name="classifier_logits")
-    predictor_logits, _ = checked_rows(predictor_logits, labels, name="predictor_logits")
-    if classifier_logits.shape != predictor_logits.shape:
-        raise ValueError(
-            "classifier_logits and predictor_logits must have one shape,"
-            f" got {classifier_logits.shape} and {predictor_logits.shape}"
-        )
+    classifier_logits, predictor_logits, targets = checked_pair(classifier_logits, predictor_logits, labels)
     probabilities, guess = jax.nn.softmax(classifier_logits), jax.nn.softmax(predictor_logits)
     constant = lax.stop_gradient(probabilities)
     if distribution == "dot":

@@ -9,17 +9,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from infotheory_dl import networks
 from infotheory_dl._validation import require_choice
+from infotheory_dl.data.label_noise import require_transition
 from infotheory_dl.label_noise import losses
 from infotheory_dl.label_noise._labels import checked_rows
 from infotheory_dl.label_noise.early_learning import early_learning
 from infotheory_dl.label_noise.joint import Network, classification_metrics, joint
 from infotheory_dl.label_noise.limit import limit
 from infotheory_dl.training import Metrics, State, Step, supervised
-from infotheory_dl.types import ApplyFn, Key, Params, Scalar
+from infotheory_dl.types import AnyArray, ApplyFn, Key, Params, Scalar
 
 MethodName = Literal[
     "cross_entropy",
@@ -88,15 +89,13 @@ def adam(learning_rate: Scalar = 1e-3, weight_decay: Scalar = 0.0) -> optax.Grad
     return optax.inject_hyperparams(chain)(learning_rate=learning_rate, weight_decay=weight_decay)
 
 
-# with the same functions the engine finds its program compiled
-@functools.lru_cache(maxsize=32)
 def make_method(
     name: MethodName,
     classifier: nn.Module,
-    input_shape: tuple[int, ...],
+    input_shape: Sequence[int],
     *,
     predictor: nn.Module | None = None,
-    transition: tuple[tuple[float, ...], ...] | None = None,
+    transition: Float[AnyArray, "classes classes"] | Sequence[Sequence[float]] | None = None,
     num_examples: int | None = None,
     num_classes: int | None = None,
     sample: bool = False,
@@ -119,9 +118,28 @@ def make_method(
       The method. Its optimizer is `adam`.
 
     Raises:
-      ValueError: if the name is unknown, or the method lacks what it needs, saying where to get it.
+      ValueError: if the name is unknown, the transition is none, or the method lacks what it needs, saying where to get
+        it.
     """
     require_choice("method", name, METHODS)
+    frozen = None if transition is None else tuple(map(tuple, require_transition(np.asarray(transition)).tolist()))
+    needs = predictor, frozen, num_examples, num_classes, sample, warm_up_steps
+    return _make_method(name, classifier, tuple(input_shape), *needs)
+
+
+# with the same functions the engine finds its program compiled
+@functools.lru_cache(maxsize=32)
+def _make_method(
+    name: MethodName,
+    classifier: nn.Module,
+    input_shape: tuple[int, ...],
+    predictor: nn.Module | None,
+    transition: tuple[tuple[float, ...], ...] | None,
+    num_examples: int | None,
+    num_classes: int | None,
+    sample: bool,
+    warm_up_steps: int,
+) -> Method:
     optimizer, of_classifier = adam(), Network(classifier.apply, networks.train_fn(classifier))
     modules = [classifier]
     if name.startswith("limit_"):

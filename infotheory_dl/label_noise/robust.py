@@ -1,5 +1,6 @@
 """For people with a table or images, and wrong labels: a classifier that ignores them, and their ids."""
 
+import functools
 import warnings
 from typing import Any, Unpack
 
@@ -34,8 +35,8 @@ class RobustFit:
     Attributes:
       variables: of the network, after the best epoch.
       predictions: the class of every given example.
-      probabilities: what the suspicion goes by: those of the predictor of LIMIT, of the leave-one-out predictor, or of
-        the classifier itself.
+      probabilities: what the suspicion goes by: those of the predictor of LIMIT after the last epoch, of the
+        leave-one-out predictor, or of the classifier itself.
       suspicion: `gradient_distance` of these from the given labels, the higher the more suspect.
       noisy_ids: the examples whose labels are taken to be wrong, the most suspect first.
       training_ids: the examples that were trained on; the others chose the epoch.
@@ -88,7 +89,8 @@ def fit_robust(
       key: source of randomness.
       x: rows of a table, or images (examples, height, width, channels). Each column, or channel, is standardized.
       y: given labels, in [0, num_classes).
-      method: how to train, see `make_method`; "cross_entropy" is the plain way.
+      method: how to train, see `make_method`; "cross_entropy" is the plain way. "dmi", which alone does not know which
+        class is which, begins with the classifier of cross-entropy, after as many epochs again.
       network: a flax network whose outputs are logits, for standardized inputs; default `networks.small_classifier`.
         The second network of LIMIT is one like it.
       kernel_network: a flax network with one output, for "leave_one_out": the kernel is the mean of those of five
@@ -134,12 +136,11 @@ def fit_robust(
     mean, std = pixel_moments(x.astype(np.float32), per="channel")
     classifier = network or networks.small_classifier(x.shape[1:], num_classes)
     standardized = networks.Standardized(classifier, tuple(mean.tolist()), tuple(std.tolist()), scale=1.0)
-    of_limit = method.startswith("limit_")
     chosen = make_method(
         method,
         standardized,
         x.shape[1:],
-        transition=None if transition is None else tuple(map(tuple, np.asarray(transition).tolist())),
+        transition=transition,
         num_examples=len(x),
         num_classes=num_classes,
     )
@@ -154,18 +155,30 @@ def fit_robust(
         )
         targets[training] = leave_one_out_targets(kernel, given[training], num_classes).probabilities
     settings = {"learning_rate": [learning_rate]}
-    grid = train_grid(
+    if method.startswith("limit_"):
+        settings["gradient_weight_decay"] = [gradient_weight_decay]
+    train = functools.partial(
+        train_grid,
         key_training,
-        chosen,
-        x,
-        targets[:, None],
+        inputs=x,
         training_rows=training[None],
         validation_rows=validation[None],
-        settings=settings | ({"gradient_weight_decay": [gradient_weight_decay]} if of_limit else {}),
         num_epochs=num_epochs,
         batch_size=batch_size,
         evaluate_every=evaluate_every,
         patience=patience,
+        settings=settings,
+    )
+    variables = None
+    if method == "dmi":
+        plain = make_method("cross_entropy", standardized, x.shape[1:])
+        once: EngineOptions = {**options, "checkpoint": None}  # the checkpoint is that of the second training
+        best = train(plain, labels=given[:, None], **once).best
+        variables = jax.tree.map(lambda leaf: leaf[0], best)
+    grid = train(
+        chosen,
+        labels=targets[:, None],
+        variables=variables,
         **options,
     )
     probabilities = np.array(predict_grid(chosen.classifier, grid.best, x)[0, 0, 0])
@@ -203,8 +216,15 @@ def predict(
 
 
 def score(fit: RobustFit, x: Real[AnyArray, "examples *features"], y: Integer[AnyArray, " examples"]) -> float:
-    """The share of labels that the classifier predicts."""
-    return float(np.mean(np.asarray(predict(fit, x)).argmax(1) == np.asarray(y)))
+    """The share of labels that the classifier predicts.
+
+    Raises:
+      ValueError: if the labels are not one integer for each input.
+    """
+    predictions = np.asarray(predict(fit, x)).argmax(1)
+    if np.shape(y) != predictions.shape:
+        raise ValueError(f"y must be one label for each of {len(predictions)} inputs, got shape {np.shape(y)}")
+    return float(np.mean(predictions == np.asarray(y)))
 
 
 def _kernel_inputs(x: np.ndarray, mean: np.ndarray, std: np.ndarray) -> Float[np.ndarray, "examples *features"]:

@@ -79,6 +79,19 @@ def test_the_number_of_modules_is_found_with_and_without_validation_data():
     np.testing.assert_allclose(by_overlap.model.total_correlation, alone.total_correlation, rtol=1e-9)
 
 
+def test_a_number_of_factors_is_chosen_also_among_scores_below_zero():
+    x = np.random.default_rng(0).normal(size=(30, 6))
+    chosen = linear.choose_num_factors(KEY, x, [4, 5], overlapping=True)
+    assert chosen.scores[0] < 0
+    assert chosen.num_factors == chosen.candidates[chosen.scores.argmax()]
+
+
+def test_variables_may_be_measured_in_units_of_any_size():
+    x = reference("corex_qn_fit")["x_raw"]
+    fits = [linear.fit(KEY, scale * x, 4, tolerance=1e-3) for scale in (1.0, 1e-13)]
+    np.testing.assert_allclose(fits[1].total_correlation, fits[0].total_correlation, rtol=1e-9)
+
+
 def test_pairwise_correlations_mend_what_filling_in_means_weakens():
     rng = np.random.default_rng(3)
     x = np.repeat(rng.normal(size=(400, 3)), 4, axis=1) + 0.5 * rng.normal(size=(400, 12))
@@ -124,6 +137,12 @@ X = np.random.default_rng(5).normal(size=(6, 4))
         (2, {"noises": (0.5,)}, r"noises must lie in \[0, 1\) and end with 0, got \[0.5\]"),
         (2, {"max_iterations": 0}, "max_iterations must be at least 1 and tolerance positive, got 0 and 1e-05"),
         (2, {"tolerance": 0.0}, "max_iterations must be at least 1 and tolerance positive, got 10000 and 0.0"),
+        (2, {"l1": 0.1}, "only the solver 'adam' has an l1 penalty, got 'quasi_newton'"),
+        (
+            2,
+            {"solver": "fixed_point", "overlapping": True, "objective": linear.OVERLAPPING},
+            "the solver 'fixed_point' has an objective of its own",
+        ),
         (2, {"l1": -1.0}, "learning_rate must be positive and l1 not negative, got 0.001 and -1.0"),
     ],
 )

@@ -155,6 +155,8 @@ def test_the_objective_is_differentiable():
         (np.zeros((1, 3)), np.zeros(3), {}, r"x must have 2 axes \(samples, variables\), got shape \(3,\)"),
         (np.zeros((1, 3)), np.eye(4), {}, r"over the same variables, got shapes \(1, 3\) and \(4, 4\)"),
         (np.zeros((1, 2)), np.full((2, 2), np.nan), {}, "x has 4 of 4 entries that are NaN or infinite"),
+        (np.zeros((1, 2)), np.eye(2), {"sample_weights": np.ones(2)}, "not be negative and sum to one, got the sum 2"),
+        (np.zeros((1, 2)), np.eye(2), {"sample_weights": np.ones(3)}, r"one for each of 2 samples, got \(3,\)"),
         (np.zeros((1, 2)), np.eye(2), {"noise": 1.0}, r"noise must lie in \[0, 1\), got 1.0"),
         (np.array([[0.1, 0], [2, 0]]), np.eye(2), {}, "row 1 of weights must have a signal w S wᵀ below 1, .* got 2"),
     ],

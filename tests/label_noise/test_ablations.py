@@ -85,3 +85,7 @@ def test_bad_input_meets_clear_errors():
         ablations.noisy_cross_entropy(logits, labels, standard_deviation=-0.1, key=jax.random.key(0))
     with pytest.raises(ValueError, match="unknown distribution 'dot'; choose one of 'gaussian', 'laplace'"):
         ablations.absolute_error(logits, logits, labels, distribution="dot")
+    with pytest.raises(ValueError, match=r"must have one shape, got \(3, 2\) and \(3, 3\)"):
+        ablations.absolute_error(logits, jnp.zeros((3, 3)), labels)
+    with pytest.raises(ValueError, match="features has 6 of 6 entries that are NaN or infinite"):
+        ablations.use_label(logits, jnp.full((3, 2), jnp.nan), {}, labels)

@@ -123,3 +123,5 @@ def test_bad_input_is_named(as_a_user_sees):
         noisy_ids(PROBABILITIES, labels, method="prune")
     with pytest.raises(ValueError, match=r"probabilities must be distributions, got \[1.4, 0.4, 0.2\] at index 0"):
         noisy_ids(2 * PROBABILITIES, labels)
+    with pytest.raises(ValueError, match=r"predicted must be distributions, got \[5.0, -3.0, -1.0\] at index 0"):
+        gradient_distance(np.array([[5.0, -3, -1]]), labels[:1])

@@ -75,6 +75,13 @@ def test_equal_arguments_give_one_method_for_which_nothing_is_compiled_anew():
     assert make_method("limit_dot", NETWORK, (3,)) is make_method("limit_dot", networks.MLP((8,), 3), (3,))
 
 
+def test_a_transition_may_be_an_array_and_must_be_one_of_distributions():
+    of_array = make_method("forward_correction", NETWORK, [3], transition=np.array(TRANSITION))
+    assert of_array is make_method("forward_correction", NETWORK, (3,), transition=TRANSITION)
+    with pytest.raises(ValueError, match=r"row 0 of transition must be a distribution, got \[0.8, 0.1, 0.2\]"):
+        make_method("forward_correction", NETWORK, (3,), transition=((0.8, 0.1, 0.2), *TRANSITION[1:]))
+
+
 @pytest.mark.usefixtures("as_a_user_sees")
 def test_what_a_method_lacks_is_said():
     with pytest.raises(ValueError, match="unknown method 'limit'; choose one of 'cross_entropy', 'mean_squared_error'"):

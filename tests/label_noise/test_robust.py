@@ -42,6 +42,16 @@ def test_a_table_will_do_and_its_columns_may_have_any_scale(digits, method):
     assert fit.validation_accuracy.shape == (3,)
     np.testing.assert_array_equal(fit.predictions, np.asarray(predict(fit, rows[:1000])).argmax(1))
     assert len(fit.training_ids) == 800
+    if method == "limit_laplace":
+        assert area_under_roc(fit.suspicion, noise.flipped) > 0.9
+        assert noise.flipped[fit.noisy_ids].mean() > 0.7
+
+
+def test_the_determinant_knows_the_classes_of_the_classifier_that_it_begins_with(digits):
+    images, noise = digits
+    settings = {"num_epochs": 10, "batch_size": 64, "learning_rate": 1e-3}
+    fit = fit_robust(jax.random.key(1), images.x[:500], noise.labels[:500], method="dmi", **settings)
+    assert score(fit, images.x[1000:], images.y[1000:]) > 0.6
 
 
 def test_the_kernel_may_be_that_of_another_network(digits):
@@ -75,6 +85,9 @@ def test_bad_input_meets_clear_errors():
         fit_robust(key, x, 0 * y)
     with pytest.raises(ValueError, match=r"a validation share of 0.01 of 6 examples leaves one part empty"):
         fit_robust(key, x, y, validation_fraction=0.01)
+    fit = fit_robust(key, x, y, method="cross_entropy", num_epochs=1)
+    with pytest.raises(ValueError, match=r"y must be one label for each of 6 inputs, got shape \(6, 1\)"):
+        score(fit, x, y[:, None])
 
 
 def test_a_class_that_is_absent_is_reported():
