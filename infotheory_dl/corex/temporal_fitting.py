@@ -111,7 +111,7 @@ def fit(
     Maximises what the factors explain of the samples of each period, with moments of the factors over a window in which
     samples of other periods count less by `decay` for each period that they are away, less the cost of changes. A step
     takes O(periods samples variables factors) operations, with the samples of all periods, and memory for about twenty
-    arrays like the weights.
+    arrays like the weights; variables that are fewer than all samples take the second moments of every period too.
 
     Args:
       key: source of randomness, for the start and the sampled noise.
