@@ -41,6 +41,7 @@ PRESETS = {
         patience=None,
         batch_size=64,
         evaluate_every=5,
+        detected_rate=0.5,
         curve_size=400,
         curve_penalties=(3.0,),
         curve_weight_decays=(1e-3,),
@@ -57,6 +58,7 @@ PRESETS = {
         patience=None,
         validation_size=2000,
         evaluate_every=2,
+        detected_rate=0.5,
         curve_size=2000,
         curve_penalties=(10.0,),
         curve_weight_decays=(1e-3,),
@@ -264,7 +266,7 @@ def curves(settings: Settings, results: Results) -> None:
 
 def detected(settings: Settings, results: Results) -> None:
     """Figures: distances of predicted to actual gradients, two of their coordinates, and the most suspect images."""
-    n, rate = settings.n[0], max(settings.rates)
+    n, rate = settings.n[0], settings.detected_rate
     task = runs.draw_task(settings, n, (rate,))
     trained = runs.train(settings, "limit_laplace", n, (rate,), results.folder)
     grid, places = trained.grid, task.train[0]

@@ -58,6 +58,8 @@ class Settings:
     validation_size: int | None = None
     """Examples to validate with; default a fifth of the file."""
     evaluate_every: int = 1
+    detected_rate: float = 0.8
+    """Rate of noise of the figures of detected labels, with the first of the training sizes."""
     curve_rate: float = 0.8
     """Rate of noise of the memorisation curves, with clean validation labels."""
     curve_size: int = 48_000
