@@ -73,7 +73,7 @@ def train_grid(
     batch_size: int = 256,
     evaluate_every: int = 1,
     patience: int | None = None,
-    evaluation_batch_size: int = 1000,
+    evaluation_batch_size: int = 100,
     **options: Unpack[EngineOptions],
 ) -> Grid:
     """Trains a method at every point of a grid of settings, on every variant of the labels, with several seeds.
