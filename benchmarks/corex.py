@@ -168,20 +168,20 @@ def t_corex(settings: Temporal) -> None:
     """Seconds of a whole fit of T-CorEx, and the log-likelihood of other samples."""
 
     def rows() -> Iterator[Row]:
-        for size, draw in itertools.product(settings.variables, range(settings.draws)):
-            keys = jax.random.split(jax.random.key(size + draw), 3)
+        for size, number in itertools.product(settings.variables, range(settings.draws)):
+            keys = jax.random.split(jax.random.key(size + number), 3)
             truth = data.suddenly_changing_factors(keys[0], settings.periods, size, settings.factors)
             x = data.sample_latent_factors(keys[1], truth, settings.samples)
             others = data.sample_latent_factors(keys[2], truth, settings.held_out)
             about: Row = {
                 "variables": size,
-                "draw": draw,
+                "draw": number,
                 "periods": settings.periods,
                 "samples": settings.samples,
                 "factors": settings.factors,
             }
             # the first draw compiles for all
-            yield about | our_t_corex(settings, x, others) | ({"compilation": None} if draw else {})
+            yield about | our_t_corex(settings, x, others) | ({"compilation": None} if number else {})
             if size <= settings.published_variables:
                 yield about | published_t_corex(settings, x, others)
 

@@ -249,11 +249,15 @@ def evaluate(settings: Settings, task: Task, trained: Trained) -> list[Row]:
     """For each rate of noise, the setting that noisy validation labels select, and what its classifiers do, by draw."""
     method, grid, targets, _ = trained
     shape = len(grid.diverged), len(task.transitions), settings.num_draws
-    validation = np.where(grid.diverged, -1.0, grid.best_validation).reshape(shape)
+    # the draws of a rate are to the selection what seeds are
+    by_rate = grid._replace(
+        diverged=grid.diverged.reshape(shape), validation_accuracy=grid.validation_accuracy.reshape(*shape, -1)
+    )
+    points = label_noise.select_settings(by_rate)
     rows = []
     for rate in range(len(task.transitions)):
         variants = np.arange(settings.num_draws) + rate * settings.num_draws
-        point = validation[:, rate].mean(-1).argmax()
+        point = int(points[rate])
         test = functools.partial(test_accuracy, method, task, point=point, variants=variants)
         row: Row = {name: float(values[point]) for name, values in grid.settings.items()}
         row |= {"best": test(grid.best), "last": test(grid.last.variables), "noisy": [], "suspicion": [], "margin": []}

@@ -82,7 +82,7 @@ def fit(
     if solver == "fixed_point" and not overlapping:
         raise ValueError("the solver 'fixed_point' is of the overlapping mode; set overlapping=True")
     if solver == "fixed_point" and objective is not None:
-        raise ValueError("the solver 'fixed_point' has an objective of its own; choose another solver, or none")
+        raise ValueError("the solver 'fixed_point' has an objective of its own; give another solver or no objective")
     if sampled and solver != "adam":
         raise ValueError(f"only the solver 'adam' can be sampled, got {solver!r}")
     if sampled and (overlapping or objective is not None):
@@ -93,7 +93,7 @@ def fit(
         raise ValueError("restarts are from random weights; give either initial_weights or num_restarts")
     if not (learning_rate > 0 and l1 >= 0):
         raise ValueError(f"learning_rate must be positive and l1 not negative, got {learning_rate} and {l1}")
-    if solver != "adam" and not l1 == 0:
+    if solver != "adam" and l1 != 0:
         raise ValueError(f"only the solver 'adam' has an l1 penalty, got {solver!r}")
     if noises is None:
         noises = NOISE_SCHEDULE if initial_weights is None and not overlapping else (0.0,)

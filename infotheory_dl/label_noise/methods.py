@@ -118,8 +118,8 @@ def make_method(
       The method. Its optimizer is `adam`.
 
     Raises:
-      ValueError: if the name is unknown, the transition is none, or the method lacks what it needs, saying where to get
-        it.
+      ValueError: if the name is unknown, the transition is no matrix of distributions, or the method lacks what it
+        needs, saying where to get it.
     """
     require_choice("method", name, METHODS)
     frozen = None if transition is None else tuple(map(tuple, require_transition(np.asarray(transition)).tolist()))
