@@ -11,7 +11,9 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -85,6 +87,36 @@ def measure(function: Callable[[], Result], *, repeats: int = 5) -> tuple[Result
     seconds = [timed(function)[1] for _ in range(repeats)]
     median = statistics.median(seconds)
     return result, Timing(median, min(seconds), max(0.0, first - median))
+
+
+def in_turns(programs: Mapping[str, Callable[[], Row]], *, processes: int) -> Iterator[tuple[str, Row]]:
+    """Measures programs that would disturb each other, one after the other and over again, each time in a new process.
+
+    Args:
+      programs: by name; each returns its numbers and can be pickled.
+      processes: of each program; 0 for all programs in this one.
+
+    Yields:
+      The name of each program and the medians of its numbers over the processes; or a note of what is missing, where a
+      library is.
+    """
+    rounds: dict[str, list[Row]] = {name: [] for name in programs}
+    missing: dict[str, Row] = {}
+    for _ in range(max(1, processes)):
+        for name, program in programs.items():
+            announce(name)
+            try:
+                rounds[name].append(_in_new_process(program) if processes else program())
+            except ImportError as error:
+                missing[name] = {"note": f"missing: {error}"}
+    for name, rows in rounds.items():
+        medians = {column: statistics.median(row[column] for row in rows) for column in (rows[0] if rows else ())}
+        yield name, missing.get(name, medians)
+
+
+def _in_new_process(program: Callable[[], Row]) -> Row:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(program).result()
 
 
 def reset_peak_memory() -> None:

@@ -15,7 +15,7 @@ import tyro
 from jax.scipy.special import entr
 
 from benchmarks import label_noise_published as published
-from benchmarks.harness import Row, Timing, announce, machine, measure, report, timed
+from benchmarks.harness import Row, announce, in_turns, machine, measure, report, timed
 from benchmarks.label_noise_detectors import all_detectors, cleanlab_ids, label_task, neighbour_probabilities, quality
 from benchmarks.label_noise_systems import NUM_CLASSES, make_system
 from infotheory_dl import data, training
@@ -40,6 +40,8 @@ class Steps:
     batch_sizes: tuple[int, ...] = (128, 256)
     steps: int = 10
     repeats: int = 5
+    processes: int = 3
+    """Of each program, whose median counts; 0 for all in this one."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +51,21 @@ class Epoch:
     sizes: tuple[int, ...] = (1000, 10_000)
     validation: int = 12_000
     batch_size: int = 256
-    evaluation_batch_size: int = 100
+    evaluation_batch_size: int = 50
     """Of ours: few, so that the windows of the images stay in the caches. The published protocol takes its batches."""
     num_epochs: int = 2
     """Of a training that is timed; the time of one is its share."""
     repeats: int = 5
+    processes: int = 3
+    """Of each program, whose median counts; 0 for all in this one."""
 
 
 @dataclass(frozen=True)
 class Grid:
     """Models per second by the number of settings that are trained at once."""
 
+    sets: tuple[Literal["mnist", "digits"], ...] = ("mnist", "digits")
+    """MNIST for the four-layer CNN, digits for a smaller one."""
     n: int = 1000
     num_epochs: int = 2
     batch_size: int = 256
@@ -120,157 +126,181 @@ class All:
 def steps(settings: Steps) -> None:
     """Part (a): milliseconds of a step, forward, backward and Adam."""
 
-    def torch(method: published.Method, size: int) -> Timing:
-        step = published.training_step(method, size)
-        return measure(lambda: [step() for _ in range(settings.steps)], repeats=settings.repeats)[1]
-
-    def one_by_one(implementation: Implementation, method: published.Method, size: int) -> Timing:
-        examples = random_examples(size)
-        system, init = make_system(method, implementation=implementation)
-        step, batch = jax.jit(system.step), training.Batch(examples, jnp.ones(size, bool), jnp.arange(size))
-        initial = init(jax.random.key(0))
-
-        def train() -> Any:
-            state = initial
-            for number in range(settings.steps):
-                state, _ = step(state, batch, jax.random.key(number))
-            return state
-
-        return measure(train, repeats=settings.repeats)[1]
-
-    def in_one_program(method: published.Method, size: int) -> Timing:
-        system, init = make_system(method)
-        key, state = jax.random.key(0), init(jax.random.key(0))
-        train = functools.partial(
-            training.train, key, system.step, state, random_examples(size), num_epochs=settings.steps, batch_size=size
-        )
-        return measure(train, repeats=settings.repeats)[1]
-
-    programs: dict[str, Callable[[published.Method, int], Timing]] = {
-        "PyTorch, eager": torch,
-        "ours, one program": in_one_program,
-        "ours, a jitted step, patches": functools.partial(one_by_one, "patches"),
-        "ours, a jitted step, lax.conv": functools.partial(one_by_one, "lax"),
-    }
-
     def rows() -> Iterator[Row]:
         for size in settings.batch_sizes:
             for method in METHODS:
+                announce(f"{method}, batch {size}")
                 floor = machine().floor(size * (1 + (method == "LIMIT")) * _BOTH_WAYS)
-                theirs: Timing | None = None
-                for name, program in programs.items():
-                    announce(f"{method}, batch {size}: {name}")
-                    row: Row = {"method": method, "batch": size, "program": name}
-                    try:
-                        timing = program(method, size)
-                    except ImportError as error:
-                        yield row | {"note": f"missing: {error}"}
-                        continue
-                    theirs = timing if program is torch else theirs
-                    if program is not torch and theirs is not None:
-                        row["PyTorch / ours"] = theirs.median / timing.median
-                    milliseconds = 1e3 / settings.steps
-                    yield row | {
-                        "ms": milliseconds * timing.median,
-                        "fastest": milliseconds * timing.fastest,
-                        "taken / floor": timing.median / settings.steps / floor,
-                    }
+                programs = {name: functools.partial(program, settings, method, size) for name, program in STEPS.items()}
+                theirs: float | None = None
+                for name, numbers in in_turns(programs, processes=settings.processes):
+                    row: Row = {"method": method, "batch": size, "program": name} | numbers
+                    if "ms" in row:
+                        theirs = row["ms"] if name == PEER else theirs
+                        row["PyTorch / ours"] = theirs / row["ms"] if theirs and name != PEER else None
+                        row["taken / floor"] = row["ms"] / 1e3 / floor
+                    yield row
 
-    report(NAME, "steps", "Milliseconds of a training step, the four-layer CNN", rows(), notes=[peak()])
+    notes = [f"Medians of {settings.processes} processes, in turns.", peak()]
+    report(NAME, "steps", "Milliseconds of a training step, the four-layer CNN", rows(), notes=notes)
+
+
+def published_steps(settings: Steps, method: published.Method, size: int) -> Row:
+    """PyTorch's."""
+    return _of_step(settings, published.training_steps(method, size, settings.steps))
+
+
+def jitted_steps(implementation: Implementation, settings: Steps, method: published.Method, size: int) -> Row:
+    """Ours as calls of one jitted step, as other loops would make them."""
+    system, init = make_system(method, implementation=implementation)
+    step, batch = jax.jit(system.step), training.Batch(random_examples(size), jnp.ones(size, bool), jnp.arange(size))
+    initial = init(jax.random.key(0))
+
+    def train() -> Any:
+        state = initial
+        for number in range(settings.steps):
+            state, _ = step(state, batch, jax.random.key(number))
+        return state
+
+    return _of_step(settings, train)
+
+
+def engine_steps(settings: Steps, method: published.Method, size: int) -> Row:
+    """Ours in one program."""
+    system, init = make_system(method)
+    key, state = jax.random.key(0), init(jax.random.key(0))
+    train = functools.partial(
+        training.train, key, system.step, state, random_examples(size), num_epochs=settings.steps, batch_size=size
+    )
+    return _of_step(settings, train)
+
+
+def _of_step(settings: Steps, train: Callable[[], Any]) -> Row:
+    timing = measure(train, repeats=settings.repeats)[1]
+    milliseconds = 1e3 / settings.steps
+    return {"ms": milliseconds * timing.median, "fastest": milliseconds * timing.fastest}
+
+
+PEER = "PyTorch, eager"
+STEPS: dict[str, Callable[[Steps, published.Method, int], Row]] = {
+    PEER: published_steps,
+    "ours, one program": engine_steps,
+    "ours, a jitted step, patches": functools.partial(jitted_steps, "patches"),
+    "ours, a jitted step, lax.conv": functools.partial(jitted_steps, "lax"),
+}
 
 
 def epoch(settings: Epoch) -> None:
     """Part (b): seconds of an epoch with the validation after it."""
-    images = data.load("mnist")
-    labels, pixels = images.y, data.standardize(images.x, 0.456, 0.224, scale=255)
-    held_out = pixels[-settings.validation :], labels[-settings.validation :]
-
-    def ours(method: published.Method, n: int) -> Row:
-        system, init = make_system(method, evaluation_batch_size=settings.evaluation_batch_size)
-        train = functools.partial(
-            training.train,
-            jax.random.key(0),
-            system.step,
-            init(jax.random.key(0)),
-            (pixels[:n], labels[:n]),
-            num_epochs=settings.num_epochs,
-            batch_size=settings.batch_size,
-        )
-        evaluation = training.Evaluation(system.evaluate, data=held_out, maximize="accuracy")
-        _, alone = measure(train, repeats=settings.repeats)
-        _, timing = measure(functools.partial(train, evaluation=evaluation), repeats=settings.repeats)
-        whole, training_alone = timing.median / settings.num_epochs, alone.median / settings.num_epochs
-        return {
-            "seconds": whole,
-            "training": training_alone,
-            "validation": whole - training_alone,
-            "compilation": timing.compilation,
-        }
-
-    def theirs(method: published.Method, n: int) -> Row:
-        both = published.protocol(method, (pixels[:n], labels[:n]), held_out, batch_size=settings.batch_size)
-        train, validation = (measure(half, repeats=settings.repeats)[1].median for half in both)
-        return {"seconds": train + validation, "training": train, "validation": validation}
 
     def rows() -> Iterator[Row]:
         for n in settings.sizes:
             for method in METHODS:
                 announce(f"{method}, n = {n}")
-                common: Row = {"method": method, "n": n}
                 operations = n * (1 + (method == "LIMIT")) * _BOTH_WAYS + settings.validation * _FORWARD
-                row = common | {"program": "ours"} | ours(method, n)
-                row["taken / floor"] = row["seconds"] / machine().floor(operations)
-                yield row
-                try:
-                    published_row = theirs(method, n)
-                except ImportError as error:
-                    yield common | {"program": "published", "note": f"missing: {error}"}
-                    continue
-                ratio = published_row["seconds"] / row["seconds"]
-                yield common | {"program": "published", **published_row, "published / ours": ratio}
+                programs = {
+                    "published": functools.partial(published_epoch, settings, method, n),
+                    "ours": functools.partial(our_epoch, settings, method, n),
+                }
+                theirs: float | None = None
+                for name, numbers in in_turns(programs, processes=settings.processes):
+                    row: Row = {"method": method, "n": n, "program": name} | numbers
+                    if name == "published":
+                        theirs = row.get("seconds")
+                    else:
+                        row["published / ours"] = theirs and theirs / row["seconds"]
+                        row["taken / floor"] = row["seconds"] / machine().floor(operations)
+                    yield row
 
     title = f"Seconds of an epoch with validation on {settings.validation:,} images, batch {settings.batch_size}"
-    report(
-        NAME, "epoch", title, rows(), notes=["Published LIMIT validates both networks, ours the classifier.", peak()]
+    notes = [
+        "Published LIMIT validates both networks, ours the classifier.",
+        f"Medians of {settings.processes} processes, in turns.",
+        peak(),
+    ]
+    report(NAME, "epoch", title, rows(), notes=notes)
+
+
+def our_epoch(settings: Epoch, method: published.Method, n: int) -> Row:
+    """The engine's, whose validation is part of the program: its share is the difference to training alone."""
+    examples, held_out = sets_of(settings, n)
+    system, init = make_system(method, evaluation_batch_size=settings.evaluation_batch_size)
+    train = functools.partial(
+        training.train,
+        jax.random.key(0),
+        system.step,
+        init(jax.random.key(0)),
+        examples,
+        num_epochs=settings.num_epochs,
+        batch_size=settings.batch_size,
     )
+    evaluation = training.Evaluation(system.evaluate, data=held_out, maximize="accuracy")
+    _, alone = measure(train, repeats=settings.repeats)
+    _, timing = measure(functools.partial(train, evaluation=evaluation), repeats=settings.repeats)
+    whole, training_alone = timing.median / settings.num_epochs, alone.median / settings.num_epochs
+    return {
+        "seconds": whole,
+        "training": training_alone,
+        "validation": whole - training_alone,
+        "compilation": timing.compilation,
+    }
+
+
+def published_epoch(settings: Epoch, method: published.Method, n: int) -> Row:
+    """The two halves of the published one."""
+    examples, held_out = sets_of(settings, n)
+    both = published.protocol(method, examples, held_out, batch_size=settings.batch_size)
+    train, validation = (measure(half, repeats=settings.repeats)[1].median for half in both)
+    return {"seconds": train + validation, "training": train, "validation": validation}
+
+
+def sets_of(settings: Epoch, n: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Images and labels to train on, and those to validate with."""
+    images = data.load("mnist")
+    labels, pixels = images.y, data.standardize(images.x, 0.456, 0.224, scale=255)
+    return (pixels[:n], labels[:n]), (pixels[-settings.validation :], labels[-settings.validation :])
 
 
 def grid(settings: Grid) -> None:
     """Part (c): models per second, compilation apart, by how many settings are trained at once."""
-    images = data.load("mnist", f"train[:{settings.n}]")
-    examples = data.standardize(images.x, 0.456, 0.224, scale=255), images.y
-    system, init = make_system("LIMIT")
-    floor = machine().floor(settings.num_epochs * settings.n * 2 * _BOTH_WAYS)
 
-    def row(axis: Literal["map", "vmap"], models: int) -> Row:
-        announce(f"{axis}, {models} models")
-        keys = jax.random.split(jax.random.key(0), models)
-        states = jax.jit(jax.vmap(init))(keys, jnp.geomspace(0.1, 100, models))
-        train = functools.partial(
-            training.train_many,
-            keys,
-            system.step,
-            states,
-            examples,
-            num_epochs=settings.num_epochs,
-            batch_size=settings.batch_size,
-            axis=axis,
-            models_at_once=min(models, settings.models_at_once),
-        )
-        _, first = timed(train)
-        _, seconds = timed(train)
-        return {
-            "axis": axis,
-            "models": models,
-            "seconds": seconds,
-            "compilation": first - seconds,
-            "models/s": models / seconds,
-            "taken / floor": seconds / (models * floor),
-        }
+    def rows() -> Iterator[Row]:
+        for name in settings.sets:
+            images = data.load(name, f"train[:{settings.n}]")
+            pixels = data.standardize(images.x, *data.pixel_moments(images.x))
+            alone: float | None = None
+            for axis in settings.axes:
+                for models in settings.models:
+                    announce(f"{name}, {axis}, {models} models")
+                    row = grid_row(settings, (pixels, images.y), axis, models)
+                    alone = row["models/s"] if alone is None else alone
+                    yield {"set": name, "axis": axis, "models": models} | row | {"times": row["models/s"] / alone}
 
     title = f"Models per second, penalties of LIMIT, n = {settings.n}, {settings.num_epochs} epochs"
-    rows = (row(axis, models) for axis in settings.axes for models in settings.models)
-    report(NAME, "grid", title, rows, notes=[f"vmap: at most {settings.models_at_once} side by side.", peak()])
+    notes = [f"vmap: at most {settings.models_at_once} side by side. Times: that of the first row of a set."]
+    report(NAME, "grid", title, rows(), notes=notes)
+
+
+def grid_row(
+    settings: Grid, examples: tuple[np.ndarray, np.ndarray], axis: Literal["map", "vmap"], models: int
+) -> Row:
+    """The seconds of so many models."""
+    system, init = make_system("LIMIT", examples[0].shape[1:])
+    keys = jax.random.split(jax.random.key(0), models)
+    train = functools.partial(
+        training.train_many,
+        keys,
+        system.step,
+        jax.jit(jax.vmap(init))(keys, jnp.geomspace(0.1, 100, models)),
+        examples,
+        num_epochs=settings.num_epochs,
+        batch_size=settings.batch_size,
+        axis=axis,
+        models_at_once=min(models, settings.models_at_once),
+    )
+    _, first = timed(train)
+    _, seconds = timed(train)
+    return {"seconds": seconds, "compilation": first - seconds, "models/s": models / seconds}
 
 
 def detection(settings: Detection) -> None:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -32,13 +33,20 @@ class Protocol(NamedTuple):
     validate: Callable[[], float]
 
 
-def training_step(method: Method, size: int) -> Callable[[], None]:
-    """One step of Adam on a batch of random images, the gradient distribution being Laplacian."""
+def training_steps(method: Method, size: int, number: int) -> Callable[[], None]:
+    """Steps of Adam on a batch of random images, the gradient distribution being Laplacian."""
     import torch
 
     step, _ = _system(method)
-    images, labels = torch.randn(size, 1, 28, 28), torch.randint(0, 10, (size,))
-    return lambda: step(images, labels)
+    images = torch.randn(size, 1, 28, 28, device=_device())
+    labels = torch.randint(0, 10, (size,), device=_device())
+
+    def steps() -> None:
+        for _ in range(number):
+            step(images, labels)
+        _wait()
+
+    return steps
 
 
 def protocol(
@@ -61,16 +69,17 @@ def protocol(
     training_loader, validation_loader = loader(training, shuffle=True), loader(validation, shuffle=False)
 
     def train() -> None:
-        for batch in training_loader:
-            step(*batch)
+        for images, labels in training_loader:
+            step(images.to(_device()), labels.to(_device()))
+        _wait()
 
     def validate() -> float:
         networks.eval()
         accuracies = []
         with torch.no_grad():
             for images, labels in validation_loader:
-                classifier_logits, *_ = [network(images) for network in networks]
-                accuracies.append((classifier_logits.argmax(1) == labels).float().mean().item())
+                classifier_logits, *_ = [network(images.to(_device())) for network in networks]
+                accuracies.append((classifier_logits.argmax(1).cpu() == labels).float().mean().item())
         networks.train()
         return float(np.mean(accuracies))
 
@@ -92,12 +101,25 @@ def fano_error(
     return np.array([next(rate for rate in grid if is_enough(rate, known)) for known in information])
 
 
+def _device() -> str:
+    """Where JAX computes too."""
+    return "cuda" if jax.default_backend() == "gpu" else "cpu"
+
+
+def _wait() -> None:
+    """Until the device is done."""
+    import torch
+
+    if _device() == "cuda":
+        torch.cuda.synchronize()
+
+
 def _system(method: Method) -> tuple[Callable[[Any, Any], None], Any]:
     """A step on a batch, and the networks that it trains, the classifier first."""
     import torch
     from torch.nn import functional
 
-    classifier, predictor = network(10), network(10, norm_in_head=True)
+    classifier, predictor = network(10).to(_device()), network(10, norm_in_head=True).to(_device())
     networks = torch.nn.ModuleList([classifier] if method == "cross-entropy" else [classifier, predictor])
     optimizer = torch.optim.Adam(networks.parameters(), 1e-3)
 

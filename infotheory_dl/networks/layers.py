@@ -50,6 +50,9 @@ def zeros(fan_in: int) -> Initializer:
     return nn.initializers.zeros
 
 
+# times the images, on accelerators
+_LARGEST_PATCHES = 4
+
 TORCH = Initialization(uniform_by_fan_in, uniform_by_fan_in)
 HE = Initialization(normal_by_fan_in, zeros)
 
@@ -104,8 +107,9 @@ class Conv(nn.Module):
       strides: step of the window in both directions.
       padding: rows and columns of zeros on every side, or "SAME" or "VALID".
       implementation: "patches" gathers the windows and multiplies once by the kernel as a matrix, "lax" is XLA's
-        convolution, "auto" takes patches on CPU, where a convolution inside `lax.scan` or `lax.map` is some ten times
-        slower, and lax elsewhere. All are equal up to rounding.
+        convolution. "auto" takes patches on CPU, where a convolution inside `lax.scan` or `lax.map` is some ten times
+        slower, and elsewhere where they are at most four times as large as the images: there the convolutions of many
+        models side by side are small ones after another. All are equal up to rounding.
       initialization: `TORCH` or `HE`, or any other pair.
       use_bias: whether a bias is added.
     """
@@ -141,7 +145,7 @@ class Conv(nn.Module):
         maps, kernel, bias = promote_dtype(images, kernel, bias)
 
         margins = self._margins(images.shape[1:3])
-        if self.implementation == "lax" or (self.implementation == "auto" and jax.default_backend() != "cpu"):
+        if not self._gathers_patches(images.shape[1:3], margins):
             layout = ("NHWC", "HWIO", "NHWC")
             outputs = lax.conv_general_dilated(maps, kernel, strides, margins, dimension_numbers=layout)
         else:
@@ -165,6 +169,16 @@ class Conv(nn.Module):
                 f"with padding {self.padding!r}: the images are too small for this network"
             )
         return margins
+
+    def _gathers_patches(self, size: tuple[int, ...], margins: list[tuple[int, int]]) -> bool:
+        """Whether the windows are gathered."""
+        if self.implementation != "auto":
+            return self.implementation == "patches"
+        windows = [
+            (n + sum(margin) - self.kernel_size) // self.strides + 1 for n, margin in zip(size, margins, strict=True)
+        ]
+        is_small = math.prod(windows) * self.kernel_size**2 <= _LARGEST_PATCHES * math.prod(size)
+        return is_small or jax.default_backend() == "cpu"
 
 
 def average_pool(
