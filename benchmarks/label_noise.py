@@ -281,9 +281,7 @@ def grid(settings: Grid) -> None:
     report(NAME, "grid", title, rows(), notes=notes)
 
 
-def grid_row(
-    settings: Grid, examples: tuple[np.ndarray, np.ndarray], axis: Literal["map", "vmap"], models: int
-) -> Row:
+def grid_row(settings: Grid, examples: tuple[np.ndarray, np.ndarray], axis: Literal["map", "vmap"], models: int) -> Row:
     """The seconds of so many models."""
     system, init = make_system("LIMIT", examples[0].shape[1:])
     keys = jax.random.split(jax.random.key(0), models)
