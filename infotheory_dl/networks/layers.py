@@ -50,7 +50,7 @@ def zeros(fan_in: int) -> Initializer:
     return nn.initializers.zeros
 
 
-# times the images, on accelerators
+# times the images and the outputs, on accelerators
 _LARGEST_PATCHES = 4
 
 TORCH = Initialization(uniform_by_fan_in, uniform_by_fan_in)
@@ -108,8 +108,8 @@ class Conv(nn.Module):
       padding: rows and columns of zeros on every side, or "SAME" or "VALID".
       implementation: "patches" gathers the windows and multiplies once by the kernel as a matrix, "lax" is XLA's
         convolution. "auto" takes patches on CPU, where a convolution inside `lax.scan` or `lax.map` is some ten times
-        slower, and elsewhere where they are at most four times as large as the images: there the convolutions of many
-        models side by side are small ones after another. All are equal up to rounding.
+        slower, and elsewhere where they are at most four times as large as the images and the outputs together: there
+        the convolutions of models side by side run one after the other. All are equal up to rounding.
       initialization: `TORCH` or `HE`, or any other pair.
       use_bias: whether a bias is added.
     """
@@ -145,7 +145,7 @@ class Conv(nn.Module):
         maps, kernel, bias = promote_dtype(images, kernel, bias)
 
         margins = self._margins(images.shape[1:3])
-        if not self._gathers_patches(images.shape[1:3], margins):
+        if not self._gathers_patches(images.shape[1:], margins):
             layout = ("NHWC", "HWIO", "NHWC")
             outputs = lax.conv_general_dilated(maps, kernel, strides, margins, dimension_numbers=layout)
         else:
@@ -170,14 +170,16 @@ class Conv(nn.Module):
             )
         return margins
 
-    def _gathers_patches(self, size: tuple[int, ...], margins: list[tuple[int, int]]) -> bool:
-        """Whether the windows are gathered."""
+    def _gathers_patches(self, shape: tuple[int, ...], margins: list[tuple[int, int]]) -> bool:
+        """Whether the windows are gathered, of images of this height, width and channels."""
         if self.implementation != "auto":
             return self.implementation == "patches"
-        windows = [
-            (n + sum(margin) - self.kernel_size) // self.strides + 1 for n, margin in zip(size, margins, strict=True)
-        ]
-        is_small = math.prod(windows) * self.kernel_size**2 <= _LARGEST_PATCHES * math.prod(size)
+        places = math.prod(
+            (n + sum(margin) - self.kernel_size) // self.strides + 1
+            for n, margin in zip(shape[:2], margins, strict=True)
+        )
+        patches = places * self.kernel_size**2 * shape[2]
+        is_small = patches <= _LARGEST_PATCHES * (math.prod(shape) + places * self.features)
         return is_small or jax.default_backend() == "cpu"
 
 

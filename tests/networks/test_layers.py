@@ -69,6 +69,23 @@ def test_both_implementations_have_the_same_values_and_gradients(padding, stride
     )
 
 
+@pytest.mark.parametrize(
+    ("layer", "shape", "gathers"),
+    [
+        (Conv(32, 4, strides=2, padding=1), (14, 14, 32), True),
+        (Conv(16, 5, strides=2, padding="SAME"), (8, 8, 1), True),
+        (Conv(256, 3), (3, 3, 64), True),
+        (Conv(64, 3, padding=1), (32, 32, 64), False),
+    ],
+)
+def test_accelerators_gather_patches_where_they_are_small(monkeypatch, layer, shape, gathers):
+    images = jnp.zeros((2, *shape))
+    variables = layer.init(jax.random.key(0), images)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    program = str(jax.make_jaxpr(layer.apply)(variables, images))
+    assert ("conv_general_dilated" not in program) == gathers
+
+
 def test_on_cpu_convolutions_become_matrix_products():
     images = normal(0, 1, 6, 6, 1)
     layer = Conv(2, 3)
