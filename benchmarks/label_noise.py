@@ -141,7 +141,7 @@ def steps(settings: Steps) -> None:
                         row["taken / floor"] = row["ms"] / 1e3 / floor
                     yield row
 
-    notes = [f"Medians of {settings.processes} processes, in turns.", peak()]
+    notes = [taken_by(settings.processes), peak()]
     report(NAME, "steps", "Milliseconds of a training step, the four-layer CNN", rows(), notes=notes)
 
 
@@ -215,7 +215,7 @@ def epoch(settings: Epoch) -> None:
     title = f"Seconds of an epoch with validation on {settings.validation:,} images, batch {settings.batch_size}"
     notes = [
         "Published LIMIT validates both networks, ours the classifier.",
-        f"Medians of {settings.processes} processes, in turns.",
+        taken_by(settings.processes),
         peak(),
     ]
     report(NAME, "epoch", title, rows(), notes=notes)
@@ -385,6 +385,11 @@ def fano(settings: Fano) -> None:
 def random_examples(size: int) -> tuple[np.ndarray, np.ndarray]:
     """Images of normal pixels, and classes."""
     return np.random.default_rng(0).normal(size=(size, 28, 28, 1)).astype(np.float32), np.arange(size) % NUM_CLASSES
+
+
+def taken_by(processes: int) -> str:
+    """How the programs were measured."""
+    return f"Medians of {processes} processes, in turns." if processes else "All programs in one process."
 
 
 def peak() -> str:

@@ -22,8 +22,10 @@ Outputs = Literal["full", "class_wise", "trace"]
 Implementation = Literal["factored", "jacobian_contraction", "ntk_vector_products"]
 
 # Smaller blocks waste less on the diagonal of a symmetric kernel, larger ones make better matrix products.
-_BLOCK_EXAMPLES = 256
+_BLOCK_EXAMPLES = 512
 _BLOCK_BYTES = 2**28
+# On CPUs the factors of a layer stay in the caches, for as many examples as these hold.
+_CACHE_BYTES = 2**21
 _KEPT_BYTES = 2**31
 
 
@@ -191,12 +193,12 @@ def empirical_kernel(
     if implementation != "factored":
         return _kernel_of_neural_tangents(apply_fn, params, x1, x2, outputs, implementation)
 
-    one_example = jax.eval_shape(functools.partial(_block_features, apply_fn), params, x1[:1])
-    bytes_each = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(one_example))
+    bytes_each = _bytes(jax.eval_shape(functools.partial(_features, apply_fn), params, x1[:1]))
     step = batch_size or min(_BLOCK_EXAMPLES, _fitting(bytes_each))
     blocks_of_rows = _blocks(x1, step)
     blocks_of_columns = blocks_of_rows if x2 is None else _blocks(x2, step)
-    features = functools.partial(_block_features, apply_fn, params)
+    at_once = _cached_examples(apply_fn, params, x1[:1]) if max(map(_count_shards, (x1, x2))) == 1 else None
+    features = functools.partial(_block_features, apply_fn, at_once, params)
     if sum(map(len, blocks_of_columns)) * bytes_each <= _KEPT_BYTES:
         kept = [features(block) for block in blocks_of_columns]
         columns = kept.__getitem__
@@ -227,6 +229,10 @@ def _checked_outputs(apply_fn: ApplyFn, params: Params, inputs: AnyArray, name: 
     return shape[1]
 
 
+def _bytes(tree: Any) -> int:
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
 def _fitting(bytes_each: int) -> int:
     return max(1, _BLOCK_BYTES // max(1, bytes_each))
 
@@ -237,12 +243,19 @@ def _blocks(inputs: AnyArray, size: int) -> list[Array]:
     Inputs that are sharded over the examples make blocks that are.
     """
     inputs = jnp.asarray(inputs)
-    shards = len(inputs) // inputs.sharding.shard_shape(inputs.shape)[0] if is_concrete(inputs) else 1
+    shards = _count_shards(inputs)
     count = math.ceil(len(inputs) / size)
     size = shards * math.ceil(len(inputs) / (count * shards))
     rows = np.minimum(np.arange(count * size), len(inputs) - 1).reshape(count, size)
     blocks = [inputs[block] for block in rows]
     return blocks if shards == 1 else [jax.device_put(block, inputs.sharding) for block in blocks]
+
+
+def _count_shards(inputs: Array | None) -> int:
+    """Over how many devices the examples are spread."""
+    if inputs is None or not is_concrete(inputs):
+        return 1
+    return len(inputs) // inputs.sharding.shard_shape(inputs.shape)[0]
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -256,8 +269,24 @@ def _block_pullback(apply_fn: ApplyFn, params: Params, block: Array, cotangents:
     return jax.vmap(lambda v: pullback(v)[0])(cotangents)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _block_features(apply_fn: ApplyFn, params: Params, block: Array) -> GradientFactors:
+def _cached_examples(apply_fn: ApplyFn, params: Params, example: Array) -> int | None:
+    """How many examples to take the gradients of at once; None for all of a block."""
+    if jax.default_backend() != "cpu":
+        return None
+    factors = jax.eval_shape(functools.partial(gradient_factors, apply_fn), params, example)
+    return max(1, _CACHE_BYTES // max(map(_bytes, factors.linear), default=1))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _block_features(apply_fn: ApplyFn, at_once: int | None, params: Params, block: Array) -> GradientFactors:
+    """The features of a block, `at_once` examples after another."""
+    if at_once is None or at_once >= len(block):
+        return _features(apply_fn, params, block)
+    of_one = lambda x: jax.tree.map(lambda leaf: leaf[0], _features(apply_fn, params, x[None]))
+    return lax.map(of_one, block, batch_size=at_once)
+
+
+def _features(apply_fn: ApplyFn, params: Params, block: Array) -> GradientFactors:
     """Gradients of a block, in factors where the kernel costs less from them than from the gradients written out."""
     factors = gradient_factors(apply_fn, params, block)
     kept = tuple(layer for layer in factors.linear if _cheaper_in_factors(layer))
