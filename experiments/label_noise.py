@@ -36,6 +36,8 @@ PRESETS = {
         n=(400,),
         num_draws=2,
         penalties=(3.0,),
+        soft_weights=(0.03,),
+        soft_penalties=(1.0,),
         dmi_learning_rates=(1e-4,),
         num_epochs=30,
         patience=None,
@@ -53,6 +55,8 @@ PRESETS = {
         n=(1000,),
         num_draws=3,
         penalties=(10.0,),
+        soft_weights=(0.03,),
+        soft_penalties=(1.0,),
         dmi_learning_rates=(1e-4,),
         num_epochs=60,
         patience=None,
@@ -112,6 +116,11 @@ PAPER: dict[str, dict[int, dict[float, float]]] = {
         10_000: {0.0: 98.5, 0.5: 95.7, 0.8: 79.0},
         48_000: {0.0: 99.2, 0.5: 98.3, 0.8: 88.8},
     },
+    "penalize": {
+        1000: {0.0: 95.7, 0.5: 76.4, 0.8: 28.8},
+        10_000: {0.0: 98.4, 0.5: 95.7, 0.8: 82.1},
+        48_000: {0.0: 99.2, 0.5: 98.2, 0.8: 89.3},
+    },
     "limit_gaussian": {
         1000: {0.0: 95.7, 0.5: 83.3, 0.8: 37.1},
         10_000: {0.0: 98.7, 0.5: 97.1, 0.8: 82.8},
@@ -154,7 +163,7 @@ def table(settings: Settings, results: Results) -> None:
                         "noisy labels fitted": spread(row["noisy"]),
                         "AUC of wrong labels": auc(row["suspicion"]),
                         "by margin": auc(row["margin"]),
-                        "setting": ", ".join(f"{row[key]:g}" for key in row.keys() - COLUMNS) or "-",
+                        "setting": ", ".join(f"{row[key]:g}" for key in sorted(row.keys() - COLUMNS)) or "-",
                         "minutes": round(rows[name]["seconds"] / 60, 1),
                     }
                     for name, row in of_rate.items()

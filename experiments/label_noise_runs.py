@@ -41,12 +41,17 @@ class Settings:
         "forward_correction",
         "dmi",
         "early_learning",
+        "penalize",
         "limit_gaussian",
         "limit_laplace",
         "leave_one_out",
     )
     penalties: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
     """Of LIMIT, the weight of ‖predicted gradient‖²; noisy validation labels decide."""
+    soft_weights: tuple[float, ...] = (1e-3, 1e-2, 3e-2, 1e-1)
+    """Of the soft regularization ("penalize"), the weight of the distance of the gradients."""
+    soft_penalties: tuple[float, ...] = (0.0, 0.01, 0.1, 1.0, 10.0)
+    """Of it, the weight of ‖predicted gradient‖²."""
     dmi_learning_rates: tuple[float, ...] = (1e-3, 1e-4, 1e-5, 1e-6)
     num_networks: int = 5
     """Untrained networks whose mean kernel makes the leave-one-out targets."""
@@ -195,6 +200,8 @@ def train(settings: Settings, name: MethodName, n: int, rates: tuple[float, ...]
             labels[rows, variant] = targets[variant].probabilities
     elif name.startswith("limit_"):
         tried = {"gradient_weight_decay": settings.penalties}
+    elif name == "penalize":
+        tried = {"weight": settings.soft_weights, "gradient_weight_decay": settings.soft_penalties}
     elif name == "dmi":
         tried = {"learning_rate": settings.dmi_learning_rates}
         plain = train(settings, "cross_entropy", n, rates, folder)

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from infotheory_dl import networks
 from infotheory_dl._validation import require_choice
 from infotheory_dl.data.label_noise import require_transition
-from infotheory_dl.label_noise import losses
+from infotheory_dl.label_noise import ablations, losses
 from infotheory_dl.label_noise._labels import checked_rows
 from infotheory_dl.label_noise.early_learning import early_learning
 from infotheory_dl.label_noise.joint import Network, classification_metrics, joint
@@ -39,6 +39,7 @@ MethodName = Literal[
     "limit_laplace",
     "limit_cross_entropy",
     "limit_dot",
+    "penalize",
     "leave_one_out",
 ]
 METHODS: tuple[str, ...] = get_args(MethodName)
@@ -67,7 +68,8 @@ class Method(NamedTuple):
         `gradient_weight_decay`, `gradient_l1_penalty` and `noise_scale`; they can differ between models.
       step: one update, from data `(inputs, labels)`.
       classifier: `classifier(variables, inputs)`, the logits.
-      predictor: the second network of LIMIT, with the variables `state.networks[1].variables`; None elsewhere.
+      predictor: the second network of LIMIT and "penalize", with the variables `state.networks[1].variables`; None
+        elsewhere.
     """
 
     begin: Callable[..., State]
@@ -107,12 +109,12 @@ def make_method(
       name: the method. "leave_one_out" is cross-entropy on labels that `leave_one_out_targets` has made soft.
       classifier: a flax network whose outputs are logits; called with `train` and `mask`, as those of `networks` are.
       input_shape: of an example.
-      predictor: the second network of LIMIT; default one like the classifier.
+      predictor: the second network of LIMIT and "penalize"; default one like the classifier.
       transition: T[i][j] = p(noisy j | clean i), of "forward_correction" and "backward_correction".
       num_examples: rows of the training data, of which "early_learning" keeps a memory.
       num_classes: likewise.
       sample: whether LIMIT draws the gradients, see `limit.loss`.
-      warm_up_steps: of LIMIT, see `joint`.
+      warm_up_steps: of LIMIT and "penalize", see `joint`.
 
     Returns:
       The method. Its optimizer is `adam`.
@@ -142,11 +144,16 @@ def _make_method(
 ) -> Method:
     optimizer, of_classifier = adam(), Network(classifier.apply, networks.train_fn(classifier))
     modules = [classifier]
-    if name.startswith("limit_"):
+    if name.startswith("limit_") or name == "penalize":
         modules.append(classifier if predictor is None else predictor)
+        of_predictor = Network(modules[1].apply, networks.train_fn(modules[1]))
+    if name.startswith("limit_"):
         distribution: Any = name.removeprefix("limit_")
-        pair = of_classifier, Network(modules[1].apply, networks.train_fn(modules[1]))
+        pair = of_classifier, of_predictor
         system = limit(*pair, optimizer, distribution=distribution, sample=sample, warm_up_steps=warm_up_steps)
+    elif name == "penalize":
+        with_features = Network(classifier.apply, networks.features_train_fn(classifier))
+        system = joint(ablations.penalize, (with_features, of_predictor), optimizer, warm_up_steps=warm_up_steps)
     elif name == "early_learning":
         if num_examples is None or num_classes is None:
             raise ValueError("early_learning remembers every example: it needs num_examples and num_classes")

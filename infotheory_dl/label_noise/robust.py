@@ -92,7 +92,7 @@ def fit_robust(
       method: how to train, see `make_method`; "cross_entropy" is the plain way. "dmi", which alone does not know which
         class is which, begins with the classifier of cross-entropy, after as many epochs again.
       network: a flax network whose outputs are logits, for standardized inputs; default `networks.small_classifier`.
-        The second network of LIMIT is one like it.
+        The second network of LIMIT and "penalize" is one like it.
       kernel_network: a flax network with one output, for "leave_one_out": the kernel is the mean of those of five
         untrained ones, of more than 5000 examples interpolated from 3000 of them; default `networks.wide_layer`.
       num_classes: default as many as the labels say.
@@ -100,7 +100,7 @@ def fit_robust(
       num_epochs: passes over the others.
       evaluate_every, patience, batch_size: as in `train_grid`.
       learning_rate: of Adam.
-      gradient_weight_decay: of LIMIT, see `limit.loss`.
+      gradient_weight_decay: of LIMIT, see `limit.loss`, and of "penalize".
       transition: T[i, j] = p(noisy j | clean i), for the corrections of the loss.
       filter: how many labels are taken to be wrong, see `noisy_ids`.
       options: see `training.EngineOptions`.
@@ -155,7 +155,7 @@ def fit_robust(
         )
         targets[training] = leave_one_out_targets(kernel, given[training], num_classes).probabilities
     settings = {"learning_rate": [learning_rate]}
-    if method.startswith("limit_"):
+    if chosen.predictor is not None:
         settings["gradient_weight_decay"] = [gradient_weight_decay]
     train = functools.partial(
         train_grid,

@@ -1,7 +1,16 @@
 """The networks of the papers: flax.linen modules with PyTorch's initialisation and batch norm, in the inputs' dtype."""
 
 from infotheory_dl.networks.augmentation import augmented, flip_and_crop
-from infotheory_dl.networks.classifiers import CNN, MLP, Convolution, Standardized, four_layer_cnn, pooled_cnn, train_fn
+from infotheory_dl.networks.classifiers import (
+    CNN,
+    MLP,
+    Convolution,
+    Standardized,
+    features_train_fn,
+    four_layer_cnn,
+    pooled_cnn,
+    train_fn,
+)
 from infotheory_dl.networks.defaults import small_classifier, wide_layer
 from infotheory_dl.networks.layers import (
     HE,
@@ -41,6 +50,7 @@ __all__ = [
     "basic_block",
     "batch_moments",
     "bottleneck",
+    "features_train_fn",
     "flip_and_crop",
     "four_layer_cnn",
     "image_patches",

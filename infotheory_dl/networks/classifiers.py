@@ -160,6 +160,40 @@ def train_fn(network: nn.Module) -> TrainFn:
     return apply
 
 
+def features_train_fn(network: nn.Module) -> TrainFn:
+    """The `train_fn` of a network whose outputs are a pair: its own, and what its last dense layer makes them of.
+
+    In the features of each example a one stands for the bias of that layer, last, so that the gradient of an output for
+    all parameters of the layer is the features.
+
+    Args:
+      network: as for `train_fn`.
+
+    Raises:
+      TypeError: when it is called, if the network has no dense layer.
+    """
+    apply = train_fn(network)
+
+    def with_features(variables, inputs, mask, key):
+        layers = []
+
+        def listen(call, arguments, keywords, context):
+            if isinstance(context.module, (Dense, nn.Dense)):
+                layers.append((context.module, arguments[0]))
+            return call(*arguments, **keywords)
+
+        with nn.intercept_methods(listen):
+            outputs, changed = apply(variables, inputs, mask, key)
+        if not layers:
+            raise TypeError("the network has no dense layer: there is no activation before it")
+        last, features = layers[-1]
+        if getattr(last, "use_bias", True):
+            features = jnp.concatenate([features, jnp.ones_like(features[..., :1])], axis=-1)
+        return (outputs, features), changed
+
+    return with_features
+
+
 def four_layer_cnn(
     outputs: int = 1,
     *,

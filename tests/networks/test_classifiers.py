@@ -1,10 +1,21 @@
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from infotheory_dl import networks
-from infotheory_dl.networks import CNN, MLP, Convolution, Standardized, four_layer_cnn, pooled_cnn, train_fn
+from infotheory_dl.networks import (
+    CNN,
+    MLP,
+    Convolution,
+    Standardized,
+    average_pool,
+    features_train_fn,
+    four_layer_cnn,
+    pooled_cnn,
+    train_fn,
+)
 from tests.conftest import reference
 
 
@@ -55,6 +66,31 @@ def test_units_of_every_hidden_layer_are_dropped_or_scaled_to_keep_the_mean():
     assert (kept[0] != kept[1]).any()
     np.testing.assert_array_equal(train(variables, jnp.ones((5, 400)), None, jax.random.key(0))[0], outputs)
     assert (train(variables, jnp.ones((5, 400)), None, jax.random.key(1))[0] != outputs).any()
+
+
+@pytest.mark.parametrize("network", [MLP((7,), 3), Standardized(four_layer_cnn(3, width=8, batch_norm=True))])
+def test_features_are_what_the_last_layer_makes_the_outputs_of(network):
+    inputs = images(28)
+    variables = network.init(jax.random.key(1), inputs)
+    (outputs, features), changed = features_train_fn(network)(variables, inputs, jnp.ones(2), jax.random.key(2))
+    expected, expected_change = train_fn(network)(variables, inputs, jnp.ones(2), jax.random.key(2))
+    np.testing.assert_array_equal(outputs, expected)
+    jax.tree.map(np.testing.assert_array_equal, changed, expected_change)
+    layers = jax.tree.leaves_with_path(
+        variables["params"], is_leaf=lambda tree: isinstance(tree, dict) and "kernel" in tree
+    )
+    last = next(layer for _, layer in layers if layer["kernel"].shape == (features.shape[1] - 1, 3))
+    np.testing.assert_allclose(features @ np.vstack([last["kernel"], last["bias"]]), outputs, rtol=1e-10, atol=1e-12)
+
+
+def test_a_network_without_a_dense_layer_has_no_features():
+    class Pool(nn.Module):
+        @nn.compact
+        def __call__(self, inputs, *, train=False, mask=None):
+            return average_pool(inputs, 4).reshape(len(inputs), -1)
+
+    with pytest.raises(TypeError, match="the network has no dense layer: there is no activation before it"):
+        features_train_fn(Pool())({}, images(8), None, jax.random.key(0))
 
 
 def test_all_units_cannot_be_dropped():
