@@ -106,7 +106,8 @@ def make_method(
     """Makes the system of a method; equal arguments give the same one.
 
     Args:
-      name: the method. "leave_one_out" is cross-entropy on labels that `leave_one_out_targets` has made soft.
+      name: the method. "leave_one_out" is cross-entropy on labels that `leave_one_out_targets` has made soft;
+        "penalize" is `ablations.penalize`, where a bias of the last layer counts as a weight of an activation of one.
       classifier: a flax network whose outputs are logits; called with `train` and `mask`, as those of `networks` are.
       input_shape: of an example.
       predictor: the second network of LIMIT and "penalize"; default one like the classifier.
@@ -149,8 +150,14 @@ def _make_method(
         of_predictor = Network(modules[1].apply, networks.train_fn(modules[1]))
     if name.startswith("limit_"):
         distribution: Any = name.removeprefix("limit_")
-        pair = of_classifier, of_predictor
-        system = limit(*pair, optimizer, distribution=distribution, sample=sample, warm_up_steps=warm_up_steps)
+        system = limit(
+            of_classifier,
+            of_predictor,
+            optimizer,
+            distribution=distribution,
+            sample=sample,
+            warm_up_steps=warm_up_steps,
+        )
     elif name == "penalize":
         with_features = Network(classifier.apply, networks.features_train_fn(classifier))
         system = joint(ablations.penalize, (with_features, of_predictor), optimizer, warm_up_steps=warm_up_steps)

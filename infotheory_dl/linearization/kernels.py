@@ -197,8 +197,8 @@ def empirical_kernel(
     step = batch_size or min(_BLOCK_EXAMPLES, _fitting(bytes_each))
     blocks_of_rows = _blocks(x1, step)
     blocks_of_columns = blocks_of_rows if x2 is None else _blocks(x2, step)
-    at_once = _cached_examples(apply_fn, params, x1[:1]) if max(map(_count_shards, (x1, x2))) == 1 else None
-    features = functools.partial(_block_features, apply_fn, at_once, params)
+    sharded = max(map(_count_shards, (x1, x2))) > 1
+    features = functools.partial(_block_features, apply_fn, sharded, params)
     if sum(map(len, blocks_of_columns)) * bytes_each <= _KEPT_BYTES:
         kept = [features(block) for block in blocks_of_columns]
         columns = kept.__getitem__
@@ -269,18 +269,14 @@ def _block_pullback(apply_fn: ApplyFn, params: Params, block: Array, cotangents:
     return jax.vmap(lambda v: pullback(v)[0])(cotangents)
 
 
-def _cached_examples(apply_fn: ApplyFn, params: Params, example: Array) -> int | None:
-    """How many examples to take the gradients of at once; None for all of a block."""
-    if jax.default_backend() != "cpu":
-        return None
-    factors = jax.eval_shape(functools.partial(gradient_factors, apply_fn), params, example)
-    return max(1, _CACHE_BYTES // max(map(_bytes, factors.linear), default=1))
-
-
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _block_features(apply_fn: ApplyFn, at_once: int | None, params: Params, block: Array) -> GradientFactors:
-    """The features of a block, `at_once` examples after another."""
-    if at_once is None or at_once >= len(block):
+def _block_features(apply_fn: ApplyFn, sharded: bool, params: Params, block: Array) -> GradientFactors:
+    """The features of a block; on one CPU of as many examples at once as the caches hold the factors of."""
+    if sharded or jax.default_backend() != "cpu":
+        return _features(apply_fn, params, block)
+    factors = jax.eval_shape(functools.partial(gradient_factors, apply_fn), params, block[:1])
+    at_once = max(1, _CACHE_BYTES // max(map(_bytes, factors.linear), default=1))
+    if at_once >= len(block):
         return _features(apply_fn, params, block)
     of_one = lambda x: jax.tree.map(lambda leaf: leaf[0], _features(apply_fn, params, x[None]))
     return lax.map(of_one, block, batch_size=at_once)
