@@ -247,17 +247,24 @@ class BatchNorm(nn.Module):
                 unbiased = var * count / jnp.maximum(count - 1, 1)
                 running_mean.value += self.momentum * (mean - running_mean.value)
                 running_var.value += self.momentum * (unbiased - running_var.value)
-        return jnp.subtract(inputs, mean) * (scale * lax.rsqrt(var + self.epsilon)) + bias
+        # centred as in `batch_moments`
+        slope, center = scale * lax.rsqrt(var + self.epsilon), lax.stop_gradient(mean)
+        return jnp.subtract(inputs, center) * slope + (bias - (mean - center) * slope)
 
 
 def batch_moments(
     inputs: Float[AnyArray, "examples *places features"], mask: Shaped[AnyArray, " examples"] | None = None
 ) -> tuple[Float[Array, " features"], Float[Array, " features"], Float[Array, ""]]:
-    """Mean and biased variance of every feature over the examples that the mask keeps, and the number of values."""
+    """Mean and biased variance of every feature over the examples that the mask keeps, and the number of values.
+
+    The values are centred by a constant equal to the mean; the mean less that constant, a zero with the mean's
+    derivatives, stands apart. So the gradient has no sums over the values that are zero.
+    """
     axes = tuple(range(inputs.ndim - 1))
     mask = jnp.ones(inputs.shape[:1]) if mask is None else mask
     weights = jnp.expand_dims(jnp.asarray(mask, inputs.dtype), tuple(range(1, inputs.ndim)))
     count = weights.sum() * math.prod(inputs.shape[1:-1])
     mean = (weights * inputs).sum(axes) / jnp.maximum(count, 1)
-    var = (weights * (inputs - mean) ** 2).sum(axes) / jnp.maximum(count, 1)
+    center = lax.stop_gradient(mean)
+    var = (weights * (inputs - center) ** 2).sum(axes) / jnp.maximum(count, 1) - (mean - center) ** 2
     return mean, var, count

@@ -148,6 +148,21 @@ def test_batch_norm_normalises_by_the_biased_variance_and_remembers_the_unbiased
     np.testing.assert_allclose(stats["var"], 0.9 + 0.1 * rows.var(0, ddof=1), rtol=1e-12)
 
 
+def test_derivatives_of_batch_norm_are_those_of_its_definition():
+    inputs, weights, direction = 3 + 2 * normal(0, 6, 5, 3), normal(1, 6, 5, 3), normal(2, 6, 5, 3)
+    variables = BatchNorm().init(jax.random.key(0), inputs, train=True)
+
+    def definition(inputs):
+        return (inputs - inputs.mean((0, 1))) / jnp.sqrt(inputs.var((0, 1)) + 1e-5)
+
+    def gradient_and_its_derivative(normalise):
+        gradient_of_loss = jax.grad(lambda inputs: (weights * normalise(inputs) ** 2).sum())
+        return jax.jit(lambda: jax.jvp(gradient_of_loss, (inputs,), (direction,)))()
+
+    ours = gradient_and_its_derivative(lambda inputs: train_batch_norm(variables, inputs)[0])
+    np.testing.assert_allclose(ours, gradient_and_its_derivative(definition), rtol=1e-9, atol=1e-12)
+
+
 def test_evaluated_batch_norm_uses_the_running_moments_scale_and_bias():
     inputs = normal(0, 4, 2)
     params = {"scale": jnp.array([2.0, 1.0]), "bias": jnp.array([0.0, 5.0])}
