@@ -176,18 +176,19 @@ def advance(
 
         def goes_on(carry):
             epoch, training = carry
-            return (epoch < until) & ~_is_out_of_patience(program, shared, training, epoch)
+            return (epoch < until) & _any_model(~_is_out_of_patience(program, shared, training, epoch))
 
         def advance_epoch(carry):
             epoch, training = carry
             state, metrics = one_epoch(training.state, training.key, epoch)
             diverged = training.diverged | ~_is_finite(state)
-            training = training._replace(
+            advanced = training._replace(
                 state=_where(diverged, training.state, state),
                 diverged=diverged,
                 metrics=_record(training.metrics, epoch, metrics),
             )
-            return epoch + 1, _evaluate(program, shared, training, epoch + 1)
+            advanced = _evaluate(program, shared, advanced, epoch + 1)
+            return epoch + 1, _where(_is_out_of_patience(program, shared, training, epoch), training, advanced)
 
         return lax.while_loop(goes_on, advance_epoch, (start, training))[1]
 
@@ -208,6 +209,20 @@ def _for_each_model(program, function, models, common):
         return lax.map(of_one, models, batch_size=program.models_at_once)
 
     return on_each_device(on_one_device, program.mesh)(models, common)
+
+
+@jax.custom_batching.custom_vmap
+def _any_model(flag):
+    """Whether the flag of any model side by side is up: one answer for all, so that they go through the same epochs.
+
+    An answer for each would make the epoch theirs too, and every evaluation, due or not, would be computed.
+    """
+    return flag
+
+
+@_any_model.def_vmap
+def _any_of_many(axis_size, in_batched, flags):
+    return flags.any(), False
 
 
 def _gatherer(program, data, subset):

@@ -215,112 +215,6 @@ def test_the_callback_sees_the_training_so_far():
     assert losses[0][0] == losses[2][0]
 
 
-# evaluation
-
-
-def test_evaluations_are_of_the_states_after_the_chosen_epochs():
-    def signs(state, data):
-        return {"signs": jnp.sign(data[0] @ state.weights).astype(jnp.int8)}
-
-    expected = []
-    evaluated = train(
-        KEY,
-        descend,
-        start(),
-        DATA,
-        num_epochs=6,
-        batch_size=4,
-        evaluation=Evaluation(signs, data=DATA, epochs=(1, 4, 6)),
-        callback=lambda training: expected.append(np.sign(INPUTS @ training.state.weights)),
-        callback_every=1,
-    ).evaluations["signs"]
-    assert evaluated.dtype == jnp.int8
-    np.testing.assert_array_equal(evaluated, [expected[0], expected[3], expected[5]])
-
-
-def test_by_default_every_epoch_is_evaluated_on_the_training_data():
-    evaluation = Evaluation(lambda state, data: {"total": data[1].sum()})
-    totals = train(KEY, descend, start(), DATA, num_epochs=3, subset=np.arange(4), evaluation=evaluation).evaluations
-    np.testing.assert_allclose(totals["total"], [TARGETS.sum()] * 3)
-
-
-def count(state, batch, key):
-    return state + 1, {}
-
-
-def test_an_evaluation_that_is_never_due_reports_nothing():
-    evaluated = train(KEY, descend, start(), DATA, num_epochs=2, evaluation=Evaluation(squared_norm, epochs=()))
-    assert evaluated.evaluations["norm"].shape == (0,)
-
-
-SCORES = jnp.array([jnp.nan, 3.0, jnp.nan, 5.0, 5.0, 1.0])
-
-
-def read(state, scores):
-    return {"score": scores[state]}
-
-
-@pytest.mark.parametrize(
-    ("selection", "epoch", "score"), [({"maximize": "score"}, 3, 5.0), ({"minimize": "score"}, 5, -1.0)]
-)
-def test_the_best_epoch_is_the_first_with_the_best_score_that_is_a_number(selection, epoch, score):
-    best = train(KEY, count, jnp.int32(0), DATA, num_epochs=5, evaluation=Evaluation(read, SCORES, **selection)).best
-    assert (best.state, best.epoch, best.score) == (epoch, epoch, score)
-
-
-def test_only_evaluated_epochs_can_be_the_best():
-    evaluation = Evaluation(read, SCORES, epochs=(1, 5), maximize="score")
-    assert train(KEY, count, jnp.int32(0), DATA, num_epochs=5, evaluation=evaluation).best.epoch == 1
-
-
-def test_without_any_score_the_best_state_is_the_initial_one():
-    evaluation = Evaluation(read, jnp.full(6, jnp.nan), maximize="score")
-    best = train(KEY, count, jnp.int32(0), DATA, num_epochs=5, evaluation=evaluation).best
-    assert (best.state, best.epoch, best.score) == (0, 0, -jnp.inf)
-
-
-# patience
-
-
-def look_up(state, table):
-    return {"score": table[state["model"], state["epochs"]]}
-
-
-def count_epochs(state, batch, key):
-    return state | {"epochs": state["epochs"] + 1}, {"draw": jax.random.normal(key)}
-
-
-SCORES_OF_MODELS = np.array([[0.0, 3, 2, 3, 9, 9, 9], [0, 1, 1, 2, 2, 3, 3], [0, np.nan, np.nan, 9, 9, 9, 9]])
-
-
-@pytest.mark.parametrize("settings", [{"axis": "map"}, {"axis": "vmap"}, {"callback_every": 2}])
-def test_a_model_stops_when_its_patience_is_at_an_end_and_the_others_go_on(settings):
-    def run(patience, **settings):
-        states = {"epochs": np.zeros(3, int), "model": np.arange(3)}
-        evaluation = Evaluation(look_up, SCORES_OF_MODELS, maximize="score", patience=patience)
-        keys = jax.random.split(KEY, 3)
-        return train_many(keys, count_epochs, states, DATA, num_epochs=6, evaluation=evaluation, **settings)
-
-    patient, stopped = run(None), run(2, **settings)
-    np.testing.assert_array_equal(patient.state["epochs"], [6, 6, 6])
-    np.testing.assert_array_equal(stopped.state["epochs"], [3, 6, 2])
-    np.testing.assert_array_equal(stopped.best.epoch, [1, 5, 0])
-    np.testing.assert_array_equal(patient.best.epoch, [4, 5, 3])
-    for model, epochs in enumerate([3, 6, 2]):
-        for records in ("metrics", "evaluations"):
-            for name, record in getattr(stopped, records).items():
-                expected = getattr(patient, records)[name][model]
-                np.testing.assert_array_equal(record[model, :epochs], expected[:epochs])
-                assert np.isnan(record[model, epochs:]).all()
-
-
-def test_patience_counts_evaluations_and_not_epochs():
-    scores = jnp.arange(7.0, 0.0, -1.0)
-    evaluation = Evaluation(read, scores, epochs=(1, 3, 5), maximize="score", patience=1)
-    training = train(KEY, count, jnp.int32(0), DATA, num_epochs=6, evaluation=evaluation)
-    assert (training.state, training.best.epoch) == (3, 1)
-
-
 # many models
 
 RATES = np.array([0.01, 0.1, 0.2, 0.3, 0.4])
@@ -399,27 +293,14 @@ def test_a_diverged_model_keeps_the_state_of_its_last_finite_epoch():
     [
         ({"num_epochs": 0}, "num_epochs must be at least 1, got 0"),
         ({"batch_size": 0}, "num_examples and batch_size must be positive, got 10 and 0"),
-        ({"evaluation": Evaluation(read, SCORES, maximize="score", patience=0)}, "patience must be at least 1, got 0"),
-        ({"evaluation": Evaluation(read, SCORES, patience=2)}, "maximize or minimize must say of which metric"),
         ({"callback_every": 0}, "callback_every must be at least 1, got 0"),
         ({"subset": np.array([0, 10])}, "subsets must hold rows from 0 to 9, got 0 to 10"),
         ({"subset": np.array([], int)}, "a training set must hold at least one example"),
-        ({"evaluation": Evaluation(read, SCORES, epochs=(1, 3))}, r"must increase within 1 to 2, got \[1, 3\]"),
-        ({"evaluation": Evaluation(read, SCORES, epochs=(2, 1))}, r"must increase within 1 to 2, got \[2, 1\]"),
-        ({"evaluation": Evaluation(read, SCORES, maximize="a", minimize="b")}, "'a' or minimize 'b', not both"),
-        (
-            {"evaluation": Evaluation(read, SCORES, maximize="loss")},
-            "reports no 'loss' to select by; it reports 'score'",
-        ),
-        (
-            {"evaluation": Evaluation(lambda state, data: {"score": data}, SCORES, maximize="score")},
-            r"must be one number per model, got 'score' of shape \(6,\)",
-        ),
     ],
 )
 def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        train(KEY, count, jnp.int32(0), DATA, **({"num_epochs": 2} | settings))
+        train(KEY, look, jnp.int32(0), DATA, **({"num_epochs": 2} | settings))
 
 
 @pytest.mark.parametrize("data", [(INPUTS, TARGETS[:9]), (INPUTS[:0], TARGETS[:0]), (INPUTS, 1.0), ()])
@@ -427,7 +308,7 @@ def test_data_must_be_of_the_same_examples(data):
     with pytest.raises(
         ValueError, match="the data must be arrays of the same number of examples, at least 1, got shapes"
     ):
-        train(KEY, count, jnp.int32(0), data, num_epochs=1)
+        train(KEY, look, jnp.int32(0), data, num_epochs=1)
 
 
 @pytest.mark.usefixtures("as_a_user_sees")
@@ -435,10 +316,10 @@ def test_there_is_one_state_and_one_subset_per_key():
     with pytest.raises(ValueError, match=r"states.rate must have a leading axis of 2 models, got shape \(\)"):
         train_many(KEYS[:2], descend, Regression(jnp.zeros((2, 3)), jnp.asarray(0.1)), DATA, num_epochs=1)
     with pytest.raises(ValueError, match=r"subsets must have a leading axis of 2 models, got shape \(3, 4\)"):
-        train_many(KEYS[:2], count, jnp.zeros(2), DATA, num_epochs=1, subsets=np.zeros((3, 4), int))
+        train_many(KEYS[:2], look, jnp.zeros(2), DATA, num_epochs=1, subsets=np.zeros((3, 4), int))
 
 
 @pytest.mark.usefixtures("as_a_user_sees")
 def test_an_unknown_axis_lists_the_choices():
     with pytest.raises(ValueError, match="unknown axis 'pmap'; choose one of 'auto', 'vmap', 'map'"):
-        train_many(KEYS, count, jnp.zeros(5), DATA, num_epochs=1, axis="pmap")
+        train_many(KEYS, look, jnp.zeros(5), DATA, num_epochs=1, axis="pmap")
