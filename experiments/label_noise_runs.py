@@ -41,6 +41,7 @@ class Settings:
         "forward_correction",
         "dmi",
         "early_learning",
+        "co_teaching",
         "penalize",
         "limit_gaussian",
         "limit_laplace",
@@ -52,6 +53,8 @@ class Settings:
     """Of the soft regularization ("penalize"), the weight of the distance of the gradients."""
     soft_penalties: tuple[float, ...] = (0.0, 0.01, 0.1, 1.0, 10.0)
     """Of it, the weight of ‖predicted gradient‖²."""
+    forget_rates: tuple[float, ...] = (0.2, 0.5, 0.8)
+    """Of co-teaching, the share of the examples that is left out, after ten epochs that lead up to it."""
     dmi_learning_rates: tuple[float, ...] = (1e-3, 1e-4, 1e-5, 1e-6)
     num_networks: int = 5
     """Untrained networks whose mean kernel makes the leave-one-out targets."""
@@ -189,6 +192,7 @@ def train(settings: Settings, name: MethodName, n: int, rates: tuple[float, ...]
         transition=task.transitions[0],
         num_examples=len(task.images),
         num_classes=10,
+        warm_up_steps=10 * -(-n // settings.batch_size) if name == "co_teaching" else 0,
     )
     if settings.dataset == "cifar10":
         method = method._replace(step=augmented(method.step))
@@ -202,6 +206,8 @@ def train(settings: Settings, name: MethodName, n: int, rates: tuple[float, ...]
         tried = {"gradient_weight_decay": settings.penalties}
     elif name == "penalize":
         tried = {"weight": settings.soft_weights, "gradient_weight_decay": settings.soft_penalties}
+    elif name == "co_teaching":
+        tried = {"forget_rate": settings.forget_rates}
     elif name == "dmi":
         tried = {"learning_rate": settings.dmi_learning_rates}
         plain = train(settings, "cross_entropy", n, rates, folder)

@@ -6,6 +6,7 @@ of them, and `fit_robust` is for people who have a table or images.
 """
 
 from infotheory_dl.label_noise import ablations, detection, information, limit, losses
+from infotheory_dl.label_noise.co_teaching import co_teaching
 from infotheory_dl.label_noise.cross_validation import cross_validated_probabilities
 from infotheory_dl.label_noise.early_learning import early_learning
 from infotheory_dl.label_noise.grids import Grid, predict_grid, select_settings, train_grid
@@ -32,6 +33,7 @@ __all__ = [
     "RobustFit",
     "TargetInformation",
     "ablations",
+    "co_teaching",
     "confident_joint",
     "cross_validated_probabilities",
     "detection",

@@ -45,22 +45,23 @@ def checked_rows(
 
 def checked_pair(
     classifier_logits: Float[AnyArray, "examples classes"],
-    predictor_logits: Float[AnyArray, "examples classes"],
+    other_logits: Float[AnyArray, "examples classes"],
     labels: Labels,
+    *,
+    other: str = "predictor_logits",
 ) -> tuple[Float[Array, "examples classes"], Float[Array, "examples classes"], Float[Array, "examples classes"]]:
-    """The logits of classifier and predictor, and the labels as distributions.
+    """The logits of a classifier and of the network beside it, named by `other`, and the labels as distributions.
 
     Raises:
       ValueError: as `checked_rows`, or if the logits differ in shape.
     """
     classifier_logits, targets = checked_rows(classifier_logits, labels, name="classifier_logits")
-    predictor_logits, _ = checked_rows(predictor_logits, labels, name="predictor_logits")
-    if classifier_logits.shape != predictor_logits.shape:
+    other_logits, _ = checked_rows(other_logits, labels, name=other)
+    if classifier_logits.shape != other_logits.shape:
         raise ValueError(
-            "classifier_logits and predictor_logits must have one shape,"
-            f" got {classifier_logits.shape} and {predictor_logits.shape}"
+            f"classifier_logits and {other} must have one shape, got {classifier_logits.shape} and {other_logits.shape}"
         )
-    return classifier_logits, predictor_logits, targets
+    return classifier_logits, other_logits, targets
 
 
 def require_probabilities(

@@ -16,6 +16,7 @@ from infotheory_dl._validation import require_choice
 from infotheory_dl.data.label_noise import require_transition
 from infotheory_dl.label_noise import ablations, losses
 from infotheory_dl.label_noise._labels import checked_rows
+from infotheory_dl.label_noise.co_teaching import co_teaching
 from infotheory_dl.label_noise.early_learning import early_learning
 from infotheory_dl.label_noise.joint import Network, classification_metrics, joint
 from infotheory_dl.label_noise.limit import limit
@@ -35,6 +36,7 @@ MethodName = Literal[
     "backward_correction",
     "dmi",
     "early_learning",
+    "co_teaching",
     "limit_gaussian",
     "limit_laplace",
     "limit_cross_entropy",
@@ -65,7 +67,8 @@ class Method(NamedTuple):
       begin: `begin(key, variables=None, **settings)` makes a state, whose `variables` are those of the classifier.
         Variables of a trained classifier are where the predictor of LIMIT starts from, and the classifier of every
         other method. All methods take the settings `learning_rate` and `weight_decay`, LIMIT in addition
-        `gradient_weight_decay`, `gradient_l1_penalty` and `noise_scale`; they can differ between models.
+        `gradient_weight_decay`, `gradient_l1_penalty` and `noise_scale`, "co_teaching" the `forget_rate`; they can
+        differ between models.
       step: one update, from data `(inputs, labels)`.
       classifier: `classifier(variables, inputs)`, the logits.
       predictor: the second network of LIMIT and "penalize", with the variables `state.networks[1].variables`; None
@@ -107,7 +110,8 @@ def make_method(
 
     Args:
       name: the method. "leave_one_out" is cross-entropy on labels that `leave_one_out_targets` has made soft;
-        "penalize" is `ablations.penalize`, where a bias of the last layer counts as a weight of an activation of one.
+        "penalize" is `ablations.penalize`, where a bias of the last layer counts as a weight of an activation of one;
+        of the two equal networks of "co_teaching" the first is the classifier.
       classifier: a flax network whose outputs are logits; called with `train` and `mask`, as those of `networks` are.
       input_shape: of an example.
       predictor: the second network of LIMIT and "penalize"; default one like the classifier.
@@ -115,7 +119,7 @@ def make_method(
       num_examples: rows of the training data, of which "early_learning" keeps a memory.
       num_classes: likewise.
       sample: whether LIMIT draws the gradients, see `limit.loss`.
-      warm_up_steps: of LIMIT and "penalize", see `joint`.
+      warm_up_steps: of LIMIT and "penalize", see `joint`; of "co_teaching", see there.
 
     Returns:
       The method. Its optimizer is `adam`.
@@ -144,10 +148,11 @@ def _make_method(
     warm_up_steps: int,
 ) -> Method:
     optimizer, of_classifier = adam(), Network(classifier.apply, networks.train_fn(classifier))
-    modules = [classifier]
+    modules, predictor_fn = [classifier], None
     if name.startswith("limit_") or name == "penalize":
         modules.append(classifier if predictor is None else predictor)
-        of_predictor = Network(modules[1].apply, networks.train_fn(modules[1]))
+        predictor_fn = modules[1].apply
+        of_predictor = Network(predictor_fn, networks.train_fn(modules[1]))
     if name.startswith("limit_"):
         distribution: Any = name.removeprefix("limit_")
         system = limit(
@@ -161,6 +166,9 @@ def _make_method(
     elif name == "penalize":
         with_features = Network(classifier.apply, networks.features_train_fn(classifier))
         system = joint(ablations.penalize, (with_features, of_predictor), optimizer, warm_up_steps=warm_up_steps)
+    elif name == "co_teaching":
+        modules.append(classifier)
+        system = co_teaching((of_classifier,) * 2, optimizer, warm_up_steps=warm_up_steps)
     elif name == "early_learning":
         if num_examples is None or num_classes is None:
             raise ValueError("early_learning remembers every example: it needs num_examples and num_classes")
@@ -184,11 +192,11 @@ def _make_method(
         example = jnp.zeros((1, *input_shape))
         drawn = [module.init(jax.random.fold_in(key, i), example) for i, module in enumerate(modules)]
         if variables is not None:
-            drawn[-1] = variables
+            drawn[0 if predictor_fn is None else 1] = variables
         state = system.init(*drawn, **settings)
         return optax.tree.set(state, learning_rate=learning_rate, weight_decay=weight_decay)
 
-    return Method(begin, system.step, classifier.apply, modules[1].apply if len(modules) > 1 else None)
+    return Method(begin, system.step, classifier.apply, predictor_fn)
 
 
 def _determinant(logits: Array, labels: Array, *, mask: Array, key: Key) -> tuple[Array, Metrics]:

@@ -76,6 +76,7 @@ def fit_robust(
     batch_size: int = 256,
     learning_rate: float = 1e-3,
     gradient_weight_decay: float = 10.0,
+    forget_rate: float = 0.2,
     transition: Float[AnyArray, "classes classes"] | None = None,
     filter: Filter = "prune_by_noise_rate",
     **options: Unpack[EngineOptions],
@@ -101,6 +102,7 @@ def fit_robust(
       evaluate_every, patience, batch_size: as in `train_grid`.
       learning_rate: of Adam.
       gradient_weight_decay: of LIMIT, see `limit.loss`, and of "penalize".
+      forget_rate: of "co_teaching", the share of wrong labels; the first tenth of the epochs leads up to it.
       transition: T[i, j] = p(noisy j | clean i), for the corrections of the loss.
       filter: how many labels are taken to be wrong, see `noisy_ids`.
       options: see `training.EngineOptions`.
@@ -143,6 +145,7 @@ def fit_robust(
         transition=transition,
         num_examples=len(x),
         num_classes=num_classes,
+        warm_up_steps=num_epochs // 10 * -(-len(training) // batch_size) if method == "co_teaching" else 0,
     )
     targets: Any = given
     if method == "leave_one_out":
@@ -157,6 +160,8 @@ def fit_robust(
     settings = {"learning_rate": [learning_rate]}
     if chosen.predictor is not None:
         settings["gradient_weight_decay"] = [gradient_weight_decay]
+    if method == "co_teaching":
+        settings["forget_rate"] = [forget_rate]
     train = functools.partial(
         train_grid,
         key_training,

@@ -29,7 +29,7 @@ def test_leave_one_out_ignores_wrong_labels_of_images_and_names_them(digits):
     assert (np.diff(fit.suspicion[fit.noisy_ids]) <= 0).all()
 
 
-@pytest.mark.parametrize("method", ["limit_laplace", "cross_entropy"])
+@pytest.mark.parametrize("method", ["limit_laplace", "cross_entropy", "co_teaching"])
 def test_a_table_will_do_and_its_columns_may_have_any_scale(digits, method):
     images, noise = digits
     rows = images.x.reshape(len(images.x), -1) * np.logspace(-3, 3, 64)
