@@ -229,7 +229,7 @@ class Curve(NamedTuple):
 
 def train_curve(settings: Settings, curve: Curve, results: Results) -> Row:
     """The accuracies of one training after every epoch."""
-    one_draw = dataclasses.replace(settings, num_draws=1)
+    one_draw = dataclasses.replace(settings, num_draws=1, patience=None)
     task = runs.draw_task(one_draw, settings.curve_size, (settings.curve_rate,), clean_validation=True)
     mlp = networks.MLP((512, 512, 512, 512), 10, batch_norm=True, dropout=curve.dropout)
     network = networks.Standardized(mlp, scale=float(task.images.max()))

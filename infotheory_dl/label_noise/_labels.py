@@ -37,7 +37,7 @@ def checked_rows(
             f" got {labels.dtype} of shape {labels.shape}"
         )
     if is_concrete(labels):
-        _require_labels(np.asarray(labels), num_classes)
+        require_classes(np.asarray(labels), num_classes)
     return logits, jnp.asarray(labels, logits.dtype) if soft else jax.nn.one_hot(
         labels, num_classes, dtype=logits.dtype
     )
@@ -77,7 +77,8 @@ def require_probabilities(
     return probabilities
 
 
-def _require_labels(labels: np.ndarray, num_classes: int) -> None:
+def require_classes(labels: np.ndarray, num_classes: int) -> None:
+    """Raises a ValueError that names the first label that is neither a class nor a distribution over the classes."""
     if labels.ndim == 1:
         _require_sound((labels >= 0) & (labels < num_classes), f"labels must lie in [0, {num_classes})", labels)
     else:

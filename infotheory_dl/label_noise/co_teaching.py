@@ -30,7 +30,7 @@ def loss(
       classifier_logits: of the first classifier.
       peer_logits: of the second.
       labels: classes (examples,), or one distribution over the classes for each example.
-      forget_rate: share of the examples that are left out, in [0, 1); about that of wrong labels.
+      forget_rate: share of the examples that are left out, in [0, 1); the paper's is that of wrong labels.
       mask: the examples that count; default all.
       key: not needed: nothing is drawn.
 

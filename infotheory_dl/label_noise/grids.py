@@ -12,6 +12,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Num
 from jaxtyping import Key as Keys
 
+from infotheory_dl.label_noise._labels import require_classes
 from infotheory_dl.label_noise.methods import Method
 from infotheory_dl.training import (
     Batch,
@@ -35,11 +36,11 @@ class Grid(NamedTuple):
     Attributes:
       settings: by name, the value at each point.
       epochs: after which the classifiers were validated.
-      validation_accuracy: on the noisy labels to validate with, after each of these epochs.
-      train_accuracy: on the noisy labels to train on, before each step; mean over the steps of each epoch.
+      validation_accuracy: on the noisy labels to validate with, after each of these epochs; NaN once out of patience.
+      train_accuracy: on the noisy labels to train on, before each step; mean over the steps of each epoch; likewise.
       best_epoch: that of the greatest validation accuracy, the first of equal ones.
       best: variables of the classifier after it.
-      last: state of the method after the last epoch.
+      last: state of the method after the last epoch, or the one at which its patience ended.
       diverged: whether a training became infinite; its last state is the one before.
     """
 
@@ -102,7 +103,8 @@ def train_grid(
       The trained classifiers.
 
     Raises:
-      ValueError: if shapes do not fit or a setting is impossible.
+      ValueError: if shapes do not fit, a label is no class, naming the first of its variant, or a setting is
+        impossible.
     """
     num_examples, num_variants = np.shape(labels)[:2]
     for name, rows in {"training_rows": training_rows, "validation_rows": validation_rows}.items():
@@ -114,6 +116,13 @@ def train_grid(
         raise ValueError(f"num_seeds and evaluate_every must be at least 1, got {num_seeds} and {evaluate_every}")
     settings = settings or {}
     combinations = list(itertools.product(*settings.values()))
+    for combination in combinations:
+        # with their values, which the trainings are given as arrays
+        begin = functools.partial(method.begin, **dict(zip(settings, combination, strict=True)))
+        state = jax.eval_shape(begin, key)
+    logits = jax.eval_shape(method.classifier, state.variables, jnp.asarray(inputs[:1]))
+    for column in np.moveaxis(np.asarray(labels), 1, 0):
+        require_classes(column, logits.shape[-1])
     points = np.array(combinations, float).reshape(len(combinations), len(settings))
     shape = len(points), num_variants, num_seeds
     point, variant, seed = (axis.ravel() for axis in np.indices(shape))

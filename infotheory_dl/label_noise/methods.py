@@ -65,10 +65,10 @@ class Method(NamedTuple):
 
     Attributes:
       begin: `begin(key, variables=None, **settings)` makes a state, whose `variables` are those of the classifier.
-        Variables of a trained classifier are where the predictor of LIMIT starts from, and the classifier of every
-        other method. All methods take the settings `learning_rate` and `weight_decay`, LIMIT in addition
-        `gradient_weight_decay`, `gradient_l1_penalty` and `noise_scale`, "co_teaching" the `forget_rate`; they can
-        differ between models.
+        Variables of a trained classifier are where the predictor of LIMIT and "penalize" starts from, and the
+        classifier of every other method. All methods take the settings `learning_rate` and `weight_decay`, LIMIT in
+        addition `gradient_weight_decay`, `gradient_l1_penalty` and `noise_scale`, "co_teaching" the `forget_rate`; they
+        can differ between models.
       step: one update, from data `(inputs, labels)`.
       classifier: `classifier(variables, inputs)`, the logits.
       predictor: the second network of LIMIT and "penalize", with the variables `state.networks[1].variables`; None

@@ -41,8 +41,8 @@ class RobustFit:
       noisy_ids: the examples whose labels are taken to be wrong, the most suspect first.
       training_ids: the examples that were trained on; the others chose the epoch.
       epochs: after which the classifier was validated.
-      validation_accuracy: on the given labels of the others, after each of these epochs.
-      train_accuracy: on the given labels of the training examples, in each epoch.
+      validation_accuracy: on the given labels of the others, after each of these epochs; NaN once out of patience.
+      train_accuracy: on the given labels of the training examples, in each epoch; likewise.
       best_epoch: that of the greatest validation accuracy.
       network: standardizes its inputs, and gives logits.
     """
@@ -102,7 +102,8 @@ def fit_robust(
       evaluate_every, patience, batch_size: as in `train_grid`.
       learning_rate: of Adam.
       gradient_weight_decay: of LIMIT, see `limit.loss`, and of "penalize".
-      forget_rate: of "co_teaching", the share of wrong labels; the first tenth of the epochs leads up to it.
+      forget_rate: of "co_teaching", the share of the examples that is left out, such as that of wrong labels; the
+        first tenth of the epochs leads up to it.
       transition: T[i, j] = p(noisy j | clean i), for the corrections of the loss.
       filter: how many labels are taken to be wrong, see `noisy_ids`.
       options: see `training.EngineOptions`.
@@ -112,10 +113,10 @@ def fit_robust(
 
     Raises:
       ValueError: if the shapes do not fit, an input is NaN or infinite, a label is no class, naming the first, a part
-        of the examples would be empty, or the method lacks what it needs.
+        of the examples would be empty, a setting is impossible, or the method lacks what it needs.
 
     Warns:
-      UserWarning: if no example has one of the classes.
+      UserWarning: if no example has one of the classes, or the training became infinite or NaN and was ended there.
     """
     x = np.asarray(x)
     require_finite(x=x)
@@ -145,7 +146,7 @@ def fit_robust(
         transition=transition,
         num_examples=len(x),
         num_classes=num_classes,
-        warm_up_steps=num_epochs // 10 * -(-len(training) // batch_size) if method == "co_teaching" else 0,
+        warm_up_steps=-(-num_epochs // 10) * -(-len(training) // batch_size) if method == "co_teaching" else 0,
     )
     targets: Any = given
     if method == "leave_one_out":
@@ -186,6 +187,8 @@ def fit_robust(
         variables=variables,
         **options,
     )
+    if grid.diverged.any():
+        warnings.warn("the training diverged: a smaller learning_rate may help", stacklevel=2)
     probabilities = np.array(predict_grid(chosen.classifier, grid.best, x)[0, 0, 0])
     predictions = probabilities.argmax(1)
     if chosen.predictor is not None:

@@ -203,7 +203,7 @@ class BatchNorm(nn.Module):
     The collection "batch_stats" holds the running moments `mean` and `var`.
 
     Attributes:
-      momentum: weight of the newest batch in the running moments.
+      momentum: weight of the newest batch in the running moments; none if its mask leaves one value of a feature.
       epsilon: added to the variance.
     """
 
@@ -244,9 +244,9 @@ class BatchNorm(nn.Module):
                 raise ValueError(f"batch norm needs more than one value per feature to train on, got {inputs.shape}")
             mean, var, count = batch_moments(inputs, mask)
             if not self.is_initializing():
-                unbiased = var * count / jnp.maximum(count - 1, 1)
-                running_mean.value += self.momentum * (mean - running_mean.value)
-                running_var.value += self.momentum * (unbiased - running_var.value)
+                unbiased, momentum = var * count / jnp.maximum(count - 1, 1), jnp.where(count > 1, self.momentum, 0)
+                running_mean.value += momentum * (mean - running_mean.value)
+                running_var.value += momentum * (unbiased - running_var.value)
         # centred as in `batch_moments`
         slope, center = scale * lax.rsqrt(var + self.epsilon), lax.stop_gradient(mean)
         return jnp.subtract(inputs, center) * slope + (bias - (mean - center) * slope)
@@ -258,7 +258,7 @@ def batch_moments(
     """Mean and biased variance of every feature over the examples that the mask keeps, and the number of values.
 
     The values are centred by a constant equal to the mean; the mean less that constant, a zero with the mean's
-    derivatives, stands apart. So the gradient has no sums over the values that are zero.
+    derivatives, stands apart. So the gradient has no sums over the values that are zero but for the mean's rounding.
     """
     axes = tuple(range(inputs.ndim - 1))
     mask = jnp.ones(inputs.shape[:1]) if mask is None else mask

@@ -180,15 +180,15 @@ def advance(
 
         def advance_epoch(carry):
             epoch, training = carry
+            stopped = _is_out_of_patience(program, shared, training, epoch)
             state, metrics = one_epoch(training.state, training.key, epoch)
-            diverged = training.diverged | ~_is_finite(state)
-            advanced = training._replace(
-                state=_where(diverged, training.state, state),
+            diverged = training.diverged | ~(stopped | _is_finite(state))
+            training = training._replace(
+                state=_where(stopped | diverged, training.state, state),
                 diverged=diverged,
-                metrics=_record(training.metrics, epoch, metrics),
+                metrics=_record(training.metrics, epoch, metrics, unless=stopped),
             )
-            advanced = _evaluate(program, shared, advanced, epoch + 1)
-            return epoch + 1, _where(_is_out_of_patience(program, shared, training, epoch), training, advanced)
+            return epoch + 1, _evaluate(program, shared, training, epoch + 1, stopped)
 
         return lax.while_loop(goes_on, advance_epoch, (start, training))[1]
 
@@ -254,8 +254,8 @@ def _one_epoch(program, gather, state, key, epoch):
     return lax.scan(one_step, state, (jnp.arange(num_steps), scheduled))
 
 
-def _evaluate(program, shared, training, epoch):
-    """The training after the evaluation, and the selection, that may be due after so many epochs."""
+def _evaluate(program, shared, training, epoch, stopped):
+    """The training after the evaluation, and the selection, that may be due after so many epochs if it goes on."""
     if not len(shared.evaluation_epochs):
         return training
 
@@ -264,8 +264,9 @@ def _evaluate(program, shared, training, epoch):
         if best is not None:
             score = _score(program.selection, evaluation)
             # strictly, so that the first of equal epochs stays; a score of NaN is not greater than any
-            best = _where(score > best.score, Best(training.state, epoch, score), best)
-        return _record(evaluations, jnp.searchsorted(shared.evaluation_epochs, epoch), evaluation), best
+            best = _where(~stopped & (score > best.score), Best(training.state, epoch, score), best)
+        place = jnp.searchsorted(shared.evaluation_epochs, epoch)
+        return _record(evaluations, place, evaluation, unless=stopped), best
 
     is_due = (shared.evaluation_epochs == epoch).any()
     evaluations, best = lax.cond(is_due, evaluate, lambda *unchanged: unchanged, training.evaluations, training.best)
@@ -311,5 +312,10 @@ def _blank(metrics, length):
     return jax.tree.map(blank, metrics)
 
 
-def _record(records, place, metrics):
-    return jax.tree.map(lambda record, metric: record.at[place].set(metric), records, metrics)
+def _record(records, place, metrics, *, unless):
+    """The records with one more, unless the flag is up: then it falls out of them, which costs no copy of the rest."""
+
+    def record(records, metric):
+        return records.at[jnp.where(unless, len(records), place)].set(metric, mode="drop")
+
+    return jax.tree.map(record, records, metrics)

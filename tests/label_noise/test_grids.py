@@ -105,3 +105,17 @@ def test_bad_input_meets_clear_errors():
         grid(validation_rows=np.array([[0], [80]]))
     with pytest.raises(ValueError, match="num_seeds and evaluate_every must be at least 1, got 0 and 2"):
         grid(num_seeds=0)
+    with pytest.raises(ValueError, match=r"gradient_weight_decay must be finite and not negative, got -1\.0"):
+        grid(settings={"gradient_weight_decay": [3.0, -1.0]})
+
+
+def test_labels_that_are_no_classes_are_refused():
+    x, noisy, _ = problem()
+    arguments = {"num_epochs": 1, **ROWS}
+    noisy[7, 1] = 3
+    with pytest.raises(ValueError, match=r"labels must lie in \[0, 3\), got 3 at index 7"):
+        train_grid(jax.random.key(0), METHOD, x, noisy, **arguments)
+    soft = np.full((80, 2, 3), 1 / 3)
+    soft[5, 0, 0] = 0.9
+    with pytest.raises(ValueError, match=r"soft labels must be distributions over the classes, got .* at index 5"):
+        train_grid(jax.random.key(0), METHOD, x, soft, **arguments)

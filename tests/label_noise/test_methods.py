@@ -67,6 +67,8 @@ def test_a_trained_classifier_is_where_the_predictor_or_else_the_classifier_begi
     _, state = trained("cross_entropy")
     begun = make_method("limit_gaussian", NETWORK, (3,)).begin(jax.random.key(3), state.variables)
     jax.tree.map(np.testing.assert_array_equal, begun.networks[1].variables, state.variables)
+    begun = make_method("co_teaching", NETWORK, (3,)).begin(jax.random.key(3), state.variables)
+    jax.tree.map(np.testing.assert_array_equal, begun.variables, state.variables)
     begun = make_method("dmi", NETWORK, (3,)).begin(jax.random.key(3), state.variables)
     jax.tree.map(np.testing.assert_array_equal, begun.variables, state.variables)
 

@@ -35,14 +35,14 @@ def test_a_table_will_do_and_its_columns_may_have_any_scale(digits, method):
     rows = images.x.reshape(len(images.x), -1) * np.logspace(-3, 3, 64)
     network = networks.MLP((64,), 10, batch_norm=True)
     settings = {"network": network, "num_epochs": 15, "evaluate_every": 5, "batch_size": 64}
-    fit = fit_robust(jax.random.key(1), rows[:1000], noise.labels, method=method, **settings)
+    fit = fit_robust(jax.random.key(1), rows[:1000], noise.labels, method=method, forget_rate=0.4, **settings)
     assert predict(fit, rows[1000:]).shape == (len(rows) - 1000, 10)
     assert score(fit, rows[1000:], images.y[1000:]) > 0.75
     assert fit.best_epoch in fit.epochs
     assert fit.validation_accuracy.shape == (3,)
     np.testing.assert_array_equal(fit.predictions, np.asarray(predict(fit, rows[:1000])).argmax(1))
     assert len(fit.training_ids) == 800
-    if method == "limit_laplace":
+    if method != "cross_entropy":
         assert area_under_roc(fit.suspicion, noise.flipped) > 0.9
         assert noise.flipped[fit.noisy_ids].mean() > 0.7
 
@@ -85,9 +85,21 @@ def test_bad_input_meets_clear_errors():
         fit_robust(key, x, 0 * y)
     with pytest.raises(ValueError, match=r"a validation share of 0.01 of 6 examples leaves one part empty"):
         fit_robust(key, x, y, validation_fraction=0.01)
+    with pytest.raises(ValueError, match=r"forget_rate must lie in \[0, 1\), got 1.5"):
+        fit_robust(key, x, y, method="co_teaching", forget_rate=1.5)
+    with pytest.raises(ValueError, match=r"gradient_weight_decay must be finite and not negative, got -1\.0"):
+        fit_robust(key, x, y, gradient_weight_decay=-1.0)
     fit = fit_robust(key, x, y, method="cross_entropy", num_epochs=1)
     with pytest.raises(ValueError, match=r"y must be one label for each of 6 inputs, got shape \(6, 1\)"):
         score(fit, x, y[:, None])
+
+
+def test_a_training_that_diverges_is_reported():
+    x = np.random.default_rng(0).normal(size=(12, 2))
+    with pytest.warns(UserWarning, match="the training diverged"):
+        fit_robust(
+            jax.random.key(0), x, np.array([0, 1] * 6), method="cross_entropy", num_epochs=2, learning_rate=np.inf
+        )
 
 
 def test_a_class_that_is_absent_is_reported():

@@ -189,6 +189,13 @@ def test_masked_examples_change_neither_outputs_nor_moments_nor_gradients_of_the
     assert not gradient[5:].any()
 
 
+def test_a_batch_with_one_value_left_does_not_move_the_running_moments():
+    inputs = normal(0, 4, 3)
+    variables = BatchNorm().init(jax.random.key(0), inputs)
+    _, stats = train_batch_norm(variables, inputs, jnp.array([1, 0, 0, 0]))
+    jax.tree.map(np.testing.assert_array_equal, stats, variables["batch_stats"])
+
+
 def test_batch_norm_cannot_train_on_one_value():
     with pytest.raises(ValueError, match=r"more than one value per feature to train on, got \(1, 4\)"):
         BatchNorm().init(jax.random.key(0), jnp.ones((1, 4)), train=True)

@@ -102,22 +102,41 @@ def test_a_model_stops_when_its_patience_is_at_an_end_and_the_others_go_on(setti
                 assert np.isnan(record[model, epochs:]).all()
 
 
-@pytest.mark.parametrize("axis", ["map", "vmap"])
-def test_only_evaluations_that_are_due_are_computed(axis):
-    computed = []
+SIDE_BY_SIDE = [{"axis": "map"}, {"axis": "vmap"}, {"axis": "vmap", "models_at_once": 2}]
 
-    def look_up_and_tell(state, table):
-        jax.debug.callback(lambda epochs: computed.append(int(epochs)), state["epochs"])
-        return look_up(state, table)
 
-    states = {"epochs": np.zeros(3, int), "model": np.arange(3)}
-    evaluation = Evaluation(look_up_and_tell, SCORES_OF_MODELS, epochs=(2, 4, 6), maximize="score", patience=3)
-    keys = jax.random.split(KEY, 3)
-    jax.block_until_ready(
-        train_many(keys, count_epochs, states, DATA, num_epochs=6, evaluation=evaluation, axis=axis).state
-    )
+@pytest.mark.parametrize("settings", SIDE_BY_SIDE)
+@pytest.mark.parametrize(
+    ("patience", "computed"), [(3, [2, 2, 2, 2, 4, 4, 4, 4, 6, 6, 6, 6]), (1, [2, 2, 2, 2, 4, 4, 4, 4])]
+)
+def test_only_evaluations_that_are_due_are_computed_and_none_after_the_last_model_stops(settings, patience, computed):
+    seen = []
+
+    def score_and_tell(state, data):
+        jax.debug.callback(lambda epochs: seen.append(int(epochs)), state["epochs"])
+        return {"score": -state["epochs"]}
+
+    states = {"epochs": np.zeros(4, int), "model": np.arange(4)}
+    evaluation = Evaluation(score_and_tell, epochs=(2, 4, 6), maximize="score", patience=patience)
+    keys = jax.random.split(KEY, 4)
+    training = train_many(keys, count_epochs, states, DATA, num_epochs=6, evaluation=evaluation, **settings)
     jax.effects_barrier()
-    assert sorted(computed) == [2, 2, 2, 4, 4, 4, 6, 6, 6]
+    assert sorted(seen) == computed
+    np.testing.assert_array_equal(training.state["epochs"], [computed[-1]] * 4)
+
+
+def test_a_model_that_has_stopped_does_not_diverge_any_more():
+    def grow(state, batch, key):
+        return state | {"size": 2.0**400 * state["size"], "epochs": state["epochs"] + 1}, {}
+
+    # the first model stops after two epochs, of which a third would be infinite; the second goes on
+    states = {"size": np.array([1, 2.0**-1000]), "epochs": np.zeros(2, int), "sign": np.array([-1, 1])}
+    score = lambda state, data: {"score": state["sign"] * state["epochs"]}
+    evaluation = Evaluation(score, maximize="score", patience=1)
+    keys = jax.random.split(KEY, 2)
+    training = train_many(keys, grow, states, DATA, num_epochs=4, evaluation=evaluation, axis="vmap")
+    np.testing.assert_array_equal(training.state["size"], [2.0**800, 2.0**600])
+    assert not training.diverged.any()
 
 
 def test_patience_counts_evaluations_and_not_epochs():
