@@ -116,13 +116,7 @@ def train_grid(
         raise ValueError(f"num_seeds and evaluate_every must be at least 1, got {num_seeds} and {evaluate_every}")
     settings = settings or {}
     combinations = list(itertools.product(*settings.values()))
-    for combination in combinations:
-        # with their values, which the trainings are given as arrays
-        begin = functools.partial(method.begin, **dict(zip(settings, combination, strict=True)))
-        state = jax.eval_shape(begin, key)
-    logits = jax.eval_shape(method.classifier, state.variables, jnp.asarray(inputs[:1]))
-    for column in np.moveaxis(np.asarray(labels), 1, 0):
-        require_classes(column, logits.shape[-1])
+    _require_possible(method, [dict(zip(settings, values, strict=True)) for values in combinations], inputs, labels)
     points = np.array(combinations, float).reshape(len(combinations), len(settings))
     shape = len(points), num_variants, num_seeds
     point, variant, seed = (axis.ravel() for axis in np.indices(shape))
@@ -221,6 +215,17 @@ def _of_variants(method: Method, batch_size: int):
         return {"accuracy": (predicted_classes(logits) == classes).mean()}
 
     return step, evaluate
+
+
+def _require_possible(
+    method: Method, combinations: Sequence[dict[str, float]], inputs: AnyArray, labels: AnyArray
+) -> None:
+    """Raises what the method raises of settings, and of labels, that it is later given as traced arrays."""
+    for settings in combinations:
+        state = jax.eval_shape(functools.partial(method.begin, **settings), jax.random.key(0))
+    logits = jax.eval_shape(method.classifier, state.variables, jnp.asarray(inputs[:1]))
+    for variant in np.moveaxis(np.asarray(labels), 1, 0):
+        require_classes(variant, logits.shape[-1])
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
