@@ -1,1 +1,1 @@
-"""Speed and quality beside the peers, one module for each system: `python -m benchmarks.NAME --help`."""
+"""Speed and quality beside the peers, one folder for each system: `python -m benchmarks.NAME --help`."""

@@ -6,8 +6,8 @@ import pytest
 from scipy import optimize, stats
 from sklearn.covariance import graphical_lasso
 
-from experiments import corex_baselines as baselines
-from experiments import corex_markets as markets
+from experiments.corex import baselines as baselines
+from experiments.corex import markets as markets
 
 SAMPLES = np.random.default_rng(0).normal(size=(3, 40, 6)) @ np.random.default_rng(1).normal(size=(6, 6))
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from experiments.corex_baselines import COVARIANCES, dense, gaussian_loss, linear_corex, second_moments
+from experiments.corex.baselines import COVARIANCES, dense, gaussian_loss, linear_corex, second_moments
 from infotheory_dl.corex import temporal
 
 NOISE = 1e-2

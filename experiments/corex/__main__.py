@@ -19,9 +19,9 @@ import matplotlib as mpl
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
-from experiments import corex_baselines as baselines
-from experiments import corex_markets as markets
-from experiments.corex_baselines import dense, gaussian_loss
+from experiments.corex import baselines as baselines
+from experiments.corex import markets as markets
+from experiments.corex.baselines import dense, gaussian_loss
 from experiments.harness import Results, Row, console, open_results, parse, print_table
 from infotheory_dl import data
 from infotheory_dl.corex import linear, temporal

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from benchmarks.label_noise_published import GRADIENT_WEIGHT_DECAY, Method
+from benchmarks.label_noise.published import GRADIENT_WEIGHT_DECAY, Method
 from infotheory_dl import networks, training
 from infotheory_dl.label_noise.early_learning import early_learning
 from infotheory_dl.label_noise.joint import Network

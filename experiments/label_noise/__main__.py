@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import matplotlib as mpl
 import numpy as np
 
-from experiments import label_noise_runs as runs
 from experiments.harness import Results, Row, console, open_results, parse, print_table
-from experiments.label_noise_runs import Settings
+from experiments.label_noise import runs
+from experiments.label_noise.runs import Settings
 from infotheory_dl import data, label_noise, networks
 from infotheory_dl.label_noise import MethodName
 from infotheory_dl.label_noise.detection import gradient_distance

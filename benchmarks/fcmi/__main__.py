@@ -19,7 +19,7 @@ import numpy as np
 import optax
 import tyro
 
-from benchmarks import fcmi_published as published
+from benchmarks.fcmi import published
 from benchmarks.harness import Row, announce, machine, measure, report, timed
 from infotheory_dl import data, fcmi, networks, training
 from infotheory_dl.fcmi import bounds
@@ -328,7 +328,7 @@ def draw(n: int, num_supersamples: int) -> tuple[list[fcmi.Supersample], data.Im
 
 def time_process(file: Path, n: int, seed: int, epochs: int) -> dict[str, float]:
     """Seconds of one process of the published kind, whole and by parts."""
-    command = [sys.executable, "-m", "benchmarks.fcmi_published", str(file), str(n), str(seed), str(epochs)]
+    command = [sys.executable, "-m", "benchmarks.fcmi.published", str(file), str(n), str(seed), str(epochs)]
     process, whole = timed(lambda: subprocess.run(command, capture_output=True, text=True, check=True))
     return {**json.loads(process.stdout), "whole": whole}
 

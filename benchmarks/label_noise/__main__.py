@@ -14,11 +14,11 @@ import numpy as np
 import tyro
 from jax.scipy.special import entr
 
-from benchmarks import label_noise_published as published
 from benchmarks.harness import Row, announce, in_turns, machine, measure, report, timed
-from benchmarks.label_noise_detectors import all_detectors, cleanlab_ids, label_task, neighbour_probabilities, quality
-from benchmarks.label_noise_programs import PEER, STEPS, Epoch, Steps, our_epoch, published_epoch
-from benchmarks.label_noise_systems import NUM_CLASSES, make_system
+from benchmarks.label_noise import published
+from benchmarks.label_noise.detectors import all_detectors, cleanlab_ids, label_task, neighbour_probabilities, quality
+from benchmarks.label_noise.programs import PEER, STEPS, Epoch, Steps, our_epoch, published_epoch
+from benchmarks.label_noise.systems import NUM_CLASSES, make_system
 from infotheory_dl import data, training
 from infotheory_dl.label_noise.detection import Filter, noisy_ids
 from infotheory_dl.label_noise.information import fano_error

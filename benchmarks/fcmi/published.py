@@ -1,6 +1,6 @@
 """What the published code of f-CMI does for one model, plainly: a process that loads, trains and predicts by itself.
 
-`python -m benchmarks.fcmi_published POOL.npz N SEED EPOCHS` trains on one selection of 2N fours and nines of the pool
+`python -m benchmarks.fcmi.published POOL.npz N SEED EPOCHS` trains on one selection of 2N fours and nines of the pool
 (arrays `images` and `labels` of MNIST) and prints how many seconds each part took. Images are read one by one, and the
 ghosts are evaluated after every epoch.
 """
@@ -13,25 +13,7 @@ from typing import Any
 
 import numpy as np
 
-
-def network(outputs: int = 2, *, norm_in_head: bool = False) -> Any:
-    """The four-layer CNN in PyTorch; LIMIT's predictor has batch norm in its head as well."""
-    from torch import nn
-
-    def convolution(inputs: int, outputs: int, size: int, stride: int, padding: int) -> list[Any]:
-        return [nn.Conv2d(inputs, outputs, size, stride, padding), nn.BatchNorm2d(outputs), nn.ReLU()]
-
-    return nn.Sequential(
-        *convolution(1, 32, 4, 2, 1),
-        *convolution(32, 32, 4, 2, 1),
-        *convolution(32, 64, 3, 2, 0),
-        *convolution(64, 256, 3, 1, 0),
-        nn.Flatten(),
-        nn.Linear(256, 128),
-        *([nn.BatchNorm1d(128)] if norm_in_head else []),
-        nn.ReLU(),
-        nn.Linear(128, outputs),
-    )
+from benchmarks.peers.pytorch import network
 
 
 def training_step(size: int) -> Callable[[], None]:

@@ -18,7 +18,7 @@ import matplotlib as mpl
 import numpy as np
 import optax
 
-from experiments.fcmi_networks import Name, Pretrained, make_network
+from experiments.fcmi.networks import Name, Pretrained, make_network
 from experiments.harness import Results, Row, console, open_results, parse, print_table
 from infotheory_dl import data, fcmi, networks, training
 from infotheory_dl.fcmi import bounds, sgld

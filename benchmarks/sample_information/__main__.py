@@ -17,9 +17,9 @@ import numpy as np
 import tyro
 from jaxtyping import Array, Float, Int
 
-from benchmarks import sample_information_published as published
 from benchmarks.harness import Row, announce, machine, measure, peak_memory, report, reset_peak_memory, timed
-from benchmarks.sample_information_detectors import Detector, LabelTask, all_detectors, label_task
+from benchmarks.sample_information import published
+from benchmarks.sample_information.detectors import Detector, LabelTask, all_detectors, label_task
 from infotheory_dl import data, metrics, networks
 from infotheory_dl.linearization import Dynamics, KernelEigen, SingularKernelError, empirical_kernel, kernel_eigen
 from infotheory_dl.sample_information import LeaveOneOut, leave_one_out

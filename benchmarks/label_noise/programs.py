@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import label_noise_published as published
 from benchmarks.harness import Row, measure
-from benchmarks.label_noise_systems import NUM_CLASSES, make_system
+from benchmarks.label_noise import published
+from benchmarks.label_noise.systems import NUM_CLASSES, make_system
 from infotheory_dl import data, training
 from infotheory_dl.networks.layers import Implementation
 

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import tyro
 
-from benchmarks import corex_published as published
+from benchmarks.corex import published
 from benchmarks.harness import Row, announce, machine, measure, peak_memory, report, reset_peak_memory, timed
 from infotheory_dl import data
 from infotheory_dl.corex import linear, temporal

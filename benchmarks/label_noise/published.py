@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from benchmarks.fcmi_published import network
+from benchmarks.peers.pytorch import network
 
 Method = Literal["cross-entropy", "LIMIT"]
 

@@ -18,7 +18,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
 from benchmarks.harness import Row, timed
-from benchmarks.label_noise_systems import ADAM, NUM_CLASSES, make_early_learning, make_system, pair
+from benchmarks.label_noise.systems import ADAM, NUM_CLASSES, make_early_learning, make_system, pair
 from infotheory_dl import data, metrics, networks, training
 from infotheory_dl.label_noise import detection
 from infotheory_dl.label_noise.cross_validation import cross_validated_probabilities

@@ -1,0 +1,1 @@
+"""What the published programs of several benchmarks share."""
