@@ -93,7 +93,7 @@ def distribution_chart(rows: Sequence[Row], *, title: str, x_label: str, marked_
     drawn = np.concatenate([*boxes, *(row.marked for row in rows)])
     positive = drawn[drawn > 0] if (drawn > 0).any() else np.ones(1)
     x = _log_scale(positive, left, right)
-    place = lambda value: x.place(max(value, positive.min()))
+    place = lambda value: x.place(max(value, np.min(positive)))
     parts = [_grid_line(x.place(tick), _TOP - 4, x.place(tick), bottom + 4) for tick in x.ticks]
     parts += [_text(x.place(tick), bottom + 20, _power(tick), "middle") for tick in x.ticks]
     for i, row in enumerate(rows):

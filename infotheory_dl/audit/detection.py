@@ -62,7 +62,7 @@ def cross_validated_suspicion(
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.svm import SVC
 
-    if np.bincount(labels).max() < _FOLDS:
+    if np.max(np.bincount(labels)) < _FOLDS:
         return {}
     neighbours = min(10, len(labels) // 2)
     classifiers = {

@@ -188,7 +188,7 @@ def require_varying(mean: Float[Array, "periods variables"], std: Float[Array, "
         return
     constant = np.asarray(std <= 4 * jnp.finfo(std.dtype).eps * jnp.abs(mean))
     if constant.any():
-        t = int(constant.any(1).argmax())
+        t = int(np.argmax(constant.any(1)))
         variables = np.flatnonzero(constant[t]).tolist()
         named = ", ".join(map(str, variables[:10])) + (", …" if len(variables) > 10 else "")
         raise ValueError(

@@ -125,10 +125,11 @@ def _require_enumeration(selection: Int[Array, "supersamples runs rows"]) -> Non
     numbers = np.asarray(selection) @ (1 << np.arange(rows))
     for number in numbers:
         counts = np.bincount(number, minlength=2**rows)
-        if counts.min() != counts.max():
+        fewest, most = np.min(counts), np.max(counts)
+        if fewest != most:
             raise ValueError(
                 f"selection must hold each of the 2^{rows} = {2**rows} selections equally often, but of {num_runs} runs"
-                f" the counts range from {counts.min()} to {counts.max()}"
+                f" the counts range from {fewest} to {most}"
             )
 
 

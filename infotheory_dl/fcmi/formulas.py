@@ -301,8 +301,9 @@ def _floating(value: Numbers) -> Array:
     return jnp.asarray(value, jnp.result_type(value, float))
 
 
-def _together(*values: Numbers) -> list[Array]:
-    return jnp.broadcast_arrays(*map(_floating, values))
+def _together(*values: Numbers) -> tuple[Array, ...]:
+    # a list in jax 0.10, a tuple in 0.12
+    return tuple(jnp.broadcast_arrays(*map(_floating, values)))
 
 
 def _require_positive(**values: Numbers) -> None:

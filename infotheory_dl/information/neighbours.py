@@ -113,8 +113,8 @@ def mixed_mutual_information(
         classes, sizes = np.unique(np.asarray(labels)[np.asarray(valid)], return_counts=True)
         if (sizes <= neighbours).any():
             warnings.warn(
-                f"label {classes[sizes.argmin()]} has {sizes.min()} samples, no more than the {neighbours} neighbours"
-                " to look at: the information is NaN",
+                f"label {classes[np.argmin(sizes)]} has {np.min(sizes)} samples, no more than the {neighbours}"
+                " neighbours to look at: the information is NaN",
                 stacklevel=2,
             )
 

@@ -190,6 +190,7 @@ def average_pool(
 
     Along an axis shorter than the window, one window spans the axis.
     """
+    images = jnp.asarray(images)
     examples, height, width, channels = images.shape
     window_height, window_width = min(window, height), min(window, width)
     rows, columns = height // window_height, width // window_width
