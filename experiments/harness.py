@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import tyro
 from rich.console import Console
 from rich.table import Table
+
+from infotheory_dl._files import write_text
 
 Settings = TypeVar("Settings")
 Row: TypeAlias = dict[str, Any]
@@ -47,7 +48,7 @@ class Results(NamedTuple):
         console.print(f"[dim]{name}[/dim]")
         row = {"name": name, **compute()}
         rows = (file.read_text() if file.exists() else "") + json.dumps(row) + "\n"
-        write_atomically(file, rows)
+        write_text(file, rows)
         return row
 
 
@@ -68,15 +69,8 @@ def open_results(folder: Path, settings: Any) -> Results:
                     " choose another --output, or remove it"
                 )
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, json.dumps(config, indent=2) + "\n")
+    write_text(file, json.dumps(config, indent=2) + "\n")
     return Results(folder)
-
-
-def write_atomically(file: Path, text: str) -> None:
-    """Writes a file that is there in full or as it was before."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.write_text(text)
-    os.replace(temporary, file)
 
 
 def print_table(title: str, rows: Sequence[Row]) -> None:

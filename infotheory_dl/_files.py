@@ -1,19 +1,25 @@
 """Files of arrays and of results: read with an error that helps, written whole or not at all."""
 
 import csv
+import glob
 import io
 import os
+import platform
+import secrets
 import shutil
 import tempfile
+import time
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-_STAGING = ".unfinished"
+_UNFINISHED = ".unfinished"
+_ABANDONED_SECONDS = 24 * 3600
 
 
 def read_arrays(path: str | os.PathLike[str], *, remedy: str) -> dict[str, np.ndarray]:
@@ -27,53 +33,108 @@ def read_arrays(path: str | os.PathLike[str], *, remedy: str) -> dict[str, np.nd
       ValueError: if the file is not an .npz file of plain arrays.
       OSError: if it cannot be opened.
     """
-    with Path(path).expanduser().open("rb") as stream:
+    place = Path(path).expanduser()
+    with _naming(f"cannot read {place}", f"; {remedy}"), place.open("rb") as stream:
         if not zipfile.is_zipfile(stream):
             raise ValueError(f"{path} is not an .npz file; {remedy}")
         stream.seek(0)
         try:
             return dict(np.load(stream))
-        except (ValueError, zipfile.BadZipFile) as error:
+        except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise ValueError(f"{path} cannot be read ({error}); {remedy}") from error
+
+
+def write_arrays(stream: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes arrays as an .npz file, without pickle; what is equal gives equal bytes.
+
+    Args:
+      stream: of `whole_file`.
+      arrays: of any names, which `numpy.savez` does not take. Those of real numbers are kept as they are: they hardly
+        become smaller, and compressing them takes long.
+
+    Raises:
+      ValueError: if an array is of Python's objects.
+    """
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, array in arrays.items():
+            member = zipfile.ZipInfo(f"{name}.npy")
+            member.compress_type = zipfile.ZIP_STORED if array.dtype.kind in "fc" else zipfile.ZIP_DEFLATED
+            with archive.open(member, "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asanyarray(array), allow_pickle=False)
 
 
 def require_writable(folder: str | os.PathLike[str]) -> Path:
     """Makes the folder, if it is absent, and tries to write in it; an OSError tells why that fails."""
     path = Path(folder).expanduser()
-    try:
+    with _naming(f"cannot write to {path}"):
         path.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryDirectory(dir=path).cleanup()
-    except OSError as error:
-        raise OSError(f"cannot write to {path}: {error.strerror or error}") from error
     return path
 
 
 @contextmanager
 def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Opens a file that takes its name once it is complete, in the place of what was there before."""
+    """Opens a file that takes its name once it is complete, in the place of what was there before.
+
+    Its folder is made if it is absent. An OSError, such as that of a full disk, names the file.
+    """
     path = Path(path).expanduser()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as stream:
-            yield stream
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _naming(f"cannot write {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staging = _staging(path)
+        try:
+            with staging.open("wb") as stream:
+                yield stream
+            os.replace(staging, path)
+        finally:
+            staging.unlink(missing_ok=True)
 
 
-def write_together(folder: Path, contents: Mapping[str, str | bytes]) -> None:
-    """Writes files, by name, into a folder once all of them are complete, in the place of those before."""
-    staging = folder / _STAGING
-    shutil.rmtree(staging, ignore_errors=True)  # of a program that was killed
-    staging.mkdir()
-    for name, content in contents.items():
-        if isinstance(content, bytes):
-            (staging / name).write_bytes(content)
-        else:
-            (staging / name).write_text(content, encoding="utf-8")
-    for name in contents:
-        os.replace(staging / name, folder / name)
-    staging.rmdir()
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a text, whole or not at all, in UTF-8."""
+    with whole_file(path) as stream:
+        stream.write(text.encode())
+
+
+@contextmanager
+def whole_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Makes a folder that takes its name once it is complete; where another writer was first, that one's folder stays.
+
+    Its parent is made if it is absent. An OSError names the folder.
+    """
+    folder = Path(folder).expanduser()
+    with _naming(f"cannot write {folder}"):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        staging = _staging(folder)
+        staging.mkdir()
+        try:
+            yield staging
+            try:
+                staging.rename(folder)
+            except OSError:
+                if not folder.is_dir():
+                    raise
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def write_together(folder: str | os.PathLike[str], contents: Mapping[str, str | bytes]) -> None:
+    """Writes files, by name, into a folder once all of them are complete, in the place of those before.
+
+    The folder is made if it is absent. An OSError names it, and leaves the files before as they were.
+    """
+    folder = Path(folder).expanduser()
+    with _naming(f"cannot write to {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        staging = _staging(folder / "files")
+        staging.mkdir()
+        try:
+            for name, content in contents.items():
+                (staging / name).write_bytes(content.encode() if isinstance(content, str) else content)
+            for name in contents:
+                os.replace(staging / name, folder / name)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def csv_table(columns: Mapping[str, Iterable[Any]]) -> str:
@@ -83,3 +144,28 @@ def csv_table(columns: Mapping[str, Iterable[Any]]) -> str:
     writer.writerow(columns)
     writer.writerows(zip(*columns.values(), strict=True))
     return text.getvalue()
+
+
+def _staging(path: Path) -> Path:
+    """A name beside the path that no other writer has: not in this process, in another, or on another machine.
+
+    What programs that were killed have left there under such names is removed after a day.
+    """
+    for abandoned in path.parent.glob(f".{glob.escape(path.name)}.*{_UNFINISHED}"):
+        with suppress(OSError):  # another process may be first
+            if time.time() - abandoned.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(abandoned) if abandoned.is_dir() else abandoned.unlink()
+    writer = f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
+    return path.with_name(f".{path.name}.{writer}{_UNFINISHED}")
+
+
+@contextmanager
+def _naming(failure: str, remedy: str = "") -> Iterator[None]:
+    """Says of an OSError what failed, in the class that it has."""
+    try:
+        yield
+    except OSError as error:
+        kind = type(error) if type(error).__module__ == "builtins" else OSError
+        told = kind(f"{failure}: {error.strerror or error}{remedy}")
+        told.errno = error.errno
+        raise told from error

@@ -4,7 +4,6 @@ import hashlib
 import importlib.util
 import os
 import re
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int, Int32, UInt8
 
+from infotheory_dl._files import require_writable, whole_folder
 from infotheory_dl.data import _prepared
 from infotheory_dl.data._prepared import DataNotFoundError, Examples
 
@@ -117,17 +117,10 @@ def _slice_of_train(split: str, size: int) -> slice:
 def _cached(folder: Path, read: Callable[[], Examples]) -> Examples:
     """What an earlier load has left in the folder, or else what `read` gives, which is then left there."""
     if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            arrays = {key: array for key, array in read()._asdict().items() if array is not None}
-            staging = Path(scratch, "complete")
-            staging.mkdir()
+        require_writable(folder.parent)  # before what may take long
+        arrays = {key: array for key, array in read()._asdict().items() if array is not None}
+        with whole_folder(folder) as staging:  # another process that is first has the same arrays
             for key, array in arrays.items():
                 np.save(staging / f"{key}.npy", array)
-            try:
-                staging.rename(folder)  # the folder appears whole or not at all
-            except OSError:
-                if not folder.is_dir():  # another process was first, with the same arrays
-                    raise
     arrays = {path.stem: np.load(path, mmap_mode="r") for path in folder.glob("*.npy")}
     return Examples(arrays["x"], arrays["y"], arrays.get("original_index"))

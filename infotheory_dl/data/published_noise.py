@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from infotheory_dl._files import read_arrays, whole_file
+from infotheory_dl._files import read_arrays, whole_file, write_arrays
 from infotheory_dl.data._labels import draw_by_inversion, require_labels
 from infotheory_dl.data.label_noise import NoisyLabels, require_transition
 from infotheory_dl.types import AnyArray
@@ -95,7 +95,7 @@ def save_noisy_labels(
     if indices.shape != labels.shape or len(np.unique(indices)) != len(indices):
         raise ValueError(f"every label needs a place of its own, got {len(labels)} labels and {len(indices)} places")
     with whole_file(path) as stream:
-        np.savez(stream, index=indices, label=labels)
+        write_arrays(stream, {"index": indices, "label": labels})
 
 
 def read_noisy_labels(path: str | os.PathLike[str], clean: Int[AnyArray, " examples"]) -> NoisyLabels:

@@ -301,7 +301,6 @@ def _kept(folder: Path, told: Sequence[Any], compute: Callable[[], np.ndarray]) 
     if file.exists():
         return np.load(file)
     outputs = compute()
-    folder.mkdir(parents=True, exist_ok=True)
     with whole_file(file) as stream:
         np.save(stream, outputs)
     return outputs

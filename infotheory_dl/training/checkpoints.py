@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from infotheory_dl._files import write_text
 from infotheory_dl.training._program import TrainingState
 from infotheory_dl.training.parallel import gather
 
@@ -56,7 +56,7 @@ def restore(
         steps = sorted(manager.all_steps(), reverse=True)
         if not steps:
             if jax.process_index() == 0:
-                _write(path, configuration)
+                write_text(path, json.dumps(configuration, indent=2))
             return training
         _require_same(path, configuration)
         for tried, step in enumerate(steps):
@@ -98,12 +98,6 @@ def _manager(checkpoint):
 def _without_empty_arrays(training):
     """With None for arrays without entries, which orbax does not save."""
     return jax.tree.map(lambda leaf: leaf if leaf.size else None, training)
-
-
-def _write(path, configuration):
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(configuration, indent=2), encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def _fingerprint(tree):

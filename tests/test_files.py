@@ -1,0 +1,153 @@
+"""Files are whole or absent, and an error names them."""
+
+import errno
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from infotheory_dl._files import (
+    read_arrays,
+    require_writable,
+    whole_file,
+    whole_folder,
+    write_arrays,
+    write_text,
+    write_together,
+)
+
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_file_has_its_name_once_it_is_complete(tmp_path):
+    file = tmp_path / "new" / "folder" / "file"
+    with whole_file(file) as stream:
+        stream.write(b"half")
+        assert not file.exists()
+        stream.write(b" and half")
+    assert file.read_bytes() == b"half and half"
+    write_text(file, "ψ\n")
+    assert file.read_bytes() == "ψ\n".encode()
+    assert os.listdir(file.parent) == ["file"]
+
+
+def test_a_full_disk_names_the_file_and_leaves_the_one_before(tmp_path):
+    def fill(path):
+        with whole_file(path) as stream:
+            stream.write(b"half")
+            raise FULL
+
+    write_text(tmp_path / "file", "before")
+    with pytest.raises(OSError, match=r"cannot write .*/file: No space left on device$") as raised:
+        fill(tmp_path / "file")
+    assert raised.value.errno == errno.ENOSPC
+    assert (tmp_path / "file").read_text() == "before"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_full_disk_leaves_all_files_that_belong_together(tmp_path, monkeypatch):
+    write_together(tmp_path, {"a": "1", "b": b"1"})
+    write = Path.write_bytes
+
+    def fail_late(path, content):
+        if path.name == "b":
+            raise FULL
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", fail_late)
+    with pytest.raises(OSError, match=rf"cannot write to {tmp_path}: No space left on device$"):
+        write_together(tmp_path, {"a": "2", "b": "2"})
+    assert [(tmp_path / name).read_text() for name in ("a", "b")] == ["1", "1"]
+    assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    below = tmp_path / "file" / "below"
+    for write in (require_writable, lambda path: write_text(path / "a", ""), lambda path: write_together(path, {})):
+        with pytest.raises(NotADirectoryError, match=r"cannot write .*file/below.*: Not a directory$"):
+            write(below)
+    with pytest.raises(IsADirectoryError, match=rf"cannot write {tmp_path}: Is a directory$"):
+        write_text(tmp_path, "")
+
+
+def test_writers_in_one_folder_do_not_meet(tmp_path):
+    """Each of several threads and processes writes its own; the last one stays, whole."""
+    whole = [str(i) * 50_000 for i in range(4)]
+    program = "import sys; from infotheory_dl._files import write_text, write_together\n"
+    program += "for i in range(50): write_text(sys.argv[1], '0' * 50_000); write_together(sys.argv[2], {'a': '0'})"
+    other = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "file"), str(tmp_path)])
+
+    def write(text):
+        for _ in range(50):
+            write_text(tmp_path / "file", text)
+            write_together(tmp_path, {"a": text})
+
+    threads = [threading.Thread(target=write, args=(text,)) for text in whole]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert other.wait() == 0
+    assert (tmp_path / "file").read_text() in whole
+    assert sorted(os.listdir(tmp_path)) == ["a", "file"]
+
+
+def test_a_folder_is_that_of_the_first_writer(tmp_path):
+    folder = tmp_path / "parent" / "folder"
+    with whole_folder(folder) as late:
+        (late / "a").write_text("late")
+        with whole_folder(folder) as early:
+            (early / "a").write_text("early")
+            assert not folder.exists()
+    assert (folder / "a").read_text() == "early"
+    assert os.listdir(folder.parent) == ["folder"]
+    with pytest.raises(OSError, match=r"cannot write .*/other: No space"), whole_folder(tmp_path / "other"):
+        raise FULL
+    assert os.listdir(tmp_path) == ["parent"]
+
+
+def test_what_a_killed_writer_left_goes_after_a_day(tmp_path):
+    program = "import os, sys; from infotheory_dl._files import whole_file\n"
+    program += "with whole_file(sys.argv[1]) as stream: stream.write(b'half'); stream.flush(); os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", program, tmp_path / "file[1]"]).returncode == 9
+    (left,) = tmp_path.iterdir()
+    write_text(tmp_path / "file[1]", "whole")
+    assert left.exists()
+    os.utime(left, (0, 0))
+    write_text(tmp_path / "file[1]", "whole")
+    assert os.listdir(tmp_path) == ["file[1]"]
+
+
+def test_arrays_come_back_and_equal_ones_are_equal_files(tmp_path):
+    arrays = {"file": np.arange(3), "allow_pickle": np.zeros((0, 2)), "a.b": np.array("word"), "c": np.float32(2)[None]}
+    for name in ("first.npz", "second.npz"):
+        with whole_file(tmp_path / name) as stream:
+            write_arrays(stream, arrays)
+    again = read_arrays(tmp_path / "first.npz", remedy="")
+    assert again.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(again[name], array)
+        assert again[name].dtype == array.dtype
+    assert (tmp_path / "first.npz").read_bytes() == (tmp_path / "second.npz").read_bytes()
+
+
+def test_a_file_that_cannot_be_read_is_told_with_the_remedy(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"cannot read .*absent.npz: No such file or directory; make one$"):
+        read_arrays(tmp_path / "absent.npz", remedy="make one")
+    (tmp_path / "text.npz").write_text("x,y")
+    with pytest.raises(ValueError, match=r"text.npz is not an .npz file; make one$"):
+        read_arrays(tmp_path / "text.npz", remedy="make one")
+    np.savez(tmp_path / "objects.npz", x=np.array([None, {}], object))
+    with pytest.raises(ValueError, match=r"objects.npz cannot be read \(Object arrays .*\); make one$"):
+        read_arrays(tmp_path / "objects.npz", remedy="make one")
+    np.savez_compressed(tmp_path / "damaged.npz", x=np.arange(1000))
+    content = bytearray((tmp_path / "damaged.npz").read_bytes())
+    content[200:400] = bytes(200)
+    (tmp_path / "damaged.npz").write_bytes(content)
+    with pytest.raises(ValueError, match=r"damaged.npz cannot be read \(.*\); make one$"):
+        read_arrays(tmp_path / "damaged.npz", remedy="make one")
