@@ -1,19 +1,22 @@
-# Two commands: `make demo` audits a real data set, `make test` runs every check. Both make .venv first.
+# Three commands: `make demo` audits a real data set, `make test` runs the tests, `make check` the linters, the type checker, and
+# the smallest run of every experiment and benchmark. Each makes what it needs of .venv first.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test format clean
+.PHONY: demo test check format clean
 
 demo: .venv/installed
 	$(BIN)/infotheory-dl audit --dataset digits --flip 0.1 --output results/audit
 
 test: .venv/installed-test
+	$(BIN)/pytest -n auto
+
+check: .venv/installed-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto
 
-format: .venv/installed-test
+format: .venv/installed-check
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -28,6 +31,6 @@ clean:
 	$(BIN)/pip install --quiet --editable .
 	touch $@
 
-.venv/installed-test: .venv/bin/python setup.cfg pyproject.toml
-	$(BIN)/pip install --quiet --editable '.[test]'
-	touch $@ .venv/installed
+.venv/installed-%: .venv/installed
+	$(BIN)/pip install --quiet --editable '.[$*]'
+	touch $@
