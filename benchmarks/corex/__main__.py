@@ -18,7 +18,7 @@ from benchmarks.corex import published
 from benchmarks.harness import Row, announce, machine, measure, peak_memory, report, reset_peak_memory, timed
 from infotheory_dl import data
 from infotheory_dl.corex import linear, temporal
-from infotheory_dl.corex.periods import as_samples, decay_logits, window_reach, windows_of
+from infotheory_dl.corex._temporal.periods import as_samples, decay_logits, window_reach, windows_of
 
 NAME = "corex"
 _LONG = 120.0

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from infotheory_dl._files import read_arrays, whole_file
-from infotheory_dl.corex.model import LinearCorex
-from infotheory_dl.corex.temporal_model import TemporalCorex
+from infotheory_dl.corex._linear.model import LinearCorex
+from infotheory_dl.corex._temporal.model import TemporalCorex
 
 
 def save(path: str | os.PathLike[str], model: LinearCorex | TemporalCorex) -> Path:

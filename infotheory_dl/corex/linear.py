@@ -11,13 +11,15 @@ from jaxtyping import Array, Float
 
 from infotheory_dl._sharding import automatically_sharded
 from infotheory_dl._validation import is_concrete, require_finite, require_rank
+from infotheory_dl.corex._linear.figure import draw_factor_graph, factor_graph
+from infotheory_dl.corex._linear.fitting import fit
+from infotheory_dl.corex._linear.hierarchy import fit_hierarchy, hierarchy_clusters
+from infotheory_dl.corex._linear.model import LinearCorex, clusters, covariance, predict, transform, unit_noise_weights
+from infotheory_dl.corex._linear.programs import Solver
+from infotheory_dl.corex._linear.selection import FactorSelection, choose_num_factors
 from infotheory_dl.corex.annealing import NOISE_SCHEDULE
-from infotheory_dl.corex.figure import draw_factor_graph, factor_graph
 from infotheory_dl.corex.files import load_linear as load
 from infotheory_dl.corex.files import save
-from infotheory_dl.corex.fitting import fit
-from infotheory_dl.corex.hierarchy import fit_hierarchy, hierarchy_clusters
-from infotheory_dl.corex.model import LinearCorex, clusters, covariance, predict, transform, unit_noise_weights
 from infotheory_dl.corex.moments import (
     CORRELATION_EXPLANATION,
     OVERLAPPING,
@@ -30,8 +32,6 @@ from infotheory_dl.corex.moments import (
     normalized_correlations,
     second_moment_product,
 )
-from infotheory_dl.corex.programs import Solver
-from infotheory_dl.corex.selection import FactorSelection, choose_num_factors
 from infotheory_dl.types import AnyArray, Scalar
 
 __all__ = [

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from infotheory_dl.corex import linear, programs
+from infotheory_dl.corex import linear
+from infotheory_dl.corex._linear import programs
 from infotheory_dl.information import low_rank
 from tests.conftest import reference
 

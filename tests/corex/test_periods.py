@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from infotheory_dl.corex import temporal
-from infotheory_dl.corex.periods import as_samples, decay_logits, window_reach, windows_of
+from infotheory_dl.corex._temporal.periods import as_samples, decay_logits, window_reach, windows_of
 from tests.conftest import reference
 
 

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from infotheory_dl import data
-from infotheory_dl.corex import adam, fixed_point, linear, quasi_newton
+from infotheory_dl.corex import linear
 from infotheory_dl.corex.annealing import NOISE_SCHEDULE, anneal
 from infotheory_dl.corex.moments import (
     CORRELATION_EXPLANATION,
@@ -21,6 +21,7 @@ from infotheory_dl.corex.moments import (
     second_moment_product,
     unit_noise_correlations,
 )
+from infotheory_dl.corex.solvers import adam, fixed_point, quasi_newton
 from tests.conftest import reference
 
 

@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from infotheory_dl.corex import linear, temporal, temporal_fitting
+from infotheory_dl.corex import linear, temporal
+from infotheory_dl.corex._temporal import fitting
 from infotheory_dl.corex.moments import second_moment_product
 from tests.corex.series import SERIES, SHORT
 
@@ -31,11 +32,11 @@ def test_of_one_period_the_fit_is_that_of_linear_corex():
 
 def test_a_key_gives_one_result_and_settings_that_are_values_share_a_program():
     first = temporal.fit(KEY, SERIES, 3, **SHORT, l1=0.1)
-    compiled = temporal_fitting.run._cache_size()
+    compiled = fitting.run._cache_size()
     again = temporal.fit(KEY, SERIES, 3, **SHORT, l1=0.1)
     np.testing.assert_array_equal(first.weights, again.weights)
     temporal.fit(KEY, [x + 1 for x in SERIES], 3, **SHORT, l1=0.2, l2=0.1, decay=0.7, learning_rate=0.1)
-    assert temporal_fitting.run._cache_size() == compiled
+    assert fitting.run._cache_size() == compiled
     totals = first.moments.total_correlations.sum(0)
     assert (np.diff(totals) <= 0).all()
 
@@ -127,7 +128,7 @@ def test_matrices_of_too_many_variables_are_refused_unless_more_are_allowed(as_a
     message = "matrices of 4097 by 4097, more than 4096; smooth the weights instead, or raise max_smoothed_covariance"
     with pytest.raises(ValueError, match=message):
         temporal.fit(KEY, x, 2, smoothed="covariances")
-    program, _ = temporal_fitting.prepare(x, 2, smoothed="covariances", max_smoothed_covariance=4097)
+    program, _ = fitting.prepare(x, 2, smoothed="covariances", max_smoothed_covariance=4097)
     assert program.smoothed == "covariances"
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from infotheory_dl.corex import temporal
-from infotheory_dl.corex.periods import as_samples, decay_logits, window_reach, windows_of
+from infotheory_dl.corex._temporal.periods import as_samples, decay_logits, window_reach, windows_of
 from infotheory_dl.information import low_rank
 from tests.corex.series import AFTER, BEFORE, SERIES, SHORT, modular
 

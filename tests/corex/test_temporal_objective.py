@@ -6,10 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from infotheory_dl.corex import adam, temporal_objective
-from infotheory_dl.corex.moments import CORRELATION_EXPLANATION, loadings
-from infotheory_dl.corex.periods import as_samples, decay_logits, window_reach, windows_of
-from infotheory_dl.corex.temporal_objective import (
+from infotheory_dl.corex._temporal import objective
+from infotheory_dl.corex._temporal.objective import (
     Draws,
     changes_of,
     correlations_of,
@@ -19,6 +17,9 @@ from infotheory_dl.corex.temporal_objective import (
     sampled_moments,
     window_second_moments,
 )
+from infotheory_dl.corex._temporal.periods import as_samples, decay_logits, window_reach, windows_of
+from infotheory_dl.corex.moments import CORRELATION_EXPLANATION, loadings
+from infotheory_dl.corex.solvers import adam
 from tests.conftest import reference
 
 COUNTS = [9, 12, 7, 12, 10]
@@ -182,7 +183,7 @@ def test_large_periods_one_after_the_other_give_the_same_values_and_gradients(mo
     windows = jax.jit(windows_of)(samples, decay_logits(0.5, window_reach(samples.present, None)))
     weights = rng.normal(size=(5, 3, 12)) / 4
     # two periods at once, and one is left over
-    monkeypatch.setattr(temporal_objective, "_ENTRIES_AT_ONCE", 2 * weights[0].size + 1)
+    monkeypatch.setattr(objective, "_ENTRIES_AT_ONCE", 2 * weights[0].size + 1)
 
     def together(weights):
         window, own = exact_moments(weights, windows, 0.3)

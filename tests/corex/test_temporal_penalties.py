@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from infotheory_dl.corex import descent, temporal
-from infotheory_dl.corex.periods import as_samples, windows_of
+from infotheory_dl.corex import temporal
+from infotheory_dl.corex._temporal.periods import as_samples, windows_of
+from infotheory_dl.corex.solvers import descent
 from tests.corex.series import SERIES, SHORT
 
 KEY = jax.random.key(0)

@@ -8,11 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
+from infotheory_dl.corex._linear.model import LinearCorex, covariance_of
+from infotheory_dl.corex._linear.programs import (
+    Program,
+    Rates,
+    fit_starts,
+    model_of,
+    moments_of,
+    prepare,
+    require_num_factors,
+)
 from infotheory_dl.corex.annealing import NOISE_SCHEDULE
-from infotheory_dl.corex.model import LinearCorex, covariance_of
 from infotheory_dl.corex.moments import CORRELATION_EXPLANATION, OVERLAPPING
 from infotheory_dl.corex.preprocessing import Method, Missing, Preprocessing, apply_preprocessing
-from infotheory_dl.corex.programs import Program, Rates, fit_starts, model_of, moments_of, prepare, require_num_factors
 from infotheory_dl.information import low_rank
 from infotheory_dl.types import AnyArray, Key, Scalar
 

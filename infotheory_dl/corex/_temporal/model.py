@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from infotheory_dl._validation import require_choice
+from infotheory_dl.corex._temporal.periods import Samples, Tables, samples_like
 from infotheory_dl.corex.moments import Moments
-from infotheory_dl.corex.periods import Samples, Tables, samples_like
 from infotheory_dl.information import low_rank
 from infotheory_dl.information.low_rank import LowRankPlusDiagonal
 

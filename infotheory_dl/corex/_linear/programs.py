@@ -8,9 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from infotheory_dl.corex import adam, fixed_point, quasi_newton
+from infotheory_dl.corex._linear.model import LinearCorex
 from infotheory_dl.corex.annealing import Solution
-from infotheory_dl.corex.model import LinearCorex
 from infotheory_dl.corex.moments import (
     Moments,
     Objective,
@@ -26,6 +25,7 @@ from infotheory_dl.corex.preprocessing import (
     fit_preprocessing,
     pairwise_root,
 )
+from infotheory_dl.corex.solvers import adam, fixed_point, quasi_newton
 from infotheory_dl.types import AnyArray, Key, Scalar
 
 Solver = Literal["quasi_newton", "adam", "fixed_point"]

@@ -6,8 +6,8 @@ from typing import Any
 import jax
 from jaxtyping import Array, Int, Num
 
-from infotheory_dl.corex.fitting import fit
-from infotheory_dl.corex.model import LinearCorex, clusters, transform
+from infotheory_dl.corex._linear.fitting import fit
+from infotheory_dl.corex._linear.model import LinearCorex, clusters, transform
 from infotheory_dl.types import AnyArray, Key
 
 _OF_THE_TABLE = ("preprocessing", "missing", "missing_value", "on_constant")

@@ -7,11 +7,19 @@ import jax.numpy as jnp
 from jaxtyping import Float, Num
 
 from infotheory_dl._validation import require_choice, require_finite
+from infotheory_dl.corex._linear.model import LinearCorex
+from infotheory_dl.corex._linear.programs import (
+    Program,
+    Rates,
+    Solver,
+    fit_starts,
+    model_of,
+    prepare,
+    require_num_factors,
+)
 from infotheory_dl.corex.annealing import NOISE_SCHEDULE
-from infotheory_dl.corex.model import LinearCorex
 from infotheory_dl.corex.moments import CORRELATION_EXPLANATION, OVERLAPPING, Objective
 from infotheory_dl.corex.preprocessing import Method, Missing
-from infotheory_dl.corex.programs import Program, Rates, Solver, fit_starts, model_of, prepare, require_num_factors
 from infotheory_dl.types import AnyArray, Key, Scalar
 
 

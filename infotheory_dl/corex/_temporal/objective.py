@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from infotheory_dl.corex._temporal.periods import Windows
 from infotheory_dl.corex.moments import (
     Moments,
     add_noise,
@@ -21,7 +22,6 @@ from infotheory_dl.corex.moments import (
     sum_over_factors,
     unit_noise_correlations,
 )
-from infotheory_dl.corex.periods import Windows
 from infotheory_dl.types import AnyArray, Key, Scalar
 
 # about what lies in the caches with what is made of it

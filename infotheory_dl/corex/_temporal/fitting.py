@@ -9,22 +9,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from infotheory_dl._validation import require_choice, require_finite
-from infotheory_dl.corex import descent, quasi_newton
-from infotheory_dl.corex import programs as linear_programs
-from infotheory_dl.corex.annealing import NOISE_SCHEDULE
-from infotheory_dl.corex.moments import CORRELATION_EXPLANATION
-from infotheory_dl.corex.periods import (
-    Samples,
-    Tables,
-    Windows,
-    as_samples,
-    decay_logits,
-    require_varying,
-    window_reach,
-    windows_of,
-)
-from infotheory_dl.corex.temporal_model import TemporalCorex
-from infotheory_dl.corex.temporal_objective import (
+from infotheory_dl.corex._linear import programs as linear_programs
+from infotheory_dl.corex._temporal.model import TemporalCorex
+from infotheory_dl.corex._temporal.objective import (
     Smoothed,
     changes_of,
     draw_noise,
@@ -35,6 +22,19 @@ from infotheory_dl.corex.temporal_objective import (
     window_moments,
     window_second_moments,
 )
+from infotheory_dl.corex._temporal.periods import (
+    Samples,
+    Tables,
+    Windows,
+    as_samples,
+    decay_logits,
+    require_varying,
+    window_reach,
+    windows_of,
+)
+from infotheory_dl.corex.annealing import NOISE_SCHEDULE
+from infotheory_dl.corex.moments import CORRELATION_EXPLANATION
+from infotheory_dl.corex.solvers import descent, quasi_newton
 from infotheory_dl.types import AnyArray, Key, Scalar
 
 _WARM_SCHEDULE = (0.216, 0.0)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from infotheory_dl.corex.model import LinearCorex
+from infotheory_dl.corex._linear.model import LinearCorex
 
 if TYPE_CHECKING:
     import networkx

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from infotheory_dl.corex.periods import Samples, Tables, samples_like
-from infotheory_dl.corex.temporal_fitting import Problem, Program, Rates, prepare, require_rates, run
-from infotheory_dl.corex.temporal_model import TemporalCorex, covariances, mean_log_densities
+from infotheory_dl.corex._temporal.fitting import Problem, Program, Rates, prepare, require_rates, run
+from infotheory_dl.corex._temporal.model import TemporalCorex, covariances, mean_log_densities
+from infotheory_dl.corex._temporal.periods import Samples, Tables, samples_like
 from infotheory_dl.types import Key, Scalar
 
 

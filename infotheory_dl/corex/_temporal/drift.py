@@ -9,7 +9,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from infotheory_dl._validation import require_choice
-from infotheory_dl.corex.temporal_model import TemporalCorex, covariances
+from infotheory_dl.corex._temporal.model import TemporalCorex, covariances
 from infotheory_dl.information import low_rank
 from infotheory_dl.information.low_rank import LowRankPlusDiagonal
 
