@@ -18,7 +18,6 @@ __all__ = [
     "linearization",
     "metrics",
     "networks",
-    "results",
     "sample_information",
     "training",
 ]

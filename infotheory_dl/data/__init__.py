@@ -21,12 +21,14 @@ from infotheory_dl.data.latent_factors import (
     smoothly_changing_factors,
     suddenly_changing_factors,
 )
-from infotheory_dl.data.preprocessing import Moments, one_hot, pixel_moments, standardize, targets
+from infotheory_dl.data.preprocessing import Moments, one_hot, pixel_moments, standardize, targets, unstandardize
 from infotheory_dl.data.published_noise import NoisySplit, corrupt_split_legacy, read_noisy_labels, save_noisy_labels
 from infotheory_dl.data.subsets import Subset, first, random_subset, select_classes, train_validation_split
+from infotheory_dl.data.tables import ColumnEncoding, Table, TableEncoding, as_table, read_table
 
 __all__ = [
     "CIFAR10_PAIRS",
+    "ColumnEncoding",
     "DataNotFoundError",
     "ImageSet",
     "InstanceNoise",
@@ -35,7 +37,10 @@ __all__ = [
     "NoisyLabels",
     "NoisySplit",
     "Subset",
+    "Table",
+    "TableEncoding",
     "approximately_modular_factors",
+    "as_table",
     "cifar10_transition",
     "corrupt_by_instance",
     "corrupt_labels",
@@ -50,6 +55,7 @@ __all__ = [
     "pixel_moments",
     "random_subset",
     "read_noisy_labels",
+    "read_table",
     "sample_latent_factors",
     "save_noisy_labels",
     "select_classes",
@@ -59,4 +65,5 @@ __all__ = [
     "targets",
     "train_validation_split",
     "uniform_transition",
+    "unstandardize",
 ]

@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
-from infotheory_dl._files import read_arrays
+from infotheory_dl._files import read_arrays, whole_file
 from infotheory_dl.fcmi.run import Runs
-from infotheory_dl.results.files import DESCRIPTION, save
 
 _EXPECTED = (
     "expected are predictions or losses, of shape (runs, 2n), (supersamples, runs, 2n) or (epochs, supersamples, runs,"
@@ -52,7 +51,9 @@ def write_runs(path: str | os.PathLike[str], runs: Runs | SavedRuns) -> Path:
     Raises:
       OSError: if the file cannot be written.
     """
-    return save(path, runs)
+    with whole_file(path) as stream:
+        np.savez_compressed(stream, **{name: array for name, array in runs._asdict().items() if array is not None})
+    return Path(path)
 
 
 def read_runs(path: str | os.PathLike[str]) -> SavedRuns:
@@ -71,7 +72,6 @@ def read_runs(path: str | os.PathLike[str]) -> SavedRuns:
       OSError: if it cannot be opened.
     """
     arrays = read_arrays(path, remedy=_EXPECTED)
-    arrays.pop(DESCRIPTION, None)
     outputs = {name: arrays[name] for name in ("predictions", "losses") if name in arrays}
     absent = [] if outputs else ["predictions or losses"]
     absent += [] if "selection" in arrays else ["selection"]

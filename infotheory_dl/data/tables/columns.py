@@ -1,0 +1,279 @@
+"""Columns as the tables of any library hold them, brought into four kinds of arrays."""
+
+import datetime
+import decimal
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Shaped
+
+Kind: TypeAlias = Literal["number", "boolean", "category", "date"]
+
+MISSING_WORDS = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "?")
+"""What stands for a missing value in text, as pandas and most programs write it."""
+
+_WORDS_OF_BOOLEANS = {"true": True, "false": False}
+_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?")
+_DAY = np.timedelta64(1, "D") / np.timedelta64(1, "us")
+
+
+class Values(NamedTuple):
+    """One column.
+
+    Attributes:
+      kind: what its values are.
+      values: numbers, booleans, text (an array of Python's strings) or days since 1970-01-01.
+      missing: where there is none; what stands there in `values` means nothing.
+    """
+
+    kind: Kind
+    values: Shaped[np.ndarray, " rows"]
+    missing: Bool[np.ndarray, " rows"]
+
+
+def is_frame(x: Any) -> bool:
+    """Whether it is a table with named columns: of pandas, of polars, a mapping, or a structured array."""
+    named = getattr(getattr(x, "dtype", None), "names", None) is not None
+    return named or isinstance(x, Mapping) or (hasattr(x, "columns") and not isinstance(x, np.ndarray))
+
+
+def frame_columns(frame: Any) -> dict[str, Any]:
+    """The columns by name, as the frame holds them; those of vectors become one for each entry.
+
+    Raises:
+      ValueError: if two columns have one name or different lengths, or a column holds vectors of different lengths.
+    """
+    if isinstance(frame, Mapping):
+        names, held = list(frame), list(frame.values())
+    elif getattr(getattr(frame, "dtype", None), "names", None):
+        names, held = list(frame.dtype.names), [frame[name] for name in frame.dtype.names]
+    elif hasattr(frame, "iloc"):
+        # by position: a name that two columns have gives both
+        names, held = list(frame.columns), [frame.iloc[:, place] for place in range(len(frame.columns))]
+    else:
+        names, held = list(frame.columns), list(frame.get_columns())
+    names = [str(name) for name in names]
+    require_distinct_names(names)
+    columns: dict[str, Any] = {}
+    for name, values in zip(names, held, strict=True):
+        vectors = _vectors(name, values)
+        if vectors is None:
+            columns[name] = values
+        else:
+            columns |= {f"{name}[{place}]": vectors[:, place] for place in range(vectors.shape[1])}
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        shortest, longest = min(lengths, key=lengths.__getitem__), max(lengths, key=lengths.__getitem__)
+        raise ValueError(
+            f"columns must have one length, got {lengths[shortest]} rows of {shortest!r} and {lengths[longest]} of"
+            f" {longest!r}"
+        )
+    return columns
+
+
+def require_distinct_names(names: Sequence[str]) -> None:
+    """Raises a ValueError that says which name two columns have."""
+    seen: dict[str, int] = {}
+    for place, name in enumerate(names):
+        if name in seen:
+            raise ValueError(f"columns {seen[name]} and {place} are both named {name!r}; give each a name of its own")
+        seen[name] = place
+
+
+def position(column: str | int, names: Sequence[str]) -> int | None:
+    """The place of a column that is given by its name or its place; None if there is none."""
+    if column in names:
+        return names.index(str(column))
+    try:
+        place = int(column)
+    except ValueError:
+        return None
+    return place % len(names) if -len(names) <= place < len(names) else None
+
+
+def as_values(name: str, column: Any, *, as_text: bool = False) -> Values:
+    """A column of any library as an array of one kind.
+
+    Text whose every value is a number, a truth value or a date is taken for that, so that the same table gives the same
+    numbers whatever it is kept in.
+
+    Args:
+      name: of the column, for the errors.
+      column: a Series of pandas or polars, an array, a list.
+      as_text: whether to take everything for text, as columns that are declared to be categories always are.
+
+    Raises:
+      ValueError: if it holds something else, or different kinds of things, or infinite numbers.
+    """
+    as_text = as_text or str(getattr(column, "dtype", "")).lower().startswith(("categor", "enum"))
+    values = to_numpy(column)
+    if values.ndim != 1:
+        raise ValueError(f"column {name!r} must hold one value in each row, got an array of shape {values.shape}")
+    kind = values.dtype.kind
+    if kind in "OSU" or as_text:
+        return _of_objects(name, values.astype(object), as_text)
+    if kind in "mM":
+        return Values("date", values.astype(f"{kind}8[us]").astype(np.int64) / _DAY, np.isnat(values))
+    if kind == "b":
+        return Values("boolean", values, np.zeros(len(values), bool))
+    if kind in "iuf":
+        return _numbers(name, values)
+    raise ValueError(f"column {name!r} holds {values.dtype}; a table takes numbers, truth values, text and dates")
+
+
+def to_numpy(values: Any) -> np.ndarray:
+    """The array behind anything that has one: a Series, an array of any framework, a list."""
+    if hasattr(values, "toarray"):
+        raise ValueError(f"{type(values).__name__} is sparse; give its toarray()")
+    if isinstance(values, np.ma.MaskedArray):
+        numbers = values.dtype.kind in "iuf"
+        return np.ma.filled(values.astype(float if numbers else object), np.nan if numbers else None)
+    try:
+        array = np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
+        # of a list with text in it NumPy would make everything text
+        return np.array(values, object) if isinstance(values, list | tuple) and array.dtype.kind in "SU" else array
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{type(values).__name__} cannot be seen as an array of NumPy: {error}") from error
+
+
+def text_of(value: Any) -> str:
+    """What a cell says."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def listed(names: Iterable[str], *, limit: int = 5) -> str:
+    """Names in quotes, the first few of many."""
+    return first_of([repr(name) for name in names], limit=limit)
+
+
+def first_of(texts: Sequence[str], *, limit: int = 5) -> str:
+    """The first few of many."""
+    more = len(texts) - limit
+    return f"{', '.join(texts[:limit])} and {more} more" if more > 0 else ", ".join(texts)
+
+
+def _numbers(name: str, values: np.ndarray) -> Values:
+    if values.dtype.kind == "f":
+        infinite = int(np.isinf(values).sum())
+        if infinite:
+            raise ValueError(
+                f"column {name!r} has {infinite} of {len(values)} values that are infinite; leave missing ones empty,"
+                " or NaN"
+            )
+    return Values("number", values, np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool))
+
+
+def _of_objects(name: str, values: np.ndarray, as_text: bool) -> Values:
+    missing = np.array([is_missing(value) for value in values], bool)
+    present = values[~missing]
+    kinds = {_type_name(value) for value in present}
+    if not kinds:
+        return Values("number", np.full(len(values), np.nan), missing)
+    if as_text:
+        kinds = {"text"}
+    if len(kinds) > 1:
+        first = {_type_name(value): value for value in reversed(present)}
+        shown = " and ".join(f"{kind} ({first[kind]!r})" for kind in sorted(kinds))
+        raise ValueError(f"column {name!r} mixes {shown}; make it one kind, such as text by astype(str)")
+    kind = kinds.pop()
+    if kind == "text":
+        return _of_text(name, present, missing, as_text)
+    if kind == "numbers":
+        numbers = _numbers(name, present.astype(float))
+        return Values("number", _filled(missing, numbers.values, np.nan), missing)
+    if kind == "truth values":
+        return Values("boolean", _filled(missing, present.astype(bool), False), missing)
+    if kind == "dates":
+        return Values("date", _filled(missing, _days(name, present), np.nan), missing)
+    raise ValueError(f"column {name!r} holds {kind}; a table takes numbers, truth values, text and dates")
+
+
+def _of_text(name: str, present: np.ndarray, missing: np.ndarray, as_text: bool) -> Values:
+    texts = [text_of(value).strip() for value in present]
+    distinct = set(texts)
+    if as_text:
+        pass
+    elif all(text.lower() in _WORDS_OF_BOOLEANS for text in distinct):
+        truths = np.array([_WORDS_OF_BOOLEANS[text.lower()] for text in texts], bool)
+        return Values("boolean", _filled(missing, truths, False), missing)
+    elif all(map(is_number, distinct)):
+        numbers = _numbers(name, np.array(texts, float))
+        return Values("number", _filled(missing, numbers.values, np.nan), missing)
+    elif all(map(_DATE.fullmatch, distinct)):
+        return Values("date", _filled(missing, _days(name, np.array(texts)), np.nan), missing)
+    column = np.empty(len(missing), object)
+    column[~missing], column[missing] = texts, ""
+    return Values("category", column, missing)
+
+
+def is_missing(value: Any, *, words: Collection[str] = MISSING_WORDS) -> bool:
+    """Whether a cell holds no value: None, NaN, or one of the words."""
+    if isinstance(value, str | bytes):
+        return text_of(value).strip() in words
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        return bool(np.isnat(value))
+    return isinstance(value, float | np.floating) and bool(np.isnan(value))
+
+
+def is_number(text: str) -> bool:
+    """Whether the text is a number as programs write it."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text
+
+
+def _filled(missing: np.ndarray, present: np.ndarray, filler: Any) -> np.ndarray:
+    values = np.full(len(missing), filler, present.dtype)
+    values[~missing] = present
+    return values
+
+
+def _type_name(value: Any) -> str:
+    if isinstance(value, str | bytes):
+        return "text"
+    if isinstance(value, bool | np.bool_):
+        return "truth values"
+    if isinstance(value, int | float | np.integer | np.floating | decimal.Decimal):
+        return "numbers"
+    if isinstance(value, datetime.date | np.datetime64):
+        return "dates"
+    return f"objects of the type {type(value).__name__}"
+
+
+def _days(name: str, dates: np.ndarray) -> np.ndarray:
+    """Days since 1970-01-01, of the time in UTC where a zone is known."""
+
+    def without_zone(value: Any) -> Any:
+        if isinstance(value, datetime.datetime) and value.tzinfo is not None:
+            return value.astimezone(datetime.UTC).replace(tzinfo=None)
+        return value
+
+    try:
+        return np.array([without_zone(value) for value in dates.tolist()], "M8[us]").astype(np.int64) / _DAY
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"column {name!r} holds a date that cannot be read: {error}") from error
+
+
+def _vectors(name: str, column: Any) -> np.ndarray | None:
+    """The rows of a column whose cells are lists or arrays of numbers, None if they are not."""
+    dtype = str(getattr(column, "dtype", ""))
+    if isinstance(column, np.ndarray) and column.ndim == 2:
+        return column
+    if not dtype.startswith(("List", "Array", "object", "list")) or not len(column):
+        return None
+    cells = list(to_numpy(column))
+    if not all(isinstance(cell, list | tuple | np.ndarray) for cell in cells):
+        return None
+    lengths = {len(cell) for cell in cells}
+    if len(lengths) > 1:
+        raise ValueError(
+            f"column {name!r} holds vectors of different lengths, from {min(lengths)} to {max(lengths)}; make them of"
+            " one length, or drop the column before"
+        )
+    return np.stack([np.asarray(cell) for cell in cells])

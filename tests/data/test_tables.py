@@ -1,0 +1,490 @@
+import numpy as np
+import pandas
+import polars
+import pytest
+from PIL import Image
+
+from infotheory_dl.data import as_table, read_table
+
+ROWS = 40
+
+
+@pytest.fixture(scope="module")
+def frame():
+    """A table as people have them: gaps, text, truth values, dates, names of rows."""
+    rng = np.random.default_rng(0)
+    choose = lambda *values: np.array(values, object)[rng.integers(0, len(values), ROWS)]
+    return pandas.DataFrame(
+        {
+            "name": [f"patient {row}" for row in range(ROWS)],
+            "age": np.where(np.arange(ROWS) % 7 == 0, np.nan, rng.normal(40, 10, ROWS)),
+            "visits": rng.integers(0, 9, ROWS),
+            "sex": choose("female", "male"),
+            "ward": choose("a", "b", "c", None),
+            "smokes": rng.integers(0, 2, ROWS) > 0,
+            "admitted": pandas.Timestamp("2020-01-01") + pandas.to_timedelta(rng.integers(0, 500, ROWS), unit="D"),
+            "ill": choose("no", "yes").astype(str),
+        }
+    )
+
+
+def save(frame, path):
+    """Writes the table as the suffix says."""
+    dates = frame.assign(admitted=frame["admitted"].dt.strftime("%Y-%m-%d"))
+    writers = {
+        ".csv": lambda: frame.to_csv(path, index=False),
+        ".tsv": lambda: frame.to_csv(path, index=False, sep="\t"),
+        ".parquet": lambda: polars.from_pandas(frame).write_parquet(path),
+        ".npz": lambda: np.savez(
+            path,
+            x=np.where(frame.isna(), "", dates.to_numpy(object))[:, 1:-1].astype(str),
+            y=frame["ill"].to_numpy(str),
+            feature_names=list(frame.columns[1:-1]),
+            row_names=frame["name"].to_numpy(str),
+        ),
+    }
+    writers[path.suffix]()
+    return path
+
+
+def assert_same(table, expected):
+    np.testing.assert_array_equal(table.x, expected.x)
+    np.testing.assert_array_equal(table.y, expected.y)
+    assert table.feature_names == expected.feature_names
+    assert table.row_names == expected.row_names
+
+
+# what becomes of columns
+
+
+def test_every_kind_of_column_becomes_the_features_that_are_documented(frame):
+    table = as_table(frame, label="ill")
+    by_name = dict(zip(table.feature_names, table.x.T, strict=True))
+    np.testing.assert_allclose(by_name["age"], frame["age"].fillna(frame["age"].mean()), rtol=1e-14)
+    np.testing.assert_array_equal(by_name["age missing"], frame["age"].isna())
+    np.testing.assert_array_equal(by_name["visits"], frame["visits"])
+    np.testing.assert_array_equal(by_name["sex=male"], frame["sex"] == "male")
+    for ward in "abc":
+        np.testing.assert_array_equal(by_name[f"ward={ward}"], frame["ward"] == ward)
+    np.testing.assert_array_equal(by_name["ward missing"], frame["ward"].isna())
+    np.testing.assert_array_equal(by_name["smokes"], frame["smokes"])
+    np.testing.assert_array_equal(
+        by_name["admitted"], (frame["admitted"] - pandas.Timestamp("1970-01-01")) / pandas.Timedelta(days=1)
+    )
+    assert len(by_name) == 10
+    assert table.row_names == tuple(frame["name"])
+    assert table.y.tolist() == frame["ill"].tolist()
+
+
+def test_what_was_done_is_told_in_sentences(frame):
+    empty, almost = np.full(ROWS, np.nan), np.array(["1"] * (ROWS - 1) + ["unknown"])
+    text = [f"{name}." for name in frame["name"]]
+    told = as_table(frame.assign(empty=empty, dose=almost, note=text), label="ill").notices
+    assert told == (
+        "Column 'name' tells the rows apart: it names them and is no feature.",
+        "Text became features, one for each category, or one in all for two: 'sex' (2), 'ward' (3), 'dose' (2).",
+        "Taken for text because of values that are no numbers: 'dose' ('unknown').",
+        "Truth values became 0 and 1: 'smokes'.",
+        "Dates became days since 1970-01-01: 'admitted'.",
+        "Missing values became the mean of the column, or no category, and a feature of their own says where: 'age'"
+        f" (6 of 40), 'ward' ({frame['ward'].isna().sum()} of 40).",
+        "Left out, text that differs in most rows: 'note'.",
+        "Left out, columns without a value: 'empty'.",
+    )
+    assert as_table(np.ones((3, 2)), [0, 1, 0]).notices == ()
+
+
+def test_of_many_categories_the_most_frequent_have_features_of_their_own():
+    towns = ["a"] * 30 + ["b"] * 20 + ["c"] * 10 + [f"town {row % 25}" for row in range(50)]
+    table = as_table({"town": towns, "size": np.arange(110.0)}, max_categories=3)
+    assert table.feature_names == ("town=a", "town=b", "town=c", "town=(other)", "size")
+    assert table.x[:, :4].sum(0).tolist() == [30, 20, 10, 50]
+    assert "Only the 3 most frequent categories have features, all others share one: 'town'." in table.notices
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "id", "ID"])
+def test_an_index_or_an_id_names_the_rows_and_is_no_feature(name):
+    table = as_table({name: np.arange(5), "size": np.arange(5.0) ** 2})
+    assert table.feature_names == ("size",)
+    assert table.row_names == ("0", "1", "2", "3", "4")
+    assert f"Column {name!r} tells the rows apart: it names them and is no feature." in table.notices
+
+
+def test_an_id_that_repeats_is_a_feature():
+    assert as_table({"id": [1, 1, 2, 2], "size": [1.0, 2, 3, 4]}).feature_names == ("id", "size")
+
+
+def test_the_index_of_a_part_of_a_data_frame_names_its_rows(frame):
+    part = frame.drop(columns="name")[frame["sex"] == "male"]
+    assert as_table(part).row_names == tuple(map(str, part.index))
+    assert as_table(frame.set_index("name")).row_names == tuple(frame["name"])
+    assert as_table(frame, row_names="visits").row_names == tuple(map(str, frame["visits"]))
+
+
+def test_dropped_columns_and_given_names_of_rows():
+    table = as_table(np.ones((3, 4)), drop=["x1", -1], row_names=["a", "b", "c"])
+    assert table.feature_names == ("x0", "x2")
+    assert table.row_names == ("a", "b", "c")
+
+
+def test_missing_values_stay_or_are_refused_where_that_is_asked_for(frame):
+    kept = as_table(frame[["age", "ward", "visits"]], missing="keep")
+    assert kept.feature_names == ("age", "ward=a", "ward=b", "ward=c", "visits")
+    np.testing.assert_array_equal(np.isnan(kept.x[:, 0]), frame["age"].isna())
+    np.testing.assert_array_equal(np.isnan(kept.x[:, 1:4]).all(1), frame["ward"].isna())
+    with pytest.raises(
+        ValueError, match=r"x has 1 of 6 entries that are NaN or infinite, in column 'x1'; drop those rows"
+    ):
+        as_table([[1.0, 2.0], [3.0, None], [5.0, 6.0]], missing="refuse")
+
+
+def test_vectors_in_a_column_become_a_feature_each():
+    vectors = np.arange(6.0).reshape(3, 2)
+    table = as_table(polars.DataFrame({"embedding": vectors.tolist(), "size": [1, 2, 3]}))
+    assert table.feature_names == ("embedding[0]", "embedding[1]", "size")
+    np.testing.assert_array_equal(table.x[:, :2], vectors)
+
+
+def test_a_matrix_without_gaps_is_not_copied():
+    x = np.arange(12.0).reshape(4, 3)
+    assert as_table(x).x is x
+
+
+# the same table in other containers
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet", ".npz"])
+def test_every_format_gives_the_same_arrays(frame, suffix, tmp_path):
+    expected = as_table(frame, label="ill")
+    label = None if suffix == ".npz" else "ill"
+    assert_same(read_table(save(frame, tmp_path / f"table{suffix}"), label=label), expected)
+
+
+def test_every_container_gives_the_same_arrays(frame):
+    expected = as_table(frame, label="ill")
+    assert_same(as_table(polars.from_pandas(frame), label="ill"), expected)
+    assert_same(as_table({name: frame[name].tolist() for name in frame}, label=-1), expected)
+    assert_same(as_table(frame.drop(columns="ill"), frame["ill"]), expected)
+    assert_same(as_table(frame.drop(columns="ill"), frame["ill"].tolist()), expected)
+    nullable = frame.convert_dtypes().astype({"sex": "category", "ward": "category"})
+    assert_same(as_table(nullable, label="ill"), expected)
+    rows = as_table(frame.to_numpy(object).tolist(), label=-1)
+    np.testing.assert_array_equal(rows.x, expected.x)
+    records = frame[["visits", "smokes"]].to_records(index=False)
+    np.testing.assert_array_equal(as_table(records).x, frame[["visits", "smokes"]].to_numpy(int))
+
+
+def test_masked_arrays_have_missing_values():
+    masked = np.ma.array([[1, 2], [3, 4], [5, 6]], mask=[[0, 0], [0, 1], [0, 0]])
+    np.testing.assert_array_equal(as_table(masked).x, [[1, 2, 0], [3, 4, 1], [5, 6, 0]])
+
+
+def test_dates_with_a_zone_are_those_of_utc():
+    zoned = pandas.Series(pandas.to_datetime(["2020-01-01 01:00", None]).tz_localize("Europe/Paris"))
+    expected = (np.datetime64("2020-01-01") - np.datetime64("1970-01-01")) / np.timedelta64(1, "D")
+    for dates in (zoned, polars.from_pandas(zoned), ["2020-01-01 00:00:00", ""]):
+        assert as_table({"day": dates, "size": [1, 2]}).x[0, 0] == expected
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64, np.float32, np.float64])
+def test_numbers_keep_their_type(dtype):
+    numbers = np.array([[1, 2], [3, 4]], dtype)
+    assert as_table(numbers).x.dtype == dtype
+    assert as_table(polars.DataFrame(numbers)).x.dtype == dtype
+    np.testing.assert_array_equal(as_table(pandas.DataFrame(numbers)).x, numbers)
+
+
+# one encoding for several tables
+
+
+def test_a_second_table_becomes_the_same_features_whatever_the_order_of_its_columns(frame):
+    table = as_table(frame, label="ill")
+    backwards = frame.iloc[5:8, ::-1]
+    second = as_table(backwards, label="ill", encoding=table.encoding)
+    np.testing.assert_array_equal(second.x, table.x[5:8])
+    assert second.row_names == table.row_names[5:8]
+    assert second.feature_names == table.feature_names
+    assert second.notices == ()
+
+
+def test_what_a_second_table_has_that_the_first_lacks_is_told(frame):
+    first = as_table(frame[["visits", "sex"]])
+    second = as_table({"visits": [1, None], "sex": ["male", "other"]}, encoding=first.encoding)
+    np.testing.assert_allclose(second.x, [[1, 1], [frame["visits"].mean(), 0]])
+    assert second.notices == (
+        "Categories that the table before lacks are 0 in all features: 'sex' (1 of 2).",
+        "Missing values became the mean of the table before, or no category: 'visits'.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"visits": [1], "sexe": ["male"]}, "lacks column 'sex' of the one before; did you mean 'sexe'"),
+        ({"visits": [1], "sex": ["male"], "age": [3]}, "has column 'age' that the one before lacks; drop what is not"),
+        ({"visits": ["many"], "sex": ["male"]}, r"'visits' holds text \('many'\) where the table before has numbers"),
+    ],
+)
+def test_a_second_table_of_other_columns_is_refused(frame, columns, message):
+    first = as_table(frame[["visits", "sex"]])
+    with pytest.raises(ValueError, match=message):
+        as_table(columns, encoding=first.encoding)
+
+
+def test_held_out_examples_become_the_same_features(tmp_path):
+    x, y = np.array([[1.0, np.nan], [3.0, 4.0], [5.0, 6.0]]), np.array([0, 1, 0])
+    np.savez(tmp_path / "my.npz", x=x, y=y, x_test=x[:1], y_test=y[:1])
+    table = read_table(tmp_path / "my.npz")
+    np.testing.assert_array_equal(table.held_out[0], [[1, 5, 1]])
+    with pytest.raises(ValueError, match=r"held-out x must have rows of shape \(2,\) as x has, got \(1,\)"):
+        as_table(x, y, (x[:, :1], y))
+
+
+# refusals
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"a": [1.0, np.inf, 2.0]}, "column 'a' has 1 of 3 values that are infinite; leave missing ones empty"),
+        ({"a": [1, "b", 2.0]}, r"column 'a' mixes numbers \(1\) and text \('b'\); make it one kind"),
+        ({"a": [1 + 2j]}, "column 'a' holds complex128; a table takes numbers, truth values, text and dates"),
+        ({"a": [{}, {}]}, "column 'a' holds objects of the type dict; a table takes"),
+        ({"a": [[1], [1, 2]]}, "cannot be seen as an array of NumPy"),
+        ({"a": [1, 2], "b": [1]}, "columns must have one length, got 1 rows of 'b' and 2 of 'a'"),
+        ({"a": [None, None]}, "no column is left to be a feature. Left out, columns without a value: 'a'"),
+        ({"a": [2**62, 2**62 + 1], "b": [0.5, 1]}, "column 'a' has whole numbers that differ by less than double"),
+        ({"a": []}, "x has no rows"),
+    ],
+)
+def test_columns_that_are_no_features_are_refused_by_name(columns, message):
+    with pytest.raises(ValueError, match=message):
+        as_table(columns)
+
+
+def test_names_that_are_not_there_are_told_with_the_nearest(frame):
+    with pytest.raises(ValueError, match="there is no column 'Ill' of the labels; did you mean 'ill'"):
+        as_table(frame, label="Ill")
+    with pytest.raises(
+        ValueError, match=r"there is no column 'wards' to drop; did you mean 'ward'\? It has 'name', 'age'"
+    ):
+        as_table(frame, drop=["wards"])
+    with pytest.raises(ValueError, match="there is no column 8 of the names of rows; It has 'name'"):
+        as_table(frame, row_names=8)
+
+
+def test_two_columns_of_one_name_are_refused(frame):
+    twice = pandas.concat([frame, frame[["age"]]], axis=1)
+    with pytest.raises(ValueError, match="columns 1 and 8 are both named 'age'; give each a name of its own"):
+        as_table(twice)
+    with pytest.raises(ValueError, match="columns 0 and 1 are both named 'a'"):
+        as_table(np.ones((2, 2)), feature_names=["a", "a"])
+
+
+def test_labels_that_are_missing_are_refused(frame):
+    with pytest.raises(
+        ValueError, match=r"column 'ward' has \d+ of 40 labels missing, the first in row \d+ \(from 0\)"
+    ):
+        as_table(frame, label="ward")
+    with pytest.raises(ValueError, match="y has 1 of 2 labels missing, the first in row 1"):
+        as_table(np.ones((2, 2)), [1.0, np.nan])
+    with pytest.raises(ValueError, match="x and y must have one length, got 2 and 3"):
+        as_table(np.ones((2, 2)), [1, 2, 3])
+    with pytest.raises(ValueError, match="give y or label, not both"):
+        as_table(frame, frame["ill"], label="ill")
+
+
+def test_arrays_that_are_no_table_are_refused():
+    import scipy.sparse
+
+    with pytest.raises(ValueError, match=r"is sparse; give its toarray\(\)"):
+        as_table(scipy.sparse.eye_array(3).tocsr())
+    with pytest.raises(ValueError, match=r"x must be \(examples, features\) or .* got shape \(3,\)"):
+        as_table(np.ones(3))
+    with pytest.raises(ValueError, match="feature_names must be 2, one for each column, got 1"):
+        as_table(np.ones((3, 2)), feature_names=["a"])
+
+
+# files
+
+
+def write(path, content):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "the file is empty; a table has a header"),
+        ("a,b\n", "there is a header, 'a', 'b', and no row below it"),
+        ("a,b\n1,2\n3\n", "line 3 has 1 fields where the header has 2; put text with a comma in it in quotes"),
+        ("a,b\n1,2,3\n", "line 2 has 3 fields where the header has 2"),
+        ("a,a\n1,2\n", "columns 0 and 1 are both named 'a'"),
+        ("a,b,\n1,2,3\n", "column 2 has no name in the header"),
+        ("5.1,3.5,rose\n4.9,3.0,rose\n", "the first line has '5.1', '3.5' where the names of columns belong"),
+        ("naïve,b\n1,2\n".encode("latin1"), "line 1 holds bytes that are not UTF-8; save it as UTF-8"),
+        (b"PAR1\0\0,b\n", "this is no text: it holds zero bytes"),
+        ('a,b\n"1,2\n3,4\n', "line 3 has 1 fields where the header has 2|quotes that are not closed"),
+        ("a,b\n1,inf\n", "column 'b' has 1 of 1 values that are infinite"),
+    ],
+)
+def test_text_that_is_no_table_is_told_with_the_path_and_the_remedy(content, message, tmp_path):
+    path = write(tmp_path / "my.csv", content)
+    with pytest.raises(ValueError, match=rf"my.csv: .*({message})"):
+        read_table(path)
+
+
+@pytest.mark.parametrize("delimiter", [";", "|", "\t"])
+def test_another_delimiter_is_found_in_the_header(delimiter, tmp_path):
+    rows = [["dose", "ill"], ["1,5" if delimiter == ";" else "1.5", "no"], ["2", "yes"]]
+    path = write(tmp_path / "my.csv", "\r\n".join(map(delimiter.join, rows)) + "\r\n")
+    table = read_table(path, label="ill")
+    np.testing.assert_array_equal(table.x, [[1.5], [2]])
+    assert table.notices[0].startswith("The columns are parted by a ")
+
+
+def test_what_later_rows_hold_counts_as_much_as_the_first(tmp_path):
+    late = ["1"] * 1200 + ["2.5", "NA", "many"]
+    path = write(tmp_path / "my.csv", "\n".join(["a,b", *(f"{value},{row}" for row, value in enumerate(late))]))
+    assert read_table(path, drop=["b"]).feature_names == ("a=1", "a=2.5", "a=many", "a missing")
+    numbers = write(tmp_path / "my.csv", path.read_text().replace("many", "3e4"))
+    np.testing.assert_array_equal(read_table(numbers).x[-3:, 0][[0, 2]], [2.5, 3e4])
+
+
+def test_a_class_may_be_called_none(tmp_path):
+    path = write(tmp_path / "my.csv", "\ufeffhours,apnea\n 1,None\n 2,NA\n 3,severe\n")
+    table = read_table(path, label="apnea")
+    assert table.y.tolist() == ["None", "NA", "severe"]
+    np.testing.assert_array_equal(table.x, [[1], [2], [3]])
+    with pytest.raises(ValueError, match=r"my.csv: column 'apnea' has 1 of 2 labels missing, the first in row 1"):
+        read_table(write(tmp_path / "my.csv", "hours,apnea\n1,None\n2,\n"), label=1)
+
+
+def test_labels_are_asked_for_where_they_are_needed(frame, tmp_path):
+    path = save(frame, tmp_path / "my.csv")
+    assert read_table(path).y is None
+    with pytest.raises(
+        ValueError, match=r"my.csv: which column has the labels\? .*--label in commands; it has 'name', 'age'"
+    ):
+        read_table(path, labelled=True)
+    np.savez(tmp_path / "my.npz", features=np.ones((3, 2)), classes=[0, 1, 0])
+    with pytest.raises(
+        ValueError, match=r"my.npz lacks x and y: it has features, classes; name the arrays by x= and y="
+    ):
+        read_table(tmp_path / "my.npz", labelled=True)
+    assert read_table(tmp_path / "my.npz", x="features", y="classes").y.tolist() == [0, 1, 0]
+
+
+def test_two_arrays_in_files_of_their_own(tmp_path):
+    x, y = np.arange(6.0).reshape(3, 2), np.array(["a", "b", "a"])
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "y.npy", y)
+    for table in (
+        read_table(x=tmp_path / "x.npy", y=tmp_path / "y.npy"),
+        read_table(tmp_path / "x.npy", y=str(tmp_path / "y.npy")),
+    ):
+        np.testing.assert_array_equal(table.x, x)
+        np.testing.assert_array_equal(table.y, y)
+    np.save(tmp_path / "objects.npy", np.array([{}]))
+    with pytest.raises(ValueError, match=r"objects.npy: is not a .npy file of plain numbers or text"):
+        read_table(tmp_path / "objects.npy")
+    cut = write(tmp_path / "cut.npy", (tmp_path / "x.npy").read_bytes()[:-8])
+    with pytest.raises(ValueError, match=r"cut.npy: is not a .npy file of plain numbers or text \(mmap length"):
+        read_table(cut)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("my.xlsx", {}, "files of the suffix '.xlsx' are not read; give .csv, .tsv, .parquet"),
+        ("my.csv", {"y": "ill"}, "y='ill' does not fit: .* a column of labels is named by label"),
+        ("my.npz", {"label": "ill"}, "label='ill' does not fit: label names a column"),
+        ("my.parquet", {}, "my.parquet: is not a .parquet file that can be read"),
+    ],
+)
+def test_files_and_settings_that_do_not_fit_are_told(name, settings, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        read_table(write(tmp_path / name, "a,ill\n1,2\n"), **settings)
+
+
+def test_what_is_no_path_is_told():
+    with pytest.raises(ValueError, match=r"give the path of the data, or x and y, the paths of two .npy files"):
+        read_table()
+    with pytest.raises(FileNotFoundError, match=r"absent.csv"):
+        read_table("absent.csv")
+
+
+# images
+
+
+def test_images_with_the_channels_first_are_turned():
+    x = np.random.default_rng(0).random((5, 3, 8, 9))
+    table = as_table(x, np.arange(5))
+    np.testing.assert_array_equal(table.x, np.moveaxis(x, 1, -1))
+    assert table.notices == ("The images were turned: by their shape, (5, 3, 8, 9), they had their 3 channels first.",)
+    assert as_table(table.x).notices == ()
+
+
+def test_images_without_a_value_are_refused():
+    with pytest.raises(
+        ValueError, match="x has 1 of 8 entries that are NaN or infinite; images have no missing values"
+    ):
+        as_table(np.array([[[0, 1], [2, np.nan]]] * 1 + [[[1.0, 2], [3, 4]]]))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    for kind in ("cat", "dog"):
+        (tmp_path / kind).mkdir()
+        for place in range(3):
+            Image.fromarray(rng.integers(0, 256, (4, 5), np.uint8)).save(tmp_path / kind / f"{place}.png")
+    return tmp_path
+
+
+def test_images_lie_in_folders_of_their_classes(folder):
+    table = read_table(folder)
+    assert table.x.shape == (6, 4, 5)
+    assert table.y.tolist() == ["cat"] * 3 + ["dog"] * 3
+    assert table.row_names[0] == "cat/0.png"
+    np.testing.assert_array_equal(table.x[4], np.asarray(Image.open(folder / "dog" / "1.png")))
+    assert table.notices == ()
+
+
+def test_images_of_other_sizes_are_refused_or_brought_to_one(folder):
+    Image.new("RGB", (8, 6), "red").save(folder / "dog" / "3.png")
+    (folder / "dog" / "notes.txt").write_text("")
+    with pytest.raises(
+        ValueError, match=r"cat/0.png is 5 x 4 of uint8, dog/3.png is 8 x 6 of uint8; bring .* image_size=32"
+    ):
+        read_table(folder)
+    table = read_table(folder, image_size=4)
+    assert table.x.shape == (7, 4, 4, 3)
+    assert table.x[6, 0, 0].tolist() == [255, 0, 0]
+    assert table.notices == (
+        "1 files that are no images were passed over, such as notes.txt.",
+        "6 of 7 images are grey: each got three equal channels, as the others have.",
+    )
+
+
+def test_folders_that_are_no_images_are_told(folder, tmp_path_factory):
+    (folder / "cat" / "0.png").write_text("no image")
+    with pytest.raises(ValueError, match=r"0.png is no image that can be read"):
+        read_table(folder)
+    with pytest.raises(
+        ValueError, match=r"a folder of images holds a folder for each class, .* this one has no folders"
+    ):
+        read_table(tmp_path_factory.mktemp("empty"))
+
+
+def test_images_to_measure_on_lie_in_a_folder_test(folder, tmp_path_factory):
+    parts = tmp_path_factory.mktemp("parts")
+    for part in ("train", "test"):
+        (parts / part).mkdir()
+        for kind in ("cat", "dog"):
+            (parts / part / kind).mkdir()
+            (parts / part / kind / "0.png").write_bytes((folder / kind / "0.png").read_bytes())
+    table = read_table(parts)
+    assert len(table.x) == 2
+    assert table.held_out[1].tolist() == ["cat", "dog"]
