@@ -18,6 +18,7 @@ __all__ = [
     "linearization",
     "metrics",
     "networks",
+    "results",
     "sample_information",
     "training",
 ]

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
-from infotheory_dl._files import read_arrays, whole_file
+from infotheory_dl._files import read_arrays
 from infotheory_dl.fcmi.run import Runs
+from infotheory_dl.results.files import DESCRIPTION, save
 
 _EXPECTED = (
     "expected are predictions or losses, of shape (runs, 2n), (supersamples, runs, 2n) or (epochs, supersamples, runs,"
@@ -51,9 +52,7 @@ def write_runs(path: str | os.PathLike[str], runs: Runs | SavedRuns) -> Path:
     Raises:
       OSError: if the file cannot be written.
     """
-    with whole_file(path) as stream:
-        np.savez_compressed(stream, **{name: array for name, array in runs._asdict().items() if array is not None})
-    return Path(path)
+    return save(path, runs)
 
 
 def read_runs(path: str | os.PathLike[str]) -> SavedRuns:
@@ -72,6 +71,7 @@ def read_runs(path: str | os.PathLike[str]) -> SavedRuns:
       OSError: if it cannot be opened.
     """
     arrays = read_arrays(path, remedy=_EXPECTED)
+    arrays.pop(DESCRIPTION, None)
     outputs = {name: arrays[name] for name in ("predictions", "losses") if name in arrays}
     absent = [] if outputs else ["predictions or losses"]
     absent += [] if "selection" in arrays else ["selection"]

@@ -12,6 +12,7 @@ from infotheory_dl.fcmi import bounds, draw_selection
 from infotheory_dl.fcmi.command import main
 from infotheory_dl.fcmi.files import SavedRuns, read_runs, write_runs
 from infotheory_dl.fcmi.run import Runs
+from infotheory_dl.results import files
 
 RANDOM = np.random.default_rng(0)
 N, RUNS = 6, 8
@@ -66,11 +67,11 @@ def test_a_file_that_cannot_be_finished_leaves_the_one_before(tmp_path, monkeypa
     path = write_runs(tmp_path / "runs.npz", RUNS_OF_TWO_EPOCHS)
     before = path.read_bytes()
 
-    def fail_late(stream, **arrays):
+    def fail_late(stream, arrays):
         stream.write(before[:100])
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(np, "savez_compressed", fail_late)
+    monkeypatch.setattr(files, "write_arrays", fail_late)
     with pytest.raises(OSError, match="No space left"):
         write_runs(path, RUNS_OF_TWO_EPOCHS)
     assert path.read_bytes() == before
