@@ -109,9 +109,7 @@ def steps(settings: Steps) -> None:
 
     def system(implementation: Implementation) -> tuple[Any, Any]:
         network = networks.four_layer_cnn(2, width=128, batch_norm=True, implementation=implementation)
-        system = training.supervised(
-            network.apply, optax.adam(1e-3), _CROSS_ENTROPY, train_fn=networks.train_fn(network)
-        )
+        system = training.supervised(network, optax.adam(1e-3), _CROSS_ENTROPY)
         return system, system.init(jax.jit(network.init)(jax.random.key(0), x[:1]))
 
     def in_one_program(axis: Any, models: int, implementation: Implementation) -> float:
@@ -179,7 +177,6 @@ def sweep(settings: Sweep) -> None:
         supersamples,
         selection,
         num_epochs=settings.num_epochs,
-        train_fn=networks.train_fn(network),
         deterministic=True,
     )
     runs, first = timed(train)
@@ -218,7 +215,6 @@ def scaling(settings: Scaling) -> None:
     on_cpu = jax.default_backend() == "cpu"
     supersamples, _ = draw(settings.n, 1)
     network = networks.Standardized(networks.four_layer_cnn(2, width=128, batch_norm=True))
-    train_fn = networks.train_fn(network)
 
     def row(axis: Axis, models: int) -> Row:
         announce(f"{axis}, {models} models")
@@ -230,7 +226,6 @@ def scaling(settings: Scaling) -> None:
             supersamples,
             selection,
             num_epochs=settings.num_epochs,
-            train_fn=train_fn,
             axis=axis,
         )
         timed(train)

@@ -95,10 +95,10 @@ def all_detectors(*, epochs: int, fold_epochs: int) -> dict[str, Detector]:
 def limit_pair(task: LabelTask, *, num_epochs: int) -> Scores:
     """LIMIT with Laplacian gradients: what its two networks say of the labels at the end of the training."""
     shape, images = task.images.shape[1:], task.standardized
-    system, init = make_system("LIMIT", shape)
+    system = make_system("LIMIT", shape)
     initial_key, key = jax.random.split(jax.random.key(task.seed))
     trained = training.train(
-        key, system.step, init(initial_key), (images, task.labels), num_epochs=num_epochs, batch_size=256
+        key, system.step, system.init(initial_key), (images, task.labels), num_epochs=num_epochs, batch_size=256
     )
     confidences, guesses = (
         jax.nn.softmax(training.predict(network.apply, part.variables, images))
@@ -128,12 +128,12 @@ def least_squares_kernel(task: LabelTask) -> Scores:
 
 def remembered(task: LabelTask, *, num_epochs: int) -> Scores:
     """The memory of early-learning regularization, the running mean of the predictions, at the end of the training."""
-    system, init = make_early_learning(task.images.shape[1:], len(task.labels))
+    system = make_early_learning(task.images.shape[1:], len(task.labels))
     initial_key, key = jax.random.split(jax.random.key(task.seed))
     trained = training.train(
         key,
         system.step,
-        init(initial_key),
+        system.init(initial_key),
         (task.standardized, task.labels),
         num_epochs=num_epochs,
         batch_size=256,
@@ -147,14 +147,12 @@ def cross_validated_network(task: LabelTask, *, num_epochs: int) -> Scores:
     images = task.standardized
     probabilities = cross_validated_probabilities(
         jax.random.key(task.seed),
-        classifier.apply,
-        lambda key: classifier.init(key, images[:1]),
+        classifier,
         images,
         task.labels,
         optimizer=ADAM,
         num_epochs=num_epochs,
         num_folds=_FOLDS,
-        train_fn=networks.train_fn(classifier),
     )
     return scores_of_both(probabilities, task.labels)
 

@@ -52,9 +52,9 @@ def published_steps(settings: Steps, method: published.Method, size: int) -> Row
 
 def jitted_steps(implementation: Implementation, settings: Steps, method: published.Method, size: int) -> Row:
     """Ours as calls of one jitted step, as other loops would make them."""
-    system, init = make_system(method, implementation=implementation)
+    system = make_system(method, implementation=implementation)
     step, batch = jax.jit(system.step), training.Batch(random_examples(size), jnp.ones(size, bool), jnp.arange(size))
-    initial = init(jax.random.key(0))
+    initial = system.init(jax.random.key(0))
 
     def train() -> Any:
         state = initial
@@ -67,8 +67,8 @@ def jitted_steps(implementation: Implementation, settings: Steps, method: publis
 
 def engine_steps(settings: Steps, method: published.Method, size: int) -> Row:
     """Ours in one program."""
-    system, init = make_system(method)
-    key, state = jax.random.key(0), init(jax.random.key(0))
+    system = make_system(method)
+    key, state = jax.random.key(0), system.init(jax.random.key(0))
     train = functools.partial(
         training.train, key, system.step, state, random_examples(size), num_epochs=settings.steps, batch_size=size
     )
@@ -92,12 +92,12 @@ STEPS: dict[str, Callable[[Steps, published.Method, int], Row]] = {
 def our_epoch(settings: Epoch, method: published.Method, n: int) -> Row:
     """The engine's, whose validation is part of the program: its share is the difference to training alone."""
     examples, held_out = sets_of(settings, n)
-    system, init = make_system(method, evaluation_batch_size=settings.evaluation_batch_size)
+    system = make_system(method, evaluation_batch_size=settings.evaluation_batch_size)
     train = functools.partial(
         training.train,
         jax.random.key(0),
         system.step,
-        init(jax.random.key(0)),
+        system.init(jax.random.key(0)),
         examples,
         num_epochs=settings.num_epochs,
         batch_size=settings.batch_size,

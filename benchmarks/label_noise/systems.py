@@ -1,8 +1,7 @@
 """Our systems of the benchmark, on the paper's networks: each is made once, so that it is compiled once."""
 
 import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -12,7 +11,6 @@ import optax
 from benchmarks.label_noise.published import GRADIENT_WEIGHT_DECAY, Method
 from infotheory_dl import networks, training
 from infotheory_dl.label_noise.early_learning import early_learning
-from infotheory_dl.label_noise.joint import Network
 from infotheory_dl.label_noise.limit import limit
 from infotheory_dl.label_noise.losses import cross_entropy
 from infotheory_dl.networks.layers import Implementation
@@ -21,18 +19,6 @@ from infotheory_dl.types import Key, Scalar
 NUM_CLASSES = 10
 MNIST = (28, 28, 1)
 ADAM = optax.adam(1e-3)
-
-
-class System(NamedTuple):
-    """A system and its initial states.
-
-    Attributes:
-      functions: of the system.
-      init: `init(key, gradient_weight_decay)` draws an initial state; the penalty is that of LIMIT.
-    """
-
-    functions: training.Supervised
-    init: Callable[..., Any]
 
 
 def pair(shape: tuple[int, ...], implementation: Implementation = "auto") -> tuple[nn.Module, nn.Module]:
@@ -52,22 +38,13 @@ def make_system(
     *,
     implementation: Implementation = "auto",
     evaluation_batch_size: int | None = None,
-) -> System:
-    """Cross-entropy, or LIMIT with Laplacian gradients."""
+) -> training.System:
+    """Cross-entropy, or LIMIT with Laplacian gradients; `init(key, gradient_weight_decay)` draws an initial state."""
     modules = pair(shape, implementation)
-    classifier, predictor = (Network(module.apply, networks.train_fn(module)) for module in modules)
     if method == "cross-entropy":
-        functions = training.supervised(
-            classifier.apply_fn,
-            ADAM,
-            cross_entropy,
-            train_fn=classifier.train_fn,
-            evaluation_batch_size=evaluation_batch_size,
-        )
+        system = training.supervised(modules[0], ADAM, cross_entropy, evaluation_batch_size=evaluation_batch_size)
     else:
-        functions = limit(
-            classifier, predictor, ADAM, distribution="laplace", evaluation_batch_size=evaluation_batch_size
-        )
+        system = limit(*modules, ADAM, distribution="laplace", evaluation_batch_size=evaluation_batch_size)
 
     @jax.jit
     def init(key: Key, gradient_weight_decay: Scalar = GRADIENT_WEIGHT_DECAY) -> Any:
@@ -76,21 +53,15 @@ def make_system(
             for module, initial in zip(modules, jax.random.split(key), strict=True)
         ]
         if method == "cross-entropy":
-            return functions.init(variables[0])
-        return functions.init(*variables, gradient_weight_decay=gradient_weight_decay)
+            return system.init(variables[0])
+        return system.init(*variables, gradient_weight_decay=gradient_weight_decay)
 
-    return System(functions, init)
+    return system._replace(init=init)
 
 
 @functools.cache
-def make_early_learning(shape: tuple[int, ...], num_examples: int) -> System:
-    """Early-learning regularization of the classifier."""
+def make_early_learning(shape: tuple[int, ...], num_examples: int) -> training.System:
+    """Early-learning regularization of the classifier; `init(key)` draws an initial state."""
     classifier, _ = pair(shape)
-    functions = early_learning(
-        classifier.apply,
-        ADAM,
-        num_examples=num_examples,
-        num_classes=NUM_CLASSES,
-        train_fn=networks.train_fn(classifier),
-    )
-    return System(functions, jax.jit(lambda key: functions.init(classifier.init(key, jnp.zeros((1, *shape))))))
+    system = early_learning(classifier, ADAM, num_examples=num_examples, num_classes=NUM_CLASSES)
+    return system._replace(init=jax.jit(lambda key: system.init(classifier.init(key, jnp.zeros((1, *shape))))))

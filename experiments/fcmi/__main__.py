@@ -18,7 +18,7 @@ import matplotlib as mpl
 import numpy as np
 import optax
 
-from experiments.fcmi.networks import Name, Pretrained, make_network
+from experiments.fcmi.networks import Name, make_network, pretrained
 from experiments.harness import Results, Row, console, open_results, parse, print_table
 from infotheory_dl import data, fcmi, networks, training
 from infotheory_dl.fcmi import bounds, sgld
@@ -231,10 +231,12 @@ def first_epoch_in_order(n: int, batch_size: int) -> training.Schedule:
 def train(settings: Settings, name: Name, mode: Mode, n: int, results: Results) -> Row:
     """Trains all models of one training size, and evaluates every bound after every so many epochs."""
     task = draw_task(settings, n)
-    network = make_network(name, task.num_classes, largest=task.largest, resize=settings.resize)
-    train_fn = None if name == "mlp" else networks.train_fn(network)
-    if settings.augment and train_fn is not None:
-        train_fn = networks.augmented(train_fn)
+    module = make_network(name, task.num_classes, largest=task.largest, resize=settings.resize)
+    network = training.as_network(module)
+    if settings.augment and name != "mlp":
+        network = network._replace(train=networks.augmented(networks.train_fn(module)))
+    if settings.pretrained is not None:
+        network = pretrained(network, dict(np.load(settings.pretrained)))
     optimizer, schedule = make_optimizer(settings)
     epochs = range(settings.evaluate_every, settings.num_epochs + 1, settings.evaluate_every)
     tracked = task.selection[: settings.tracked_runs]
@@ -247,9 +249,7 @@ def train(settings: Settings, name: Name, mode: Mode, n: int, results: Results) 
         with training.progress(settings.num_epochs) as show:
             return run_networks(
                 key,
-                network
-                if settings.pretrained is None
-                else Pretrained(network, dict(np.load(settings.pretrained)), network.apply),
+                network,
                 task.supersamples,
                 selection,
                 num_epochs=settings.num_epochs,
@@ -258,12 +258,11 @@ def train(settings: Settings, name: Name, mode: Mode, n: int, results: Results) 
                 if settings.first_epoch_in_order
                 else settings.batch_size,
                 optimizer=optimizer,
-                train_fn=train_fn,
                 deterministic=mode == "deterministic",
                 gradient_variance_every=gradient_variance_every,
                 callback=show,
                 callback_every=settings.evaluate_every,
-                checkpoint=training.Checkpoint(folder, {"network": str(network), "optimizer": settings.optimizer}),
+                checkpoint=training.Checkpoint(folder, {"network": str(module), "optimizer": settings.optimizer}),
             )
 
     parts = [runs(untracked, None)]

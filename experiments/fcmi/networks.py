@@ -1,13 +1,12 @@
 """The networks of the f-CMI experiment."""
 
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
 import numpy as np
 
-from infotheory_dl import networks
+from infotheory_dl import networks, training
 
 Name = Literal["cnn", "wide", "mlp", "resnet50"]
 
@@ -43,25 +42,13 @@ def make_network(name: Name, num_classes: int, *, largest: float, resize: int | 
     return networks.Standardized(networks.four_layer_cnn(num_classes, batch_norm=True, **wide), scale=largest)
 
 
-class Pretrained(NamedTuple):
-    """A network whose parameters are given, but for those of a head of another size.
+def pretrained(network: training.Network, arrays: dict[str, np.ndarray]) -> training.Network:
+    """A network whose parameters are those of a torchvision state dict, but for a head of another size."""
 
-    Attributes:
-      network: as `make_network` makes it.
-      arrays: of a torchvision state dict.
-      apply: that of the network.
-    """
-
-    network: nn.Module
-    arrays: dict[str, np.ndarray]
-    apply: Callable[..., Any]
-
-    def init(self, key: Any, inputs: Any) -> Any:
-        """Variables with the given arrays in their places."""
-        return self._filled(self.network.init(key, inputs))
-
-    def _filled(self, variables: Any) -> Any:
+    def filled(variables: Any) -> Any:
         if all(set(collection) == {"network"} for collection in variables.values()):
-            inner = self._filled({name: collection["network"] for name, collection in variables.items()})
+            inner = filled({name: collection["network"] for name, collection in variables.items()})
             return {name: {"network": collection} for name, collection in inner.items()}
-        return networks.variables_from_torch(self.arrays, variables)
+        return networks.variables_from_torch(arrays, variables)
+
+    return network._replace(init=lambda key, inputs: filled(network.init(key, inputs)))

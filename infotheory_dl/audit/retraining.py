@@ -24,8 +24,9 @@ from infotheory_dl.training import (
     Data,
     Evaluation,
     Metrics,
-    Supervised,
-    SupervisedState,
+    NetworkState,
+    System,
+    draw_states,
     half_squared_error,
     predict,
     supervised,
@@ -36,7 +37,7 @@ from infotheory_dl.types import ApplyFn, Key, Params
 
 _BATCH_SIZE = 50
 _STEPS = 300
-_LEARNING_RATE = 3e-3
+_ADAM = optax.adam(3e-3)
 _EVALUATED_AT_ONCE = 250
 _COMPARED_EXAMPLES = 100
 _COMPARED_STEPS = 400
@@ -83,7 +84,7 @@ def held_out_accuracy(
             # a smaller set is repeated, so that all models take the same steps in one program
             rows.append(np.resize(training_set.rows, n) + n * labelings.index(labels))
     data = np.concatenate([examples.inputs] * len(labelings)), np.concatenate(labelings)
-    states = jax.vmap(lambda key: system.init(network.init(key, examples.inputs[:1])))(keys)
+    states = draw_states(keys, network, system, examples.inputs[:1])
     keys, states = jax.tree.map(lambda leaf: jnp.concatenate([leaf] * len(training_sets)), (keys, states))
     num_epochs = _num_epochs(n)
     held_out = examples.held_out_inputs, examples.held_out_labels
@@ -103,8 +104,8 @@ def held_out_accuracy(
 def area_under_training_margin(key: Key, network: nn.Module, examples: Examples) -> Float[np.ndarray, " examples"]:
     """The area under the margin of every audited example in one training on all of them; low for wrong labels."""
 
-    def log_outputs(state: SupervisedState, data: Data) -> Metrics:
-        return {"logits": predict(network.apply, state.params, data[0], batch_size=_EVALUATED_AT_ONCE)}
+    def log_outputs(state: NetworkState, data: Data) -> Metrics:
+        return {"logits": predict(network.apply, state.variables, data[0], batch_size=_EVALUATED_AT_ONCE)}
 
     system = _system(network)
     training = train(
@@ -153,10 +154,9 @@ def compare_linearization(key: Key, network: nn.Module, examples: Examples) -> L
     return linearization_quality(centred, params, training.state.params, held_out, linear_outputs)
 
 
-def _system(network: nn.Module) -> Supervised:
+def _system(network: nn.Module) -> System:
     loss = optax.softmax_cross_entropy_with_integer_labels
-    optimizer = optax.adam(_LEARNING_RATE)
-    return supervised(network.apply, optimizer, loss, evaluation_batch_size=_EVALUATED_AT_ONCE)
+    return supervised(network, _ADAM, loss, evaluation_batch_size=_EVALUATED_AT_ONCE)
 
 
 def _num_epochs(num_examples: int) -> int:

@@ -8,7 +8,7 @@ import hashlib
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeAlias, Unpack, runtime_checkable
+from typing import Any, NamedTuple, TypeAlias, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -22,37 +22,27 @@ from infotheory_dl._files import whole_file
 from infotheory_dl.fcmi.sgld import track_gradient_variance
 from infotheory_dl.fcmi.supersample import Selection, Supersample, training_rows
 from infotheory_dl.training import (
+    AnyNetwork,
     Batch,
     Data,
     EngineOptions,
     Evaluation,
     Metrics,
     Schedule,
-    Supervised,
+    as_network,
     gather,
     predict,
     predicted_classes,
     supervised,
     train_many,
 )
-from infotheory_dl.types import AnyArray, Key, Params, TrainFn
+from infotheory_dl.types import AnyArray, Key, Params
 
 TrainAndPredict: TypeAlias = Callable[[Key, np.ndarray, np.ndarray, np.ndarray], AnyArray]
 """`train_and_predict(key, inputs, labels, all_inputs)` trains on the first two arrays and predicts on the third.
 
 It returns the class of each input, or an output for each class.
 """
-
-
-@runtime_checkable
-class Network(Protocol):
-    """A flax module, or anything with these two functions."""
-
-    def init(self, key: Key, inputs: Any, /) -> Params:
-        """Draws the variables."""
-
-    def apply(self, variables: Params, inputs: Any, /) -> Any:
-        """Outputs for the inputs."""
 
 
 class Runs(NamedTuple):
@@ -125,7 +115,7 @@ def run(
 
 def run_networks(
     key: Key,
-    network: Network,
+    network: AnyNetwork,
     supersamples: Sequence[Supersample],
     selection: Selection,
     *,
@@ -134,7 +124,6 @@ def run_networks(
     batch_size: int | Schedule = 128,
     optimizer: optax.GradientTransformation | None = None,
     loss: Callable[[Array, Array], Array] = optax.softmax_cross_entropy_with_integer_labels,
-    train_fn: TrainFn | None = None,
     deterministic: bool = False,
     gradient_variance_every: int | None = None,
     evaluation_batch_size: int = 1000,
@@ -144,7 +133,8 @@ def run_networks(
 
     Args:
       key: whence the initial parameters and the orders of the examples derive.
-      network: a flax module, or the like; it has an output for each class.
+      network: a flax module, or whatever else `training.as_network` takes that has an `init`; it has an output for each
+        class.
       supersamples: one or several, of one size. Their inputs stay on the device as they are, such as images of 8 bits,
         which `networks.Standardized` takes.
       selection: (runs, rows), or (supersamples, runs, rows) where supersamples differ in it.
@@ -153,7 +143,6 @@ def run_networks(
       batch_size: examples per step, or a schedule of the engine.
       optimizer: of optax; default Adam with the learning rate 1e-3.
       loss: `loss(outputs, labels)` of each example.
-      train_fn: the network while it trains, if that differs, as `networks.train_fn(network)` with batch norm.
       deterministic: whether all models begin with the same parameters and see the rows in the same order, so that what
         is learned is a function of the selection alone.
       gradient_variance_every: updates between two of the variances that the bound of SGLD needs; default none.
@@ -170,15 +159,20 @@ def run_networks(
     """
     inputs, labels, rows = _checked(supersamples, selection)
     n = rows.shape[-1]
-    if train_fn is not None and isinstance(batch_size, int) and 1 in (n, batch_size, n % batch_size):
-        raise ValueError(f"{n} examples in batches of {batch_size} leave a batch of one, whose moments do not exist")
     entries = labels.shape[1]
     data = inputs.reshape(-1, *inputs.shape[2:]), labels.ravel()
+    network = as_network(network)
     subsets = (rows + entries * np.arange(len(rows))[:, None, None]).reshape(-1, n)
 
     # optax makes new functions for the same settings, for which the engine would compile anew
     optimizer = _ADAM if optimizer is None else optimizer
-    system = _ordinary_system(network.apply, optimizer, loss, train_fn)
+    system = supervised(network, optimizer, loss)
+    if isinstance(batch_size, int) and 1 in (n, batch_size, n % batch_size):
+        state = jax.eval_shape(lambda: system.init(network.init(key, data[0][:1])))
+        if state.collections:
+            raise ValueError(
+                f"{n} examples in batches of {batch_size} leave a batch of one, whose moments do not exist"
+            )
     if gradient_variance_every is not None:
 
         def losses(variables: Params, data: Data) -> Array:
@@ -223,11 +217,6 @@ class _RunState(NamedTuple):
 
 
 # with the same functions the engine finds its program compiled
-@functools.lru_cache(maxsize=8)
-def _ordinary_system(apply_fn, optimizer, loss, train_fn) -> Supervised:
-    return supervised(apply_fn, optimizer, loss, train_fn=train_fn)
-
-
 @functools.lru_cache(maxsize=8)
 def _system_of_runs(system, apply_fn, entries, batch_size):
     """The step of a system, and the evaluation that predicts the entries of a model's own supersample."""

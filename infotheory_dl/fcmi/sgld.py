@@ -16,7 +16,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from infotheory_dl._validation import require_choice
-from infotheory_dl.training import Batch, Data, Metrics, Supervised, SupervisedState
+from infotheory_dl.training import Batch, Data, Metrics, NetworkState, System
 from infotheory_dl.types import AnyArray, Key, Params, Scalar
 
 Noise: TypeAlias = Literal["paper", "original"]
@@ -57,7 +57,7 @@ class TrackedState(NamedTuple):
       variance: the latest variance of the gradients.
     """
 
-    state: SupervisedState
+    state: NetworkState
     rows: Int[Array, " rows"]
     updates: Int[Array, ""]
     variance: Float[Array, ""]
@@ -187,8 +187,8 @@ def gradient_variance(losses: Losses, params: Params, data: Data, *, batch_size:
 
 
 def track_gradient_variance(
-    system: Supervised, losses: Losses, data: Data, *, num_examples: int = 100, every: int = 1, batch_size: int = 50
-) -> Supervised:
+    system: System, losses: Losses, data: Data, *, num_examples: int = 100, every: int = 1, batch_size: int = 50
+) -> System:
     """The same system, whose steps report besides the `gradient_variance` at the weights that they arrive at.
 
     Args:
@@ -239,4 +239,4 @@ def track_gradient_variance(
     def evaluate(tracked: TrackedState, data: Data) -> Metrics:
         return system.evaluate(tracked.state, data)
 
-    return Supervised(init, step, evaluate)
+    return System(init, step, evaluate)

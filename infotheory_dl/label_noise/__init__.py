@@ -10,7 +10,7 @@ from infotheory_dl.label_noise.co_teaching import co_teaching
 from infotheory_dl.label_noise.cross_validation import cross_validated_probabilities
 from infotheory_dl.label_noise.early_learning import early_learning
 from infotheory_dl.label_noise.grids import Grid, predict_grid, select_settings, train_grid
-from infotheory_dl.label_noise.joint import PARAMETERS, Network, joint
+from infotheory_dl.label_noise.joint import PARAMETERS, joint
 from infotheory_dl.label_noise.leave_one_out import (
     LeaveOneOutTargets,
     TargetInformation,
@@ -28,7 +28,6 @@ __all__ = [
     "LeaveOneOutTargets",
     "Method",
     "MethodName",
-    "Network",
     "NoiseEstimate",
     "RobustFit",
     "TargetInformation",

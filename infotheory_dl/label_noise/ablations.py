@@ -161,7 +161,7 @@ def penalize(
     one (s - q) zᵀ: added are weight ‖z‖² ‖y - q‖² + gradient_weight_decay ‖z‖² ‖s - q‖², which train both networks.
 
     Args:
-      classifier_outputs: the logits, and the activation before the last layer; the classifier's `train_fn` has to make
+      classifier_outputs: the logits, and the activation before the last layer; the classifier's `train` has to make
         them both.
       predictor_logits, labels: as in `limit.loss`.
       weight: of the distance of the predicted from the actual gradient.

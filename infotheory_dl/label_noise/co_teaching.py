@@ -8,10 +8,10 @@ from jaxtyping import Array, Bool, Float
 
 from infotheory_dl._validation import is_concrete
 from infotheory_dl.label_noise._labels import Labels, checked_pair
-from infotheory_dl.label_noise.joint import JointState, Network, classification_metrics, joint
+from infotheory_dl.label_noise.joint import JointState, classification_metrics, joint
 from infotheory_dl.label_noise.limit import full_mask
 from infotheory_dl.label_noise.losses import cross_entropy
-from infotheory_dl.training import Batch, Metrics, Supervised
+from infotheory_dl.training import AnyNetwork, Batch, Metrics, System
 from infotheory_dl.types import AnyArray, Key, Params, Scalar
 
 
@@ -53,18 +53,18 @@ def loss(
 
 
 def co_teaching(
-    networks: Sequence[Network],
+    networks: Sequence[AnyNetwork],
     optimizer: optax.GradientTransformation,
     *,
     warm_up_steps: int = 0,
     evaluation_batch_size: int | None = None,
-) -> Supervised:
+) -> System:
     """The system that trains two classifiers on `loss`, from data `(inputs, labels)`.
 
     A step reports what `joint` reports, an evaluation the cross-entropy (`loss`) and the `accuracy` of the first alone.
 
     Args:
-      networks: both classifiers.
+      networks: both classifiers, see `training.as_network`.
       optimizer: of optax; each network has a state of its own of it.
       warm_up_steps: over how many steps the share that is left out grows from none to the `forget_rate`.
       evaluation_batch_size: examples per call of the classifier in an evaluation; default all.
@@ -93,7 +93,7 @@ def co_teaching(
         moved, metrics = system.step(state._replace(settings=share), batch, key)
         return moved._replace(settings=state.settings), metrics
 
-    return Supervised(init, step, system.evaluate)
+    return System(init, step, system.evaluate)
 
 
 def _require_share(forget_rate: Scalar) -> None:

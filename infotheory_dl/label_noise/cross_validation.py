@@ -12,14 +12,13 @@ from jaxtyping import Array, Float, Int, Integer, Num
 
 from infotheory_dl.data._labels import require_labels
 from infotheory_dl.label_noise.losses import cross_entropy
-from infotheory_dl.training import Supervised, predict, supervised, train_many
-from infotheory_dl.types import AnyArray, ApplyFn, Key, Params, TrainFn
+from infotheory_dl.training import AnyNetwork, as_network, draw_states, predict, supervised, train_many
+from infotheory_dl.types import AnyArray, Key
 
 
 def cross_validated_probabilities(
     key: Key,
-    apply_fn: ApplyFn,
-    initialize: Callable[[Key], Params],
+    network: AnyNetwork,
     inputs: Num[AnyArray, "examples ..."],
     labels: Integer[AnyArray, " examples"],
     *,
@@ -28,7 +27,6 @@ def cross_validated_probabilities(
     batch_size: int = 128,
     num_folds: int = 5,
     loss: Callable[[Array, Array], Array] = cross_entropy,
-    train_fn: TrainFn | None = None,
     evaluation_batch_size: int | None = None,
 ) -> Float[Array, "examples classes"]:
     """Trains one network for each fold on all the others, in one program, and predicts the fold that it has not seen.
@@ -40,8 +38,7 @@ def cross_validated_probabilities(
 
     Args:
       key: source of randomness: of the folds, the initial networks and the batches.
-      apply_fn: the network; its outputs are logits.
-      initialize: `initialize(key)` makes its parameters; with a `train_fn` flax's variables.
+      network: see `training.as_network`, with an `init`; its outputs are logits.
       inputs: rows that the network accepts.
       labels: given labels, in [0, classes).
       optimizer: of optax.
@@ -49,7 +46,6 @@ def cross_validated_probabilities(
       batch_size: examples per step.
       num_folds: number of networks, at least 2.
       loss: `loss(logits, labels)` per example.
-      train_fn: as in `training.supervised`.
       evaluation_batch_size: examples per call of the network when it predicts; default all.
 
     Returns:
@@ -60,7 +56,8 @@ def cross_validated_probabilities(
         are fewer than 2 or more than the examples.
     """
     inputs = jnp.asarray(inputs)
-    logits = jax.eval_shape(lambda key: apply_fn(initialize(key), inputs[:1]), key)
+    network = as_network(network)
+    logits = jax.eval_shape(lambda key: network.apply(network.init(key, inputs[:1]), inputs[:1]), key)
     given = require_labels(labels, logits.shape[-1])
     if len(inputs) != len(given):
         raise ValueError(f"inputs and labels must be as many, got {len(inputs)} and {len(given)}")
@@ -73,32 +70,21 @@ def cross_validated_probabilities(
     folds = order[(starts + np.arange(size)) % len(order)]
     others = order[(starts + np.arange(size, len(order))) % len(order)]
 
-    system = _ordinary_system(apply_fn, optimizer, loss, train_fn)
+    system = supervised(network, optimizer, loss)
     training = train_many(
         jax.random.split(key_training, num_folds),
         system.step,
-        _begin(system.init, initialize, jax.random.split(key_initial, num_folds)),
+        draw_states(jax.random.split(key_initial, num_folds), network, system, inputs[:1]),
         (inputs, jnp.asarray(given)),
         num_epochs=num_epochs,
         batch_size=batch_size,
         subsets=others,
     )
     models = training.state.variables, training.diverged, jnp.asarray(folds)
-    probabilities = _predict_folds(apply_fn, evaluation_batch_size, models, inputs)
+    probabilities = _predict_folds(network.apply, evaluation_batch_size, models, inputs)
     # one fold after the other is the order of the examples, and then once more its beginning
     in_order = probabilities.reshape(-1, probabilities.shape[-1])[: len(order)]
     return jnp.zeros_like(in_order).at[order].set(in_order)
-
-
-# with the same functions nothing is compiled a second time
-@functools.lru_cache(maxsize=8)
-def _ordinary_system(apply_fn, optimizer, loss, train_fn) -> Supervised:
-    return supervised(apply_fn, optimizer, loss, train_fn=train_fn)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _begin(system_init, initialize, keys):
-    return lax.map(lambda key: system_init(initialize(key)), keys)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

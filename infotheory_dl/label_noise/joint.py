@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,32 +12,23 @@ from jaxtyping import Array, Bool, Float, Int
 from infotheory_dl._validation import is_concrete
 from infotheory_dl.label_noise.losses import cross_entropy
 from infotheory_dl.training import (
+    AnyNetwork,
     Batch,
     Data,
     Metrics,
-    Supervised,
-    SupervisedState,
+    NetworkState,
+    System,
+    as_network,
+    begin,
+    descend,
+    forward,
     masked_mean,
     predicted_classes,
     supervised,
 )
-from infotheory_dl.types import ApplyFn, Key, Params, Scalar, TrainFn
+from infotheory_dl.types import Key, Params, Scalar
 
-
-class Network(NamedTuple):
-    """A network of a joint training.
-
-    Attributes:
-      apply_fn: the network as it predicts.
-      train_fn: what the loss is given of it, if that differs, as with batch norm and dropout; `networks.train_fn` makes
-        it of a flax network, whose variables then are flax's.
-    """
-
-    apply_fn: ApplyFn
-    train_fn: TrainFn | None = None
-
-
-PARAMETERS = Network(lambda params, inputs: params)
+PARAMETERS = as_network(lambda params, inputs: params)
 """In the place of a network: parameters that the loss is given as they are."""
 
 
@@ -50,7 +41,7 @@ class JointState(NamedTuple):
       steps: those made so far.
     """
 
-    networks: tuple[SupervisedState, ...]
+    networks: tuple[NetworkState, ...]
     settings: dict[str, Array]
     steps: Int[Array, ""]
 
@@ -62,12 +53,12 @@ class JointState(NamedTuple):
 
 def joint(
     loss: Callable[..., tuple[Array, Metrics]],
-    networks: Sequence[Network],
+    networks: Sequence[AnyNetwork],
     optimizer: optax.GradientTransformation,
     *,
     warm_up_steps: int = 0,
     evaluation_batch_size: int | None = None,
-) -> Supervised:
+) -> System:
     """The system that trains networks together, from data `(inputs, labels)`.
 
     A step reports the `total` that it minimizes and the metrics of the loss, before the update; an evaluation the
@@ -75,7 +66,7 @@ def joint(
 
     Args:
       loss: `loss(*outputs, labels, mask=mask, key=key, **settings)` is the total of a batch and its metrics.
-      networks: the classifier first, then whatever else the loss is given, in its order.
+      networks: the classifier first, then whatever else the loss is given, in its order; see `training.as_network`.
       optimizer: of optax. Each network has a state of its own of it, and what it takes over all parameters, such as a
         norm, it takes over those of one network; one with noise of its own is given the argument `key`.
       warm_up_steps: for how many steps at first the classifier's parameters and its state of the optimizer stand still,
@@ -93,30 +84,27 @@ def joint(
     """
     if warm_up_steps < 0:
         raise ValueError(f"warm_up_steps must not be negative, got {warm_up_steps}")
-    systems = [
-        supervised(apply_fn, optimizer, cross_entropy, train_fn=train_fn, evaluation_batch_size=evaluation_batch_size)
-        for apply_fn, train_fn in networks
-    ]
-    optimizer = optax.with_extra_args_support(optimizer)
+    trained = [as_network(network) for network in networks]
+    alone = supervised(trained[0], optimizer, cross_entropy, evaluation_batch_size=evaluation_batch_size)
 
     def init(*variables: Params, **settings: Scalar) -> JointState:
-        if len(variables) != len(networks):
-            raise ValueError(f"init takes the variables of {len(networks)} networks, got {len(variables)}")
+        if len(variables) != len(trained):
+            raise ValueError(f"init takes the variables of {len(trained)} networks, got {len(variables)}")
         require_settings(**settings)
-        states = tuple(system.init(given) for system, given in zip(systems, variables, strict=True))
+        states = tuple(begin(network, optimizer, given) for network, given in zip(trained, variables, strict=True))
         dtype = jnp.result_type(*jax.tree.leaves([state.params for state in states]))
         return JointState(states, {name: jnp.asarray(value, dtype) for name, value in settings.items()}, jnp.int32(0))
 
     def step(state: JointState, batch: Batch, key: Key) -> tuple[JointState, Metrics]:
         inputs, labels = batch.data
-        loss_key, *keys = jax.random.split(key, 1 + 2 * len(networks))
+        loss_key, *keys = jax.random.split(key, 1 + 2 * len(trained))
         network_keys, optimizer_keys = keys[::2], keys[1::2]
 
         def objective(params):
             states = [part._replace(params=moved) for part, moved in zip(state.networks, params, strict=True)]
             results = [
-                _train(network, part, inputs, batch.mask, network_key)
-                for network, part, network_key in zip(networks, states, network_keys, strict=True)
+                forward(network, part, inputs, batch.mask, network_key)
+                for network, part, network_key in zip(trained, states, network_keys, strict=True)
             ]
             outputs, collections = zip(*results, strict=True)
             total, metrics = loss(*outputs, labels, mask=batch.mask, key=loss_key, **state.settings)
@@ -125,7 +113,7 @@ def joint(
         params = tuple(part.params for part in state.networks)
         gradients, (metrics, collections) = jax.grad(objective, has_aux=True)(params)
         classifier, *others = (
-            _update(optimizer, *moves)
+            descend(optimizer, *moves)
             for moves in zip(state.networks, gradients, collections, optimizer_keys, strict=True)
         )
         if warm_up_steps:
@@ -135,9 +123,9 @@ def joint(
         return JointState((classifier, *others), state.settings, state.steps + 1), metrics
 
     def evaluate(state: JointState, data: Data) -> Metrics:
-        return systems[0].evaluate(state.networks[0], data)
+        return alone.evaluate(state.networks[0], data)
 
-    return Supervised(init, step, evaluate)
+    return System(init, step, evaluate)
 
 
 def classification_metrics(
@@ -155,24 +143,3 @@ def require_settings(**settings: Scalar) -> None:
     for name, value in settings.items():
         if is_concrete(value) and not 0 <= value < math.inf:
             raise ValueError(f"{name} must be finite and not negative, got {value}")
-
-
-def _train(
-    network: Network, state: SupervisedState, inputs: Any, mask: Array, key: Key
-) -> tuple[Any, dict[str, Any] | None]:
-    """What the loss is given of a network, and its collections after the batch."""
-    if network.train_fn is None:
-        return network.apply_fn(state.params, inputs), None
-    outputs, changed = network.train_fn(state.variables, inputs, mask, key)
-    return outputs, {**(state.collections or {}), **changed}
-
-
-def _update(
-    optimizer: optax.GradientTransformationExtraArgs,
-    state: SupervisedState,
-    gradient: Params,
-    collections: dict[str, Any] | None,
-    key: Key,
-) -> SupervisedState:
-    updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params, key=key)
-    return SupervisedState(optax.apply_updates(state.params, updates), optimizer_state, collections)

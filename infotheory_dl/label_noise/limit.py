@@ -20,8 +20,8 @@ from jaxtyping import Array, Bool, Float
 from infotheory_dl._validation import is_concrete, require_choice, require_finite
 from infotheory_dl.label_noise import losses
 from infotheory_dl.label_noise._labels import Labels, checked_pair
-from infotheory_dl.label_noise.joint import JointState, Network, classification_metrics, joint, require_settings
-from infotheory_dl.training import Metrics, Supervised, masked_mean
+from infotheory_dl.label_noise.joint import JointState, classification_metrics, joint, require_settings
+from infotheory_dl.training import AnyNetwork, Metrics, System, masked_mean
 from infotheory_dl.types import AnyArray, Key, Params, Scalar
 
 Distribution = Literal["gaussian", "laplace", "cross_entropy", "dot"]
@@ -115,8 +115,8 @@ def loss(
 
 
 def limit(
-    classifier: Network,
-    predictor: Network,
+    classifier: AnyNetwork,
+    predictor: AnyNetwork,
     optimizer: optax.GradientTransformation,
     *,
     distribution: Distribution = "gaussian",
@@ -125,15 +125,15 @@ def limit(
     scale: Scale = "sum",
     warm_up_steps: int = 0,
     evaluation_batch_size: int | None = None,
-) -> Supervised:
+) -> System:
     """The system that trains a classifier on predicted gradients, from data `(inputs, labels)`.
 
     A step reports the metrics of `loss` before the update, and its `total`; an evaluation the cross-entropy (`loss`)
     and the `accuracy` of the classifier alone.
 
     Args:
-      classifier: its outputs are logits.
-      predictor: likewise; it may be the same function.
+      classifier: see `training.as_network`; its outputs are logits.
+      predictor: likewise; it may be the same.
       optimizer, warm_up_steps, evaluation_batch_size: as in `joint`.
       distribution, sample, detach, scale: as in `loss`.
 

@@ -18,9 +18,9 @@ from infotheory_dl.label_noise import ablations, losses
 from infotheory_dl.label_noise._labels import checked_rows
 from infotheory_dl.label_noise.co_teaching import co_teaching
 from infotheory_dl.label_noise.early_learning import early_learning
-from infotheory_dl.label_noise.joint import Network, classification_metrics, joint
+from infotheory_dl.label_noise.joint import classification_metrics, joint
 from infotheory_dl.label_noise.limit import limit
-from infotheory_dl.training import Metrics, State, Step, supervised
+from infotheory_dl.training import Metrics, State, Step, as_network, supervised
 from infotheory_dl.types import AnyArray, ApplyFn, Key, Params, Scalar
 
 MethodName = Literal[
@@ -147,12 +147,12 @@ def _make_method(
     sample: bool,
     warm_up_steps: int,
 ) -> Method:
-    optimizer, of_classifier = adam(), Network(classifier.apply, networks.train_fn(classifier))
+    optimizer, of_classifier = adam(), as_network(classifier)
     modules, predictor_fn = [classifier], None
     if name.startswith("limit_") or name == "penalize":
         modules.append(classifier if predictor is None else predictor)
         predictor_fn = modules[1].apply
-        of_predictor = Network(predictor_fn, networks.train_fn(modules[1]))
+        of_predictor = as_network(modules[1])
     if name.startswith("limit_"):
         distribution: Any = name.removeprefix("limit_")
         system = limit(
@@ -164,7 +164,7 @@ def _make_method(
             warm_up_steps=warm_up_steps,
         )
     elif name == "penalize":
-        with_features = Network(classifier.apply, networks.features_train_fn(classifier))
+        with_features = of_classifier._replace(train=networks.features_train_fn(classifier))
         system = joint(ablations.penalize, (with_features, of_predictor), optimizer, warm_up_steps=warm_up_steps)
     elif name == "co_teaching":
         modules.append(classifier)
@@ -172,14 +172,12 @@ def _make_method(
     elif name == "early_learning":
         if num_examples is None or num_classes is None:
             raise ValueError("early_learning remembers every example: it needs num_examples and num_classes")
-        system = early_learning(
-            classifier.apply, optimizer, num_examples=num_examples, num_classes=num_classes, train_fn=of_classifier[1]
-        )
+        system = early_learning(of_classifier, optimizer, num_examples=num_examples, num_classes=num_classes)
     elif name == "dmi":
         system = joint(_determinant, (of_classifier,), optimizer)
     else:
         loss = _OF_EXAMPLES[name] if name in _OF_EXAMPLES else _corrected(name, transition)
-        system = supervised(classifier.apply, optimizer, loss, train_fn=of_classifier.train_fn)
+        system = supervised(of_classifier, optimizer, loss)
 
     def begin(
         key: Key,

@@ -1,8 +1,10 @@
 """The papers' classifiers, flax modules: `network.init(key, inputs)`, then the pure `network.apply(variables, inputs)`.
 
-`train_fn(network)` is the network while it trains, for those with batch norm or dropout.
+`train_fn(network)` is the network while it trains, for those with batch norm or dropout; `training.as_network` finds it
+for itself.
 """
 
+import inspect
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -151,11 +153,14 @@ def train_fn(network: nn.Module) -> TrainFn:
     """The function that applies a network while it trains: moments of the batch and dropout, if it has them.
 
     Args:
-      network: called as `network(inputs, train=True, mask=mask)`, as those here are.
+      network: called as `network(inputs, train=True, mask=mask)`, as those here are; without the mask, if it takes
+        none.
     """
+    takes_mask = "mask" in inspect.signature(type(network).__call__).parameters
 
     def apply(variables, inputs, mask, key):
-        return network.apply(variables, inputs, train=True, mask=mask, mutable=["batch_stats"], rngs={"dropout": key})
+        masked = {"mask": mask} if takes_mask else {}
+        return network.apply(variables, inputs, train=True, **masked, mutable=["batch_stats"], rngs={"dropout": key})
 
     return apply
 

@@ -1,10 +1,10 @@
 """The training engine: one loop for every system, for one model or for many, as one XLA program.
 
-A system supplies `step(state, batch, key) -> (state, metrics)` and, if it likes, a function that evaluates a state.
+A `System` supplies `step(state, batch, key) -> (state, metrics)` and, if it likes, a function that evaluates a state.
 What a state holds is its own affair: one network or two, an optimizer or none. What differs between models, such as a
 rate, a penalty or example weights, is a leaf of their states. The engine draws the batches, runs steps and epochs,
 evaluates, keeps the best epoch, sets diverged models apart, shares the models among the devices and resumes what was
-interrupted. `supervised` is the ordinary system, made once.
+interrupted. `supervised` is the ordinary system; others of networks are made of `forward` and `descend`.
 """
 
 from infotheory_dl.training._program import (
@@ -20,20 +20,24 @@ from infotheory_dl.training._program import (
     TrainingState,
 )
 from infotheory_dl.training.checkpoints import Checkpoint
+from infotheory_dl.training.display import progress
 from infotheory_dl.training.engine import Callback, EngineOptions, Evaluation, minibatches, train, train_many
-from infotheory_dl.training.parallel import gather
-from infotheory_dl.training.progress import progress
-from infotheory_dl.training.supervised import (
-    Supervised,
-    SupervisedState,
-    half_squared_error,
-    masked_mean,
+from infotheory_dl.training.network import (
+    AnyNetwork,
+    Network,
+    NetworkState,
+    as_network,
+    begin,
+    descend,
+    forward,
     predict,
     predicted_classes,
-    supervised,
 )
+from infotheory_dl.training.parallel import gather
+from infotheory_dl.training.system import System, draw_states, half_squared_error, masked_mean, supervised
 
 __all__ = [
+    "AnyNetwork",
     "Batch",
     "Best",
     "Callback",
@@ -44,12 +48,18 @@ __all__ = [
     "Evaluation",
     "Metrics",
     "Minibatches",
+    "Network",
+    "NetworkState",
     "Schedule",
     "State",
     "Step",
-    "Supervised",
-    "SupervisedState",
+    "System",
     "TrainingState",
+    "as_network",
+    "begin",
+    "descend",
+    "draw_states",
+    "forward",
     "gather",
     "half_squared_error",
     "masked_mean",

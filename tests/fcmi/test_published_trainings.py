@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from infotheory_dl import networks, training
+from infotheory_dl import training
 from infotheory_dl.fcmi import training_rows
 from tests.conftest import reference
 from tests.fcmi.published_network import (
@@ -23,7 +23,7 @@ ADAM = optax.adam(1e-3)
 def states_in_order(arrays, num_steps):
     """The state after every step on consecutive batches, and the losses before them."""
     cnn = network(arrays)
-    system = training.supervised(cnn.apply, ADAM, CROSS_ENTROPY, train_fn=networks.train_fn(cnn))
+    system = training.supervised(cnn, ADAM, CROSS_ENTROPY)
     state = system.init(variables(arrays))
     size = int(arrays["batch_size"])
     step = jax.jit(system.step)
@@ -65,7 +65,7 @@ def test_four_steps_of_adam_on_the_published_network():
 def test_fifteen_epochs_on_each_of_eight_selections():
     arrays = reference("fcmi_e2e")
     cnn, selection = network(arrays), arrays["masks"]
-    system = training.supervised(cnn.apply, ADAM, CROSS_ENTROPY, train_fn=networks.train_fn(cnn))
+    system = training.supervised(cnn, ADAM, CROSS_ENTROPY)
     images = pixels(arrays["images_u8"])
     trained = training.train_many(
         jax.random.split(jax.random.key(0), len(selection)),
@@ -85,7 +85,7 @@ def test_single_precision_follows_double_precision():
     arrays = reference("fcmi_traj_narrow")
     cnn = network(arrays)
     single = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), variables(arrays))
-    system = training.supervised(cnn.apply, ADAM, CROSS_ENTROPY, train_fn=networks.train_fn(cnn))
+    system = training.supervised(cnn, ADAM, CROSS_ENTROPY)
     data = arrays["images_u8"][..., None], arrays["labels"].astype(int)
     schedule = training.minibatches(len(arrays["labels"]), int(arrays["batch_size"]), shuffle=False)
     trained = training.train(

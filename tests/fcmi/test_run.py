@@ -19,28 +19,17 @@ SELECTION = draw_selection(KEY, 3, 6)
 MLP = networks.MLP((4,), 2)
 
 
-class FromArrays:
-    """A network whose initial variables are given."""
-
-    def __init__(self, module, initial):
-        self.apply, self.initial = module.apply, initial
-
-    def init(self, key, inputs):
-        return self.initial
-
-
 def test_the_published_run_from_end_to_end():
     arrays = reference("fcmi_e2e")
     module = network(arrays)
     supersample = Supersample(arrays["images_u8"][..., None].astype(float), arrays["labels"].astype(int))
     runs = run_networks(
         KEY,
-        FromArrays(module, variables(arrays)),
+        training.as_network(module)._replace(init=lambda key, inputs: variables(arrays)),
         [supersample],
         arrays["masks"],
         num_epochs=int(arrays["epochs"]),
         batch_size=training.minibatches(24, int(arrays["batch_size"]), shuffle=False),
-        train_fn=networks.train_fn(module),
     )
     np.testing.assert_array_equal(runs.predictions[0, 0], arrays["pred_labels"])
     bound = bounds.fcmi(runs.predictions[0], runs.selection, num_classes=2)
@@ -169,7 +158,9 @@ class TestErrors:
 
     def test_batch_norm_on_a_batch_of_one(self):
         message = "6 examples in batches of 5 leave a batch of one"
-        self.fails(message, batch_size=5, train_fn=networks.train_fn(MLP))
+        network = networks.MLP((4,), 2, batch_norm=True)
+        with pytest.raises(ValueError, match=message):
+            run_networks(KEY, network, SUPERSAMPLES, SELECTION, num_epochs=1, batch_size=5)
 
     def test_predictions_for_the_training_set_only(self):
         with pytest.raises(ValueError, match=r"for each of the 12 entries, got shape \(6,\)"):

@@ -11,8 +11,8 @@ import optax
 from jax import lax
 
 from infotheory_dl import networks
-from infotheory_dl.label_noise.joint import PARAMETERS, Network
-from infotheory_dl.training import Batch
+from infotheory_dl.label_noise.joint import PARAMETERS
+from infotheory_dl.training import Batch, Network, as_network
 from tests.conftest import reference
 
 STEPS = reference("label_noise_steps")
@@ -51,7 +51,7 @@ def mlp(*modules, widths=(7,)):
     """Dense layers with ReLU between them, five outputs."""
     network = networks.MLP(widths, 5)
     return Model(
-        Network(network.apply, networks.train_fn(network)),
+        as_network(network),
         lambda get: {f"Dense_{i}": dense(get, module) for i, module in enumerate(modules)},
     )
 
@@ -71,7 +71,7 @@ def cnn(name):
         norm = lambda i: {"mean": get(f"{name}.{i}.running_mean"), "var": get(f"{name}.{i}.running_var")}
         return {"BatchNorm_0": norm(1), "BatchNorm_1": norm(4), "head": {"BatchNorm_0": norm(8)}}
 
-    return Model(Network(network.apply, networks.train_fn(network)), params, moments)
+    return Model(as_network(network), params, moments)
 
 
 def parameters(make):
@@ -129,17 +129,17 @@ def _at(states, step):
 
 
 def _variables(model, get):
-    if model.network.train_fn is None:
+    if model.network.train is None:
         return model.params(get)
     return {"params": model.params(get)} | ({} if model.moments is None else {"batch_stats": model.moments(get)})
 
 
 def _check_outputs(published, models, state, loss, labels):
-    """The gradients with respect to the outputs, at the published ones; what has no `train_fn` is applied."""
+    """The gradients with respect to the outputs, at the published ones; what has no `train` is applied."""
     classifier = published["step0/logits"]
     outputs = [(classifier, published["step0/z"]) if "step0/z" in published else classifier]
     for model, part in zip(models[1:], state.networks[1:], strict=True):
-        of_inputs = model.network.apply_fn(part.params, published["x"][0]) if model.network.train_fn is None else None
+        of_inputs = model.network.apply(part.params, published["x"][0]) if model.network.train is None else None
         outputs.append(published["step0/q_label_pred"] if of_inputs is None else of_inputs)
     total = lambda outputs: loss(*outputs, labels, mask=jnp.ones(12, bool), key=None, **state.settings)[0]
     gradients = jax.grad(total)(jax.tree.map(jnp.asarray, outputs))

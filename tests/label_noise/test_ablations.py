@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from infotheory_dl.label_noise import ablations
-from infotheory_dl.label_noise.joint import Network, joint
+from infotheory_dl.label_noise.joint import joint
+from infotheory_dl.training import as_network
 from tests.label_noise import published_networks as published
 from tests.label_noise.published_networks import CLASSIFIER, PREDICTOR, Model, dense, mlp, parameters
 
@@ -22,11 +23,10 @@ def of_modules(*modules):
     return parameters(lambda get: {"params": {f"Dense_{i}": dense(get, module) for i, module in enumerate(modules)}})
 
 
-BASE = Model(Network(hidden), lambda get: dense(get, "q_base.1"))
+BASE = Model(as_network(hidden), lambda get: dense(get, "q_base.1"))
 BEFORE_LAST = Model(
-    Network(
-        lambda variables, inputs: with_penultimate(variables["params"], inputs)[0],
-        lambda variables, inputs, mask, key: (with_penultimate(variables["params"], inputs), {}),
+    as_network(lambda variables, inputs: with_penultimate(variables["params"], inputs)[0])._replace(
+        train=lambda variables, inputs, mask, key: (with_penultimate(variables["params"], inputs), {})
     ),
     lambda get: {"base": dense(get, "classifier_base.1"), "last": get("classifier_last_layer.weight").T},
 )

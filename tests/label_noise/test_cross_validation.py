@@ -20,8 +20,8 @@ def constant(params, inputs):
 
 def cross_validate(labels, num_folds, **changes):
     settings = {"optimizer": optax.sgd(1.0), "num_epochs": 60, "batch_size": 100, "num_folds": num_folds, **changes}
-    zeros = lambda key: jnp.zeros(len(np.unique(labels)))
-    return cross_validated_probabilities(KEY, constant, zeros, np.zeros((len(labels), 1)), labels, **settings)
+    zeros = lambda key, inputs: jnp.zeros(len(np.unique(labels)))
+    return cross_validated_probabilities(KEY, (zeros, constant), np.zeros((len(labels), 1)), labels, **settings)
 
 
 @pytest.mark.parametrize(("examples", "num_folds"), [(12, 4), (11, 4), (10, 10)])
@@ -51,15 +51,13 @@ def test_networks_with_batch_norm_find_flipped_labels():
     network = networks.MLP(outputs=3, widths=(16,), batch_norm=True)
     probabilities = cross_validated_probabilities(
         KEY,
-        network.apply,
-        lambda key: network.init(key, jnp.asarray(inputs[:1])),
+        network,
         inputs,
         labels,
         optimizer=optax.adam(1e-2),
         num_epochs=20,
         batch_size=32,
         num_folds=3,
-        train_fn=networks.train_fn(network),
         evaluation_batch_size=20,
     )
     assert area_under_roc(low_margin(probabilities, labels), flipped) > 0.95
@@ -78,7 +76,6 @@ def test_bad_input_is_named(as_a_user_sees):
         cross_validate(labels / 2, 2)
     with pytest.raises(ValueError, match=r"labels must lie in \[0, 2\), got -1 at index 0"):
         cross_validate(labels - 1, 2)
+    network = (lambda key, inputs: jnp.zeros(2), constant)
     with pytest.raises(ValueError, match="inputs and labels must be as many, got 2 and 3"):
-        cross_validated_probabilities(
-            KEY, constant, lambda key: jnp.zeros(2), np.zeros((2, 1)), labels, optimizer=optax.sgd(1.0), num_epochs=1
-        )
+        cross_validated_probabilities(KEY, network, np.zeros((2, 1)), labels, optimizer=optax.sgd(1.0), num_epochs=1)

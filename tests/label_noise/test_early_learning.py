@@ -44,9 +44,7 @@ def test_a_training_is_the_plain_loop_with_a_memory():
 def test_a_network_with_batch_norm_keeps_its_moments_and_is_evaluated():
     network = networks.MLP(outputs=3, widths=(5,), batch_norm=True)
     variables = network.init(KEY, jnp.asarray(INPUTS))
-    system = early_learning(
-        network.apply, optax.adam(1e-2), num_examples=10, num_classes=3, train_fn=networks.train_fn(network)
-    )
+    system = early_learning(network, optax.adam(1e-2), num_examples=10, num_classes=3)
     state = train(KEY, system.step, system.init(variables), (INPUTS, LABELS), num_epochs=1).state
     moments = state.network.collections["batch_stats"]
     assert any(

@@ -131,7 +131,7 @@ def test_batch_norm_learns_its_moments_beside_the_parameters():
     loss = optax.softmax_cross_entropy_with_integer_labels
     # weight decay would shrink the moments, were they taken for parameters
     optimizer = optax.adamw(1e-2, weight_decay=0.5)
-    system = supervised(network.apply, optimizer, loss, train_fn=networks.train_fn(network))
+    system = supervised(network, optimizer, loss)
     training = train(KEY, system.step, system.init(variables), (INPUTS, LABELS), num_epochs=3)
 
     def objective(params, moments):
