@@ -163,7 +163,7 @@ def speed(settings: Speed) -> None:
     rows.append(row("kernels and leave-one-out", **total))
     differences = [
         f"{name} {np.median(np.abs(scores / np.asarray(getattr(ours, name))[theirs.examples] - 1)):.1e}"
-        for name, scores in (("weights", theirs.weights), ("predictions", theirs.predictions))
+        for name, scores in (("weight_change", theirs.weight_change), ("output_change", theirs.output_change))
     ]
     report(
         NAME,
@@ -248,7 +248,7 @@ def precision(settings: Precision) -> None:
             scores = problem.both_scores(kernels, time=time, **training)
         except SingularKernelError:
             return [setting | {"score": "both", "note": "refused: singular in single precision"}]
-        names = ("weights", "predictions")
+        names = ("weight_change", "output_change")
         return [setting | {"score": name} | deviation(getattr(scores, name), getattr(exact, name)) for name in names]
 
     settled = itertools.chain.from_iterable(
@@ -264,14 +264,14 @@ class PublishedTiming(NamedTuple):
       kernels: seconds for gradients, kernels, the inverse and the training on all examples.
       leave_one_out: seconds for both scores, scaled to all examples.
       examples: those it was timed on.
-      weights, predictions: their scores.
+      weight_change, output_change: their scores.
     """
 
     kernels: float
     leave_one_out: float
     examples: Int[np.ndarray, " timed"]
-    weights: Float[np.ndarray, " timed"]
-    predictions: Float[np.ndarray, " timed"]
+    weight_change: Float[np.ndarray, " timed"]
+    output_change: Float[np.ndarray, " timed"]
 
 
 def time_published(problem: Problem, count: int, training: dict[str, Any]) -> PublishedTiming:
@@ -286,8 +286,8 @@ def time_published(problem: Problem, count: int, training: dict[str, Any]) -> Pu
     )
     n = len(problem.inputs)
     examples = np.linspace(0, n - 1, count).astype(int)
-    weights, weight_seconds = timed(lambda: [published.weight_information(linearized, i) for i in examples])
-    outputs, output_seconds = timed(lambda: [published.functional_information(linearized, i) for i in examples])
+    weights, weight_seconds = timed(lambda: [published.weight_change(linearized, i) for i in examples])
+    outputs, output_seconds = timed(lambda: [published.output_change(linearized, i) for i in examples])
     scaled = (weight_seconds + output_seconds) * n / count
     return PublishedTiming(seconds, scaled, examples, np.array(weights), np.array(outputs))
 

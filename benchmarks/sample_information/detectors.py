@@ -85,11 +85,11 @@ def all_detectors(num_classes: int, num_networks: int) -> dict[str, Detector]:
             untrained_networks, score=score, count=count
         )
         for count in sorted({1, num_networks})
-        for score in ("margin", "weights")
+        for score in ("margin", "weight change")
     }
     if num_classes == 2:
-        for score in ("weights", "predictions"):
-            ours[f"paper's setting: {score}"] = functools.partial(paper_setting, score=score)
+        for score in ("weight_change", "output_change"):
+            ours[f"paper's setting: {score.replace('_', ' ')}"] = functools.partial(paper_setting, score=score)
     return ours | {
         "cross-validated SVM": support_vectors,
         "cross-validated logistic regression": logistic_regression,
@@ -105,7 +105,7 @@ def all_detectors(num_classes: int, num_networks: int) -> dict[str, Detector]:
     }
 
 
-def untrained_networks(task: LabelTask, *, score: Literal["margin", "weights"], count: int) -> jax.Array:
+def untrained_networks(task: LabelTask, *, score: Literal["margin", "weight change"], count: int) -> jax.Array:
     """Leave-one-out scores under the mean kernel of the audit's untrained CNNs, weight decay by leave-one-out error."""
     network = networks.wide_layer(task.images.shape[1:])
     eigen = kernel_eigen(mean_kernel(jax.random.key(task.seed), network, task.images, num_networks=count))
@@ -114,13 +114,13 @@ def untrained_networks(task: LabelTask, *, score: Literal["margin", "weights"], 
     left_out = leave_one_out(
         eigen, jnp.zeros_like(targets), targets, time=jnp.inf, learning_rate=1.0, weight_decay=weight_decay
     )
-    if score == "weights":
-        return left_out.weights
+    if score == "weight change":
+        return left_out.weight_change
     predictions = targets - left_out.residuals + 1 / task.num_classes
     return -label_margins(predictions, task.labels)
 
 
-def paper_setting(task: LabelTask, *, score: Literal["weights", "predictions"]) -> jax.Array:
+def paper_setting(task: LabelTask, *, score: Literal["weight_change", "output_change"]) -> jax.Array:
     """Sample information of the paper's CNN, late in training and without weight decay; two classes."""
     network = networks.four_layer_cnn()
     images, others = _standardised(task.images), _standardised(task.held_out_images)

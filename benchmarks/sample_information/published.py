@@ -26,8 +26,8 @@ class LinearizedTraining(NamedTuple):
       inverse: of the kernel.
       reference_kernel: J* Jᵀ, rows for the reference inputs.
       residuals: initial outputs minus targets.
-      weight_change: what training on all examples does to the weights.
-      output_change: likewise to the reference outputs.
+      learned_weights: what training on all examples adds to the weights.
+      learned_outputs: likewise to the reference outputs.
       learning_rate: step size on the mean loss.
       time: number of steps.
       dynamics: gradient flow or gradient descent.
@@ -38,8 +38,8 @@ class LinearizedTraining(NamedTuple):
     inverse: Float[np.ndarray, "examples examples"]
     reference_kernel: Float[np.ndarray, "references examples"]
     residuals: Float[np.ndarray, " examples"]
-    weight_change: Float[np.ndarray, " parameters"]
-    output_change: Float[np.ndarray, " references"]
+    learned_weights: Float[np.ndarray, " parameters"]
+    learned_outputs: Float[np.ndarray, " references"]
     learning_rate: float
     time: int
     dynamics: Dynamics
@@ -81,17 +81,17 @@ def linearized_training(
     )
 
 
-def weight_information(training: LinearizedTraining, example: int) -> float:
+def weight_change(training: LinearizedTraining, example: int) -> float:
     """‖w - w_-i‖² of one example."""
     kept, coefficients = _train_without(training, example)
-    change = training.jacobian[kept].T @ coefficients - training.weight_change
+    change = training.jacobian[kept].T @ coefficients - training.learned_weights
     return float(change @ change)
 
 
-def functional_information(training: LinearizedTraining, example: int) -> float:
+def output_change(training: LinearizedTraining, example: int) -> float:
     """The mean over the reference inputs of |f - f_-i|² of one example."""
     kept, coefficients = _train_without(training, example)
-    change = training.reference_kernel[:, kept] @ coefficients - training.output_change
+    change = training.reference_kernel[:, kept] @ coefficients - training.learned_outputs
     return float(np.square(change).mean())
 
 

@@ -90,10 +90,10 @@ PRESETS = {
 
 # Table 1 of the paper, recalled: linearization and influence functions, without and with weight decay.
 PAPER = {
-    ("mlp", False): {"weights": (0.987, 0.935), "predictions": (0.993, 0.920)},
-    ("mlp", True): {"weights": (0.977, 0.978), "predictions": (0.993, 0.990)},
-    ("cnn", False): {"weights": (0.193, 0.319), "predictions": (0.033, 0.647)},
-    ("cnn", True): {"weights": (-0.012, 0.069), "predictions": (0.070, 0.407)},
+    ("mlp", False): {"weight_change": (0.987, 0.935), "output_change": (0.993, 0.920)},
+    ("mlp", True): {"weight_change": (0.977, 0.978), "output_change": (0.993, 0.990)},
+    ("cnn", False): {"weight_change": (0.193, 0.319), "output_change": (0.033, 0.647)},
+    ("cnn", True): {"weight_change": (-0.012, 0.069), "output_change": (0.070, 0.407)},
 }
 _EPOCHS = 20
 WEIGHT_DECAY: dict[NetworkName, float] = {"mlp": 1.0, "cnn": 0.1}
@@ -198,7 +198,7 @@ def correlation(settings: Settings, results: Results) -> None:
                 )
                 return {
                     f"{score} {estimate}": float(agreement(getattr(values, score), getattr(truth, score)).pearson)
-                    for score in ("weights", "predictions")
+                    for score in ("weight_change", "output_change")
                     for estimate, values in (("linearized", linear), ("influence", influences))
                 }
 
@@ -231,7 +231,7 @@ def mislabel(settings: Settings, results: Results) -> None:
             row: Row = {}
             for label, training_settings in trainings.items():
                 scores = leave_one_out(**arguments, **training_settings)
-                for score in ("weights", "predictions"):
+                for score in ("weight_change", "output_change"):
                     row[f"{label} {score}"] = float(metrics.area_under_roc(getattr(scores, score), noisy.flipped))
             return row
 
@@ -240,7 +240,7 @@ def mislabel(settings: Settings, results: Results) -> None:
         ]
         for label in trainings:
             row = {"network": name, "training": label}
-            for score in ("weights", "predictions"):
+            for score in ("weight_change", "output_change"):
                 values = [one[f"{label} {score}"] for one in drawn]
                 row[f"AUROC {score}"] = f"{np.mean(values):.3f} ± {np.std(values):.3f}"
             rows.append(row)
@@ -313,7 +313,7 @@ def examples(settings: Settings, results: Results) -> None:
     """A figure of the most and the least informative images of each class."""
     task = draw_task(settings, 0, settings.num_examples)
     apply_fn, params = make_network(settings, settings.networks[-1], 0, task.x)
-    information = np.asarray(late(settings, apply_fn, params, task).predictions)
+    information = np.asarray(late(settings, apply_fn, params, task).output_change)
     figure, grid = plt.subplots(4, 10, figsize=(10, 4.4))
     for axes_row, (most, label) in zip(grid, [(True, 0), (True, 1), (False, 0), (False, 1)], strict=True):
         members = np.flatnonzero(task.labels == label)
@@ -338,7 +338,7 @@ def subclass(settings: Settings, results: Results) -> None:
             rare = np.flatnonzero(is_rare)[: max(2, int(fraction * is_rare.sum()))]
             kept = np.sort(np.concatenate([np.flatnonzero(~is_rare), rare]))
             part = task._replace(x=task.x[kept], labels=task.labels[kept], origin=task.origin[kept])
-            information = np.asarray(late(settings, apply_fn, params, part).predictions)
+            information = np.asarray(late(settings, apply_fn, params, part).output_change)
             of_rare, of_common = (information[part.origin == origin].mean() for origin in (7, first))
             return {"sevens": len(rare), "ratio": float(of_rare / of_common)}
 

@@ -1,11 +1,11 @@
 """The audit: what each example of a data set tells a network, which labels are wrong, what can be left out."""
 
+from infotheory_dl.audit._run import AuditResult, Repair, Settings, Summarization, Sweep, run
 from infotheory_dl.audit.detection import Detection, cross_validated_suspicion, rate_detection
 from infotheory_dl.audit.examples import Examples, Table, read_table
 from infotheory_dl.audit.files import scores_table, write_report
 from infotheory_dl.audit.report import findings
 from infotheory_dl.audit.robustness import Robustness
-from infotheory_dl.audit.run import AuditResult, Repair, Settings, Summarization, Sweep, run
 from infotheory_dl.audit.scores import Scores
 
 __all__ = [

@@ -12,10 +12,10 @@ from rich.console import Console
 
 from infotheory_dl import data
 from infotheory_dl._files import require_writable
+from infotheory_dl.audit._run import Settings, run
 from infotheory_dl.audit.examples import Table, read_table
 from infotheory_dl.audit.files import write_report
 from infotheory_dl.audit.report import findings
-from infotheory_dl.audit.run import Settings, run
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from infotheory_dl._files import csv_table, require_writable, write_together
+from infotheory_dl.audit._run import AuditResult
 from infotheory_dl.audit.report import render
-from infotheory_dl.audit.robustness import METHODS
-from infotheory_dl.audit.run import AuditResult
+from infotheory_dl.audit.robustness import COMPARED_METHODS
 
 _PACKAGES = ("infotheory_dl", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "scikit-learn")
 
@@ -66,8 +66,8 @@ def scores_table(result: AuditResult) -> str:
     columns = {
         "example": examples.indices,
         "label": names[examples.labels],
-        "function_score": scores.function,
-        "weights_score": scores.weights,
+        "output_change": scores.output_change,
+        "weight_change": scores.weight_change,
         "margin": scores.margins,
         "suggested_label": names[errors.suggested],
         "wrong_probability": errors.wrong,
@@ -77,7 +77,7 @@ def scores_table(result: AuditResult) -> str:
         columns["own_information"] = result.generalization.own_information
         columns["pair_information"] = result.generalization.pair_information
     if result.robustness is not None:
-        for method, suspicion, candidates in zip(METHODS, *result.robustness[1:3], strict=True):
+        for method, suspicion, candidates in zip(COMPARED_METHODS, *result.robustness[1:3], strict=True):
             columns |= {f"{method}_suspicion": suspicion, f"{method}_candidate": candidates.astype(int)}
     if examples.flipped.any():
         columns |= {"flipped": examples.flipped.astype(int), "true_label": names[examples.true_labels]}

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Int
 
 from infotheory_dl.audit._format import signed
+from infotheory_dl.audit._run import AuditResult
 from infotheory_dl.audit.examples import Examples
 from infotheory_dl.audit.pictures import data_uris
-from infotheory_dl.audit.robustness import METHODS
-from infotheory_dl.audit.run import AuditResult
+from infotheory_dl.audit.robustness import COMPARED_METHODS
 
 _SUSPECTS_SHOWN, _SUSPECTS_AT_MOST = 24, 240
 _FEATURES_SHOWN = 8
@@ -81,7 +81,7 @@ def _measure(result: AuditResult, kind: Gallery) -> tuple[str, Callable[[int], s
     if kind == "disputed":
         assert result.robustness is not None
         candidates = result.robustness.candidates
-        return "suspected by", lambda i: ", ".join(compress(METHODS.values(), candidates[:, i])) or "none"
+        return "suspected by", lambda i: ", ".join(compress(COMPARED_METHODS.values(), candidates[:, i])) or "none"
     if kind == "informative":
         return "score", lambda i: _relative(result, i)
     assert result.generalization is not None
@@ -102,5 +102,5 @@ def _verdict(result: AuditResult, i: int) -> tuple[str, str] | None:
 
 
 def _relative(result: AuditResult, i: int) -> str:
-    """The function score of an example in units of the median one."""
-    return f"{result.scores.function[i] / np.median(result.scores.function):.2g} × median"
+    """The change of the outputs without an example, in units of the median one."""
+    return f"{result.scores.output_change[i] / np.median(result.scores.output_change):.2g} × median"

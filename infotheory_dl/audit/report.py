@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from infotheory_dl.audit._format import count, known, percent, signed
+from infotheory_dl.audit._run import AuditResult
 from infotheory_dl.audit._style import STYLE
 from infotheory_dl.audit.charts import Line, Row, distribution_chart, line_chart
 from infotheory_dl.audit.galleries import Gallery, gallery, ranked
-from infotheory_dl.audit.robustness import METHODS, Robustness, coverage
-from infotheory_dl.audit.run import AuditResult
+from infotheory_dl.audit.robustness import COMPARED_METHODS, Robustness, coverage
 from infotheory_dl.metrics import spearman_correlation
 
 _EXTREMES_SHOWN = 16
@@ -209,14 +209,14 @@ def _robustness(result: AuditResult) -> str:
         "A label that the plain network has learned by heart it does not suspect. Leave-one-out is of the same kind as"
         " the audit: that the two agree says less than that LIMIT and the audit do."
     )
-    names = "".join(f"<th>{name}</th>" for name in ("", *METHODS.values(), "the audit"))
+    names = "".join(f"<th>{name}</th>" for name in ("", *COMPARED_METHODS.values(), "the audit"))
     cells = "".join(
         f"<tr><td>{measure}</td>{''.join(f'<td>{value}</td>' for value in values)}</tr>"
         for measure, values in _robustness_rows(result, robust)
     )
     votes = robust.candidates.sum(0)
     order = np.lexsort((result.scores.margins, -votes))
-    by_all = votes == len(METHODS)
+    by_all = votes == len(COMPARED_METHODS)
     parts: tuple[tuple[str, np.ndarray, Gallery], ...] = (
         ("Suspected by all three and by the audit", by_all & robust.suspected, "suspects"),
         ("Suspected by the audit, not by all three", ~by_all & robust.suspected, "disputed"),
@@ -255,16 +255,16 @@ def _robustness_rows(result: AuditResult, robust: Robustness) -> list[tuple[str,
 
 
 def _extremes(result: AuditResult) -> str:
-    function, weights, margins = result.scores.function, result.scores.weights, result.scores.margins
+    output_change, weight_change, margins = result.scores[:3]
     trusted = np.flatnonzero(margins >= 0)
-    order = trusted[np.argsort(-function[trusted])]
-    top = np.argsort(-function)[:_EXTREMES_SHOWN]
+    order = trusted[np.argsort(-output_change[trusted])]
+    top = np.argsort(-output_change)[:_EXTREMES_SHOWN]
     doubted = int((margins[top] < 0).sum())
-    agreement = float(spearman_correlation(function, weights))
+    agreement = float(spearman_correlation(output_change, weight_change))
     text = (
-        "The function score is the mean squared change of the outputs on the held-out examples when an example is left"
-        " out; the weights score is the squared change of the weights. Their ranks correlate at"
-        f" {agreement:.2f}. Of the {len(top)} examples with the largest function score {doubted} have a contradicted"
+        "The output change is the mean squared change of the outputs on the held-out examples when an example is left"
+        " out; the weight change is the squared change of the weights. Their ranks correlate at"
+        f" {agreement:.2f}. Of the {len(top)} examples with the largest output change {doubted} have a contradicted"
         " label and stand above; here are the others."
     )
     return (
@@ -292,7 +292,8 @@ def _distributions(result: AuditResult) -> str:
     return (
         "<h2>Information by class</h2>\n<p>For each given label: the middle half of the scores as a box, 5 to 95 % as a"
         f' line, the median as a stroke.{note}</p>\n<div class="charts">'
-        f"{chart('function score', result.scores.function)}{chart('weights score', result.scores.weights)}</div>"
+        f"{chart('output change', result.scores.output_change)}"
+        f"{chart('weight change', result.scores.weight_change)}</div>"
     )
 
 
@@ -304,7 +305,9 @@ def _sweep(result: AuditResult) -> str:
     meaning = "how their ranks agree with those of the audit"
     if sweep.average_precision is not None:
         values, what, meaning = sweep.average_precision, "average precision", "how well they find the flips"
-    lines = [Line(name, sweep.times, values[:, i]) for i, name in enumerate(("margin", "function", "weights"))]
+    lines = [
+        Line(name, sweep.times, values[:, i]) for i, name in enumerate(("margin", "output change", "weight change"))
+    ]
     moment = "the end of training" if np.isinf(result.settings.time) else f"step {result.settings.time:g}"
     drawing = line_chart(
         lines, title=f"{what} over training time", x_label="steps of training", y_label=what, log_x=True

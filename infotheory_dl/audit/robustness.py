@@ -15,7 +15,7 @@ from infotheory_dl.metrics import spearman_correlation
 from infotheory_dl.sample_information import LabelErrors
 from infotheory_dl.types import Key
 
-METHODS: dict[MethodName, str] = {
+COMPARED_METHODS: dict[MethodName, str] = {
     "cross_entropy": "plain",
     "limit_laplace": "LIMIT",
     "leave_one_out": "leave-one-out",
@@ -30,7 +30,7 @@ _SET_ASIDE = 0.2
 
 
 class Robustness(NamedTuple):
-    """What a plain classifier and two that ignore wrong labels say of the labels, in the order of `METHODS`.
+    """What a plain classifier and two that ignore wrong labels say of the labels, in the order of `COMPARED_METHODS`.
 
     Attributes:
       accuracy: on the held-out examples, after the epoch of the greatest validation accuracy.
@@ -95,7 +95,7 @@ def compare_robust(
             evaluate_every=math.ceil(num_epochs / _VALIDATIONS),
             batch_size=_BATCH_SIZE,
         )
-        for method in METHODS
+        for method in COMPARED_METHODS
     ]
     suspicion = np.stack([fit.suspicion for fit in fits])
     candidates = np.stack([np.isin(np.arange(len(examples.labels)), fit.noisy_ids) for fit in fits])
@@ -108,7 +108,7 @@ def compare_robust(
         suspected=suspected,
         agreement=np.array([float(spearman_correlation(values, -margins)) for values in suspicion]),
         overlap=coverage(suspected, candidates),
-        detection=rate_detection(dict(zip(METHODS, suspicion, strict=True)), flips) if flips.any() else None,
+        detection=rate_detection(dict(zip(COMPARED_METHODS, suspicion, strict=True)), flips) if flips.any() else None,
         precision=coverage(flips, candidates) if flips.any() else None,
         recall=coverage(candidates, flips) if flips.any() else None,
     )

@@ -21,16 +21,16 @@ class Scores(NamedTuple):
     """What an audit says of every example.
 
     Attributes:
-      function: mean squared change of the outputs on the held-out examples when the example is left out, the
-        functional sample information.
-      weights: squared change of the weights, the sample information.
+      output_change: squared norm of the change of the outputs when the example is left out, mean over the held-out
+        examples: the functional sample information, but for its unit.
+      weight_change: squared norm of the change of the weights: the sample information, but for its unit.
       margins: prediction for the given label minus the largest other, by the network trained without the example: the
         lower, the more suspect the label.
       predictions: the predictions themselves, close to 1 for a class that is certain and to 0 for the others.
     """
 
-    function: Float[np.ndarray, "*times examples"]
-    weights: Float[np.ndarray, "*times examples"]
+    output_change: Float[np.ndarray, "*times examples"]
+    weight_change: Float[np.ndarray, "*times examples"]
     margins: Float[np.ndarray, "*times examples"]
     predictions: Float[np.ndarray, "*times examples classes"]
 
@@ -77,5 +77,5 @@ def score(
         )
         predictions = targets - result.residuals + 1 / num_classes
         margins = label_margins(predictions, labels)
-        by_time.append((result.predictions, result.weights, margins, predictions))
+        by_time.append((result.output_change, result.weight_change, margins, predictions))
     return Scores(*(np.stack([np.asarray(value) for value in values]) for values in zip(*by_time, strict=True)))

@@ -1,17 +1,7 @@
 """How much one training example, or a group, informs the final weights and the learned function of a network."""
 
 from infotheory_dl.sample_information import baselines, online
-from infotheory_dl.sample_information.influence import (
-    Influence,
-    influence,
-)
-from infotheory_dl.sample_information.label_errors import LabelErrors, find_label_errors
-from infotheory_dl.sample_information.labels import (
-    LabelInformation,
-    label_information,
-    label_margins,
-)
-from infotheory_dl.sample_information.leave_one_out import (
+from infotheory_dl.sample_information._leave_one_out import (
     GroupInformation,
     LeaveOneOut,
     PairwiseRedundancy,
@@ -21,6 +11,16 @@ from infotheory_dl.sample_information.leave_one_out import (
     leave_one_out,
     pairwise_redundancy,
     training_stability,
+)
+from infotheory_dl.sample_information.influence_functions import (
+    Influence,
+    influence,
+)
+from infotheory_dl.sample_information.label_errors import LabelErrors, find_label_errors
+from infotheory_dl.sample_information.labels import (
+    LabelInformation,
+    label_information,
+    label_margins,
 )
 from infotheory_dl.sample_information.matrix_free import (
     kernel_product,

@@ -16,12 +16,12 @@ class LabelInformation(NamedTuple):
     """The information that each example would have with each candidate label.
 
     Attributes:
-      weights: squared norm of the change of the weights.
-      predictions: of the outputs, mean over the reference inputs; None without them.
+      weight_change: squared norm of the change of the weights when the example is left out.
+      output_change: of the outputs, mean over the reference inputs; None without them.
     """
 
-    weights: Float[Array, "examples candidates"]
-    predictions: Float[Array, "examples candidates"] | None
+    weight_change: Float[Array, "examples candidates"]
+    output_change: Float[Array, "examples candidates"] | None
 
 
 def label_information(
@@ -78,11 +78,11 @@ def label_information(
         quadratic = jnp.einsum("ncap,nab,ncbp->nc", label_changes, form(responses, responses), label_changes)
         return constant[:, None] + 2 * linear + quadratic
 
-    predictions = None
+    output_change = None
     if problem.reference_kernel is not None:
         references = problem.reference_kernel @ eigenvectors
-        predictions = squared_norms(references.T @ references) / (len(references) // coupled)
-    return LabelInformation(squared_norms(eigenvalues), predictions)
+        output_change = squared_norms(references.T @ references) / (len(references) // coupled)
+    return LabelInformation(squared_norms(eigenvalues), output_change)
 
 
 def label_margins(

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 
 from infotheory_dl._validation import is_concrete, require_finite, require_floating
 from infotheory_dl.sample_information._examples import map_examples, sum_blocks
-from infotheory_dl.sample_information.leave_one_out import LeaveOneOut, mean_square
+from infotheory_dl.sample_information._leave_one_out import LeaveOneOut, mean_square
 from infotheory_dl.sample_information.removal import checked_indices, checked_residuals
 from infotheory_dl.types import AnyArray, ApplyFn, Params, Scalar
 
@@ -158,10 +158,10 @@ def _leave_one_out(
     )
     changes = inside - own
     moved = product(changes)
-    prediction_changes = None if reference_product is None else reference_product(changes)
+    output_changes = None if reference_product is None else reference_product(changes)
     unfitted = shift * trained[0, examples] - moved[jnp.arange(len(examples)), examples]
-    weights = jnp.maximum(jnp.sum(changes * moved, axis=(1, 2)), 0)
-    result = LeaveOneOut(weights, mean_square(prediction_changes), prediction_changes, unfitted)
+    weight_change = jnp.maximum(jnp.sum(changes * moved, axis=(1, 2)), 0)
+    result = LeaveOneOut(weight_change, mean_square(output_changes), output_changes, unfitted)
     return result, jnp.concatenate([error, errors])
 
 

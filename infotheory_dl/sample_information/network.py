@@ -1,14 +1,14 @@
 """From a network and its training set to the information of every example."""
 
 import functools
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
 from infotheory_dl._sharding import automatically_sharded
-from infotheory_dl._validation import is_concrete, require_choice, require_finite
+from infotheory_dl._validation import is_concrete, require_finite
 from infotheory_dl.linearization import (
     Dynamics,
     KernelEigen,
@@ -17,21 +17,20 @@ from infotheory_dl.linearization import (
     kernel_eigen,
     transposed_jacobian_products,
 )
-from infotheory_dl.sample_information.leave_one_out import coefficient_changes, leave_one_out
+from infotheory_dl.sample_information._leave_one_out import coefficient_changes, leave_one_out
 from infotheory_dl.sample_information.removal import Regularization
 from infotheory_dl.types import AnyArray, ApplyFn, Params, Scalar
-
-Scale = Literal["raw", "nats"]
 
 
 class SampleInformation(NamedTuple):
     """The information of n training examples of a network.
 
     Attributes:
-      weights: of the weights: ‖w - w_-i‖², or half of that over sigma² in nats.
-      predictions: of the function: the mean over the reference inputs of ‖f - f_-i‖², or half of that over sigma² in
-        nats.
-      prediction_changes: f_-i - f on each reference input.
+      weight_change: ‖w_-i - w‖², in squared units of the weights.
+      output_change: ‖f_-i - f‖², mean over the reference inputs, in squared units of the outputs.
+      output_changes: f_-i - f on each reference input.
+      weight_information: sample information in the weights, weight_change / (2 sigma²), in nats; None without sigma.
+      function_information: functional sample information, output_change / (2 sigma²), in nats; None without sigma.
       residuals: target minus the prediction for each example by the network trained without it.
       kernel: the eigendecomposition of the training kernel, from which `leave_one_out` gives other times, weight
         decays and targets at little cost.
@@ -39,9 +38,11 @@ class SampleInformation(NamedTuple):
       initial_outputs: of the training examples, before training.
     """
 
-    weights: Float[Array, " examples"]
-    predictions: Float[Array, " examples"]
-    prediction_changes: Float[Array, "examples references outputs"]
+    weight_change: Float[Array, " examples"]
+    output_change: Float[Array, " examples"]
+    output_changes: Float[Array, "examples references outputs"]
+    weight_information: Float[Array, " examples"] | None
+    function_information: Float[Array, " examples"] | None
     residuals: Float[Array, "examples outputs"]
     kernel: KernelEigen
     reference_kernel: Float[Array, "..."]
@@ -61,7 +62,6 @@ def sample_information(
     dynamics: Dynamics = "continuous",
     regularization: Regularization = "fixed",
     outputs: Outputs = "full",
-    scale: Scale = "raw",
     sigma: Scalar | None = None,
     batch_size: int | None = None,
 ) -> SampleInformation:
@@ -84,8 +84,7 @@ def sample_information(
       regularization: "fixed" or "rescaled", see `leave_one_out`.
       outputs: the kernel: "full" is exact; "class_wise" and "trace" neglect what outputs have in common, for many
         classes.
-      scale: "raw" for squared norms, "nats" with `sigma`.
-      sigma: standard deviation of the noise, on weights and on outputs.
+      sigma: standard deviation of the noise, on weights and on outputs; with it come the scores in nats.
       batch_size: examples in a block of the kernel.
 
     Returns:
@@ -100,9 +99,6 @@ def sample_information(
 
     Source: Harutyunyan et al., 2021 (equations 5 to 10).
     """
-    require_choice("scale", scale, ("raw", "nats"))
-    if (scale == "nats") != (sigma is not None):
-        raise ValueError(f"scale='nats' needs sigma and scale='raw' takes none, got scale={scale!r}, sigma={sigma}")
     if sigma is not None and is_concrete(sigma) and not 0 < sigma < np.inf:
         raise ValueError(f"sigma must be positive, got {sigma}")
     if len(inputs) != len(targets):
@@ -126,13 +122,15 @@ def sample_information(
         dynamics=dynamics,
         regularization=regularization,
     )
-    assert result.predictions is not None
-    assert result.prediction_changes is not None
-    unit = 1.0 if sigma is None else 1 / (2 * jnp.square(sigma))
+    assert result.output_change is not None
+    assert result.output_changes is not None
+    nats = None if sigma is None else 1 / (2 * jnp.square(sigma))
     return SampleInformation(
-        unit * result.weights,
-        unit * result.predictions,
-        result.prediction_changes,
+        result.weight_change,
+        result.output_change,
+        result.output_changes,
+        None if nats is None else nats * result.weight_change,
+        None if nats is None else nats * result.output_change,
         result.residuals,
         eigen,
         reference_kernel,

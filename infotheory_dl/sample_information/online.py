@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Int
 
 from infotheory_dl._validation import is_concrete, require_finite
 from infotheory_dl.linearization import KernelEigen, SingularKernelError
-from infotheory_dl.sample_information.leave_one_out import LeaveOneOut, mean_square
+from infotheory_dl.sample_information._leave_one_out import LeaveOneOut, mean_square
 from infotheory_dl.sample_information.removal import (
     Problem,
     Training,
@@ -251,14 +251,14 @@ def _leave_one_out(state: Converged) -> LeaveOneOut:
     solved = -inverse @ _columns(state, residuals)
     unfitted = jnp.linalg.solve(own, solved.reshape(*batch, n, coupled, -1))
     # rounding may leave the squared norm of a vanishing change below zero
-    weights = jnp.maximum(jnp.sum(unfitted * (metric @ unfitted), axis=(-2, -1)), 0).reshape(-1, n).sum(0)
+    weight_change = jnp.maximum(jnp.sum(unfitted * (metric @ unfitted), axis=(-2, -1)), 0).reshape(-1, n).sum(0)
     changes = None
     if products is not None:
         blocks = products.reshape(*batch, -1, n, coupled)
         changes = -jnp.einsum("...mia,...iap->...imp", blocks, unfitted)
         changes = jnp.moveaxis(changes[..., 0], 0, -1) if batch else changes.reshape(n, -1, k)
     left = jnp.moveaxis(unfitted[..., 0, 0], 0, -1) if batch else unfitted.reshape(n, k)
-    return LeaveOneOut(weights, mean_square(changes), changes, left)
+    return LeaveOneOut(weight_change, mean_square(changes), changes, left)
 
 
 def _coupled(state: Converged) -> int:

@@ -53,15 +53,15 @@ class Removal(NamedTuple):
     """What changes when each of several groups of examples is left out, (without it) minus (with all).
 
     Attributes:
-      weights: squared norm of the change of the weights.
-      prediction_changes: change of the outputs on the reference inputs, None without any.
+      weight_change: squared norm of the change of the weights.
+      output_changes: change of the outputs on the reference inputs, None without any.
       residuals: targets of the group minus the predictions for it without it.
       coefficients: change of the training coefficients a, of weights w0 + Jᵀ a, in the eigenbasis of the kernel, if
         asked for.
     """
 
-    weights: Float[Array, " groups"]
-    prediction_changes: Float[Array, "groups references outputs"] | None
+    weight_change: Float[Array, " groups"]
+    output_changes: Float[Array, "groups references outputs"] | None
     residuals: Float[Array, "groups members outputs"]
     coefficients: Float[Array, "groups problems rank"] | None
 
@@ -177,8 +177,8 @@ def remove(
     references_axis = None if reference is None else 0
     each = jax.vmap(core, in_axes=(0, 0, references_axis))(kernel, residuals.T[:, :, None, None], reference)
     return Removal(
-        each.weights.sum(0),
-        None if reference is None else jnp.moveaxis(each.prediction_changes.squeeze(-1), 0, -1),
+        each.weight_change.sum(0),
+        None if reference is None else jnp.moveaxis(each.output_changes.squeeze(-1), 0, -1),
         jnp.moveaxis(each.residuals.squeeze(-1), 0, -1),
         jnp.moveaxis(each.coefficients.squeeze(2), 0, 1) if keep_coefficients else None,
     )
@@ -280,11 +280,11 @@ def _remove(
                 change = (undiminished - full) + _schur_correction(rows, own, initial, resolvents, rest, poles.weights)
             predicted = jnp.einsum("aj,pj->ap", rows, eigenvalues * (full + change)).reshape(-1, coupled, problems)
             unfitted = -(residuals[members] + predicted).reshape(len(members), coupled * problems)
-            weights = jnp.sum(eigenvalues * change**2)
-            prediction_changes = None
+            weight_change = jnp.sum(eigenvalues * change**2)
+            output_changes = None
             if references is not None:
-                prediction_changes = jnp.einsum("rj,pj->rp", references, change).reshape(-1, coupled * problems)
-            return Removal(weights, prediction_changes, unfitted, change if keep_coefficients else None)
+                output_changes = jnp.einsum("rj,pj->rp", references, change).reshape(-1, coupled * problems)
+            return Removal(weight_change, output_changes, unfitted, change if keep_coefficients else None)
 
         width = groups.shape[1] * coupled
         chunk = _CHUNK_BYTES // (eigenvalues.itemsize * rank * (min(width, 32) ** 2 + problems * (width + 2)))

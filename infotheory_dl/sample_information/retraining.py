@@ -23,17 +23,17 @@ class RetrainedLeaveOneOut(NamedTuple):
     """What training without an example, or a group of them, really changes, (without it) minus (with all).
 
     Attributes:
-      weights: squared norm of the change of the weights.
-      predictions: squared norm of the change of the outputs, mean over the reference inputs.
-      prediction_changes: the changes themselves.
+      weight_change: squared norm of the change of the weights.
+      output_change: squared norm of the change of the outputs, mean over the reference inputs.
+      output_changes: the changes of the outputs themselves.
       diverged: whether a training without the group overflowed; its changes are those of the last finite step.
       params: the weights trained on all examples.
       weight_changes: a tree like the parameters with an axis of groups in front, if asked for.
     """
 
-    weights: Float[Array, " groups"]
-    predictions: Float[Array, " groups"]
-    prediction_changes: Float[Array, "groups references outputs"]
+    weight_change: Float[Array, " groups"]
+    output_change: Float[Array, " groups"]
+    output_changes: Float[Array, "groups references outputs"]
     diverged: Bool[Array, " groups"]
     params: Params
     weight_changes: PyTree[Float[Array, "groups ..."]] | None
@@ -156,25 +156,25 @@ def _retrain(
 
     def leave_out(group):
         weights, diverged = descend_without(group)
-        weight_change = jax.tree.map(jnp.subtract, weights, trained)
-        prediction_change = apply_fn(weights, reference_inputs) - outputs
+        weight_changes = jax.tree.map(jnp.subtract, weights, trained)
+        output_changes = apply_fn(weights, reference_inputs) - outputs
         return RetrainedLeaveOneOut(
-            weights=_squared_norm(weight_change),
-            predictions=jnp.square(prediction_change).sum(-1).mean(),
-            prediction_changes=prediction_change,
+            weight_change=_squared_norm(weight_changes),
+            output_change=jnp.square(output_changes).sum(-1).mean(),
+            output_changes=output_changes,
             diverged=diverged,
             params=None,
-            weight_changes=weight_change if keep_weight_changes else None,
+            weight_changes=weight_changes if keep_weight_changes else None,
         )
 
     return lax.map(leave_out, groups, batch_size=models_at_once)._replace(params=trained), all_diverged
 
 
 def agreement(estimate: Real[AnyArray, "*shape"], truth: Real[AnyArray, "*shape"]) -> Agreement:
-    """Correlates an estimate with the truth, entry by entry: scores of examples, or all their prediction changes.
+    """Correlates an estimate with the truth, entry by entry: scores of examples, or all their changes of outputs.
 
     Args:
-      estimate: e.g. the `predictions` of `leave_one_out`.
+      estimate: e.g. the `output_change` of `leave_one_out`.
       truth: e.g. those of `retrain_leave_one_out`.
 
     Returns:
@@ -190,14 +190,14 @@ def agreement(estimate: Real[AnyArray, "*shape"], truth: Real[AnyArray, "*shape"
 
 
 def linear_datamodeling_score(
-    prediction_changes: Float[AnyArray, "examples references outputs"],
+    output_changes: Float[AnyArray, "examples references outputs"],
     group_changes: Float[AnyArray, "groups references outputs"],
     groups: Sequence[Sequence[int] | Int[AnyArray, " _"]],
 ) -> Float[Array, ""]:
     """Tells how well the changes of single examples add up to those of groups: the mean rank correlation over groups.
 
     Args:
-      prediction_changes: estimated change of each reference output without each example.
+      output_changes: estimated change of each reference output without each example.
       group_changes: the real changes without each group, from `retrain_leave_one_out`; the customary groups are random
         halves of the examples.
       groups: indices of the examples of each group.
@@ -211,10 +211,10 @@ def linear_datamodeling_score(
 
     Source: Park et al., 2023 (the linear datamodeling score of TRAK).
     """
-    members = _membership(groups, len(prediction_changes))
+    members = _membership(groups, len(output_changes))
     if len(members) != len(group_changes) or len(members) < 2:
         raise ValueError(f"group_changes must be of the {len(members)} groups, at least 2, got {len(group_changes)}")
-    sums = jnp.tensordot(members.astype(prediction_changes.dtype), prediction_changes, axes=1)
+    sums = jnp.tensordot(members.astype(output_changes.dtype), output_changes, axes=1)
     correlations = jax.vmap(jax.vmap(spearman_correlation, in_axes=-1), in_axes=-1)(sums, jnp.asarray(group_changes))
     return correlations.mean()
 

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 from infotheory_dl._validation import require_choice
 from infotheory_dl.linearization import KernelEigen, kernel_eigen
 from infotheory_dl.sample_information import online
-from infotheory_dl.sample_information.leave_one_out import mean_square
+from infotheory_dl.sample_information._leave_one_out import mean_square
 from infotheory_dl.sample_information.removal import (
     Problem,
     Training,
@@ -23,7 +23,7 @@ from infotheory_dl.sample_information.removal import (
 from infotheory_dl.types import AnyArray, Key
 
 Strategy = Literal["iterative", "bottom", "top", "random"]
-Score = Literal["predictions", "weights"]
+Score = Literal["output_change", "weight_change"]
 
 # The published rounds end there; what is left is ordered by its last scores.
 _REMOVED_BY_ROUNDS = 0.95
@@ -48,7 +48,7 @@ def summarize(
     reference_kernel: Float[AnyArray, "..."] | None = None,
     *,
     strategy: Strategy = "iterative",
-    score: Score = "predictions",
+    score: Score = "output_change",
     fraction: float = 0.05,
     key: Key | None = None,
     **training: Any,
@@ -60,7 +60,7 @@ def summarize(
       strategy: "iterative" scores, removes the least informative fraction of those left, and scores again, until 95 %
         are removed; "bottom" removes the least informative first, "top" the most informative, both by one scoring of
         all; "random" by none.
-      score: "predictions", which needs a reference_kernel, or "weights".
+      score: "output_change", which needs a reference_kernel, or "weight_change".
       fraction: that a round removes, rounded down, but at least one example.
       key: of the random order.
       **training: time, learning_rate, ... of `leave_one_out`. The loss is the mean over the examples that are left.
@@ -80,7 +80,7 @@ def summarize(
     Source: Harutyunyan et al., 2021 (section 5.3, data summarization).
     """
     require_choice("strategy", strategy, ("iterative", "bottom", "top", "random"))
-    require_choice("score", score, ("predictions", "weights"))
+    require_choice("score", score, ("output_change", "weight_change"))
     n = len(targets)
     if strategy == "random":
         if key is None:
@@ -88,10 +88,10 @@ def summarize(
         return Summary(jax.random.permutation(key, n), jnp.zeros(0, int))
     if not 0 < fraction < 1:
         raise ValueError(f"fraction must lie between 0 and 1, got {fraction}")
-    if score == "weights":
+    if score == "weight_change":
         reference_kernel = None
     elif reference_kernel is None:
-        raise ValueError("score='predictions' needs a reference_kernel; without one there is score='weights'")
+        raise ValueError("score='output_change' needs a reference_kernel; without one there is score='weight_change'")
     setting = Training(**training)
     problem = checked_problem(kernel, initial_outputs, targets, reference_kernel)
     solver = checked_solver(problem.kernel, n, 1, setting)
@@ -182,7 +182,7 @@ def _score_decomposed(
         kernel, residuals, reference_kernel = _mask(state, present)
         problem = Problem(kernel_eigen(kernel), residuals, reference_kernel, remaining)
     removal = remove(problem, np.arange(len(present))[:, None], training)
-    scores = removal.weights if score == "weights" else mean_square(removal.prediction_changes)
+    scores = removal.weight_change if score == "weight_change" else mean_square(removal.output_changes)
     assert scores is not None
     return scores
 

@@ -86,8 +86,8 @@ def test_every_example_stands_in_the_table(folder, result):
     assert list(rows) == sorted(result.examples.indices)
     for i, index in enumerate(result.examples.indices):
         row = rows[index]
-        assert float(row["function_score"]) == result.scores.function[i]
-        assert float(row["weights_score"]) == result.scores.weights[i]
+        assert float(row["output_change"]) == result.scores.output_change[i]
+        assert float(row["weight_change"]) == result.scores.weight_change[i]
         assert float(row["margin"]) == result.scores.margins[i]
         assert float(row["own_information"]) == result.generalization.own_information[i]
         assert float(row["pair_information"]) == result.generalization.pair_information[i]

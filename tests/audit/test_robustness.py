@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from infotheory_dl import audit, label_noise, networks
 from infotheory_dl.audit import robustness
-from infotheory_dl.audit.robustness import METHODS, compare_robust
+from infotheory_dl.audit.robustness import COMPARED_METHODS, compare_robust
 from tests.audit.conftest import SETTINGS
 
 KEY = jax.random.key(0)
@@ -59,7 +59,7 @@ def test_what_the_methods_name_is_measured_by_the_audit_and_by_the_flips(known):
     np.testing.assert_allclose(found.overlap, [found.suspected[lowest].mean(), np.nan, found.suspected[flipped].mean()])
     np.testing.assert_allclose(found.precision, [flipped[lowest].mean(), np.nan, 1])
     np.testing.assert_allclose(found.recall, [flipped[lowest].sum() / flipped.sum(), 0, 1])
-    assert [one.method for one in found.detection] == list(METHODS)
+    assert [one.method for one in found.detection] == list(COMPARED_METHODS)
     assert found.detection[0][1:] == known.detection[0][1:]
     assert found.detection[2].average_precision == 1
 
@@ -86,7 +86,7 @@ def test_the_report_shows_who_suspects_what(known, tmp_path):
     with (tmp_path / "scores.csv").open(newline="", encoding="utf-8") as file:
         rows = {int(row["example"]): row for row in csv.DictReader(file)}
     for i, index in enumerate(known.examples.indices):
-        for method, suspicion, candidates in zip(METHODS, *known.robustness[1:3], strict=True):
+        for method, suspicion, candidates in zip(COMPARED_METHODS, *known.robustness[1:3], strict=True):
             assert float(rows[index][f"{method}_suspicion"]) == suspicion[i]
             assert bool(int(rows[index][f"{method}_candidate"])) == candidates[i]
 

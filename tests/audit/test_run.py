@@ -37,8 +37,8 @@ def test_scores_are_those_of_leaving_each_example_out(result, kernels):
         learning_rate=1.0,
         weight_decay=result.weight_decay,
     )
-    np.testing.assert_allclose(result.scores.weights, expected.weights, rtol=1e-8)
-    np.testing.assert_allclose(result.scores.function, expected.predictions, rtol=1e-8)
+    np.testing.assert_allclose(result.scores.weight_change, expected.weight_change, rtol=1e-8)
+    np.testing.assert_allclose(result.scores.output_change, expected.output_change, rtol=1e-8)
 
 
 def test_margins_are_those_of_a_network_trained_without_the_example(result, kernels):
@@ -96,7 +96,7 @@ def test_the_same_key_gives_the_same_audit(digits, result):
     quick = {**SETTINGS, "seeds": 0, "sweep": 0, "runs": 0}
     again = audit.run(jax.random.key(0), *digits, **quick)
     np.testing.assert_array_equal(again.examples.labels, result.examples.labels)
-    np.testing.assert_array_equal(again.scores.function, result.scores.function)
+    np.testing.assert_array_equal(again.scores.output_change, result.scores.output_change)
     assert again.sweep is None
     assert again.generalization is None
     assert again.repair is None

@@ -44,8 +44,8 @@ for outputs, rows in (("full", 4), ("trace", 2)):
 training = {"time": 30, "learning_rate": 0.1}
 on_one = sample_information(network.apply, params, x, targets, references, **training)
 on_eight = sample_information(network.apply, params, across[0], targets, across[1], **training)
-np.testing.assert_allclose(on_eight.weights, on_one.weights, rtol=1e-9)
-np.testing.assert_allclose(on_eight.predictions, on_one.predictions, rtol=1e-9)
+np.testing.assert_allclose(on_eight.weight_change, on_one.weight_change, rtol=1e-9)
+np.testing.assert_allclose(on_eight.output_change, on_one.output_change, rtol=1e-9)
 """
 
 

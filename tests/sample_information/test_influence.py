@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from infotheory_dl.sample_information.influence import influence
+from infotheory_dl.sample_information.influence_functions import influence
 from tests.sample_information.reference_networks import cnn_case, flatten, mlp_case
 
 
@@ -31,10 +31,10 @@ def test_the_exact_method_equals_the_published_influence(make_case):
     expected = case.arrays["if_weights_l2mean_0.05_T300"]
     close = lambda actual, wanted: np.testing.assert_allclose(actual, wanted, atol=1e-6 * np.abs(wanted).max())
     close(flatten(result.weight_changes, leading=1), expected)
-    close(result.weights, (expected**2).sum(1))
+    close(result.weight_change, (expected**2).sum(1))
     predictions = case.arrays["if_pred_l2mean_0.05_T300"]
-    close(result.prediction_changes, predictions)
-    close(result.predictions, (predictions**2).sum(2).mean(1))
+    close(result.output_changes, predictions)
+    close(result.output_change, (predictions**2).sum(2).mean(1))
 
 
 def test_negative_curvature_is_told():
@@ -87,9 +87,9 @@ def derivatives(gauss_newton, params, inputs, labels, references):
 def assert_equals(result, expected, rtol=1e-8):
     changes, predictions = expected
     np.testing.assert_allclose(flatten(result.weight_changes, leading=1), changes, atol=rtol * np.abs(changes).max())
-    np.testing.assert_allclose(result.weights, (changes**2).sum(1), rtol=10 * rtol)
-    np.testing.assert_allclose(result.prediction_changes, predictions, atol=rtol * np.abs(predictions).max())
-    np.testing.assert_allclose(result.predictions, (predictions**2).sum(2).mean(1), rtol=10 * rtol)
+    np.testing.assert_allclose(result.weight_change, (changes**2).sum(1), rtol=10 * rtol)
+    np.testing.assert_allclose(result.output_changes, predictions, atol=rtol * np.abs(predictions).max())
+    np.testing.assert_allclose(result.output_change, (predictions**2).sum(2).mean(1), rtol=10 * rtol)
 
 
 @pytest.mark.parametrize("hidden", [3, 8], ids=["fewer parameters than outputs", "more parameters than outputs"])
@@ -124,7 +124,7 @@ def test_lissa_on_minibatches_comes_near():
     changes, _ = definition(arguments, settings, damping=1.0)
     assert sampled.weight_changes is None
     assert 0 < np.max(sampled.solver_error) < 0.3
-    np.testing.assert_allclose(sampled.weights, (changes**2).sum(1), rtol=0.5)
+    np.testing.assert_allclose(sampled.weight_change, (changes**2).sum(1), rtol=0.5)
 
 
 def test_for_ridge_regression_gauss_newton_and_exact_agree_and_point_where_retraining_goes():

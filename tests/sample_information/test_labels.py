@@ -20,8 +20,8 @@ def test_a_candidate_label_scores_as_if_it_stood_in_the_training_set(shared, tra
     for i, c in ((0, 0), (4, 2), (6, 1)):
         changed = targets.at[i].set(np.eye(3)[c])
         expected = leave_one_out(kernel, initial, changed, across, **training)
-        np.testing.assert_allclose(result.weights[i, c], expected.weights[i], rtol=1e-8)
-        np.testing.assert_allclose(result.predictions[i, c], expected.predictions[i], rtol=1e-8)
+        np.testing.assert_allclose(result.weight_change[i, c], expected.weight_change[i], rtol=1e-8)
+        np.testing.assert_allclose(result.output_change[i, c], expected.output_change[i], rtol=1e-8)
 
 
 def test_margins_compare_the_given_label_with_the_best_other():

@@ -54,10 +54,10 @@ def test_scores_equal_the_published_ones(case, kind, time):
         name = tag(kind, time, shift)
         training = reference_training(arrays, kind, time, shift)
         result = leave_one_out(kernel, arrays["init_pred_train"], arrays["Y_train"], across, **training)
-        np.testing.assert_allclose(result.weights, arrays[f"si_weights_{name}"], rtol=1e-9)
-        np.testing.assert_allclose(result.predictions, arrays[f"si_pred_{name}"], rtol=1e-9)
+        np.testing.assert_allclose(result.weight_change, arrays[f"si_weights_{name}"], rtol=1e-9)
+        np.testing.assert_allclose(result.output_change, arrays[f"si_pred_{name}"], rtol=1e-9)
         vectors = arrays[f"si_pred_vec_{name}"]
-        np.testing.assert_allclose(result.prediction_changes, vectors, atol=1e-10 * abs(vectors).max())
+        np.testing.assert_allclose(result.output_changes, vectors, atol=1e-10 * abs(vectors).max())
         removed = np.array([0, 3])
         changes = coefficient_changes(kernel, arrays["init_pred_train"], arrays["Y_train"], removed, **training)
         weights = flatten(transposed_jacobian_products(apply_fn, params, arrays["X_train"], changes), leading=1)
@@ -72,9 +72,9 @@ def test_training_stability_equals_the_published_one(case, kind):
     training = reference_training(arrays, kind, 1, 0.0) | {"times": arrays["ts"]}
     del training["time"]
     result = training_stability(arrays["ntk"], arrays["init_pred_train"], arrays["Y_train"], **training)
-    for row, time in zip(result.predictions, arrays["ts"], strict=True):
+    for row, time in zip(result.output_change, arrays["ts"], strict=True):
         np.testing.assert_allclose(row, arrays[f"stab_train_pred_l2_0.0_{kind}_t{time}"], rtol=1e-9)
-    np.testing.assert_allclose(result.losses, arrays[f"stab_train_loss_l2_0.0_{kind}"], rtol=1e-8)
+    np.testing.assert_allclose(result.loss_change, arrays[f"stab_train_loss_l2_0.0_{kind}"], rtol=1e-8)
     np.testing.assert_allclose(result.loss_changes.T, arrays[f"stab_train_loss_vec_l2_0.0_{kind}"], rtol=1e-8)
 
 
@@ -132,8 +132,8 @@ def test_leaving_out_equals_solving_again_without_the_example(seed, training):
     for i in range(7):
         without = retrained(kernel, initial, targets, np.delete(np.arange(7), i), **training)
         change = without - everything
-        np.testing.assert_allclose(result.weights[i], change @ kernel @ change, rtol=1e-8)
-        np.testing.assert_allclose(result.prediction_changes[i].ravel(), across @ change, rtol=1e-7, atol=1e-10)
+        np.testing.assert_allclose(result.weight_change[i], change @ kernel @ change, rtol=1e-8)
+        np.testing.assert_allclose(result.output_changes[i].ravel(), across @ change, rtol=1e-7, atol=1e-10)
         predicted = initial[i] + (kernel @ without)[rows_of([i], 2)]
         np.testing.assert_allclose(result.residuals[i], targets[i] - predicted, rtol=1e-7, atol=1e-10)
 
@@ -148,8 +148,8 @@ def test_groups_of_any_size_equal_solving_again_without_them(training):
     for i, group in enumerate(groups):
         kept = np.setdiff1d(np.arange(7), group)
         change = retrained(kernel, initial, targets, kept, **training, regularization="fixed") - everything
-        np.testing.assert_allclose(result.weights[i], change @ kernel @ change, rtol=1e-8)
-        np.testing.assert_allclose(result.prediction_changes[i].ravel(), across @ change, rtol=1e-7, atol=1e-10)
+        np.testing.assert_allclose(result.weight_change[i], change @ kernel @ change, rtol=1e-8)
+        np.testing.assert_allclose(result.output_changes[i].ravel(), across @ change, rtol=1e-7, atol=1e-10)
 
 
 def test_a_large_group_equals_two_of_its_halves_solved_at_once():
@@ -163,7 +163,7 @@ def test_a_large_group_equals_two_of_its_halves_solved_at_once():
         for kept in (np.arange(20, 24), np.arange(24))
     ]
     change = changes[0] - changes[1]
-    np.testing.assert_allclose(result.weights[0], change @ kernel @ change, rtol=1e-8)
+    np.testing.assert_allclose(result.weight_change[0], change @ kernel @ change, rtol=1e-8)
 
 
 def test_exact_duplicates_are_fully_redundant_at_convergence_without_decay():
@@ -173,10 +173,10 @@ def test_exact_duplicates_are_fully_redundant_at_convergence_without_decay():
     training = {"time": np.inf, "learning_rate": 1.0}
     result = leave_one_out(kernel, initial[twice], targets[twice], across, **training)
     alone = leave_one_out(*random_problem(2, k=1), **training)
-    assert max(result.weights[:2]) < 1e-3 * alone.weights[0]
+    assert max(result.weight_change[:2]) < 1e-3 * alone.weight_change[0]
     redundancy = pairwise_redundancy(kernel, initial[twice], targets[twice], np.array([[0, 1]]), across, **training)
-    np.testing.assert_allclose(redundancy.weights, -alone.weights[:1], rtol=1e-3)
-    np.testing.assert_allclose(redundancy.predictions, -alone.predictions[:1], rtol=1e-3)
+    np.testing.assert_allclose(redundancy.weight_change, -alone.weight_change[:1], rtol=1e-3)
+    np.testing.assert_allclose(redundancy.output_change, -alone.output_change[:1], rtol=1e-3)
 
 
 def test_scores_follow_a_permutation_of_the_examples():
@@ -186,8 +186,8 @@ def test_scores_follow_a_permutation_of_the_examples():
     training = {"time": 20, "learning_rate": 0.5}
     result = leave_one_out(kernel, initial, targets, across, **training)
     permuted = leave_one_out(kernel[np.ix_(rows, rows)], initial[order], targets[order], across[:, rows], **training)
-    np.testing.assert_allclose(permuted.weights, result.weights[order], rtol=1e-9)
-    np.testing.assert_allclose(permuted.predictions, result.predictions[order], rtol=1e-9)
+    np.testing.assert_allclose(permuted.weight_change, result.weight_change[order], rtol=1e-9)
+    np.testing.assert_allclose(permuted.output_change, result.output_change[order], rtol=1e-9)
 
 
 def test_a_shared_kernel_equals_one_for_each_output_and_the_full_one():
@@ -219,8 +219,8 @@ def test_heavy_weight_decay_leaves_nothing_to_lose():
         leave_one_out(kernel, initial, targets, across, time=np.inf, learning_rate=1.0, weight_decay=decay)
         for decay in (1e-2, 1e4)
     )
-    assert (heavy.weights < 1e-8 * light.weights).all()
-    assert (heavy.predictions < 1e-8 * light.predictions).all()
+    assert (heavy.weight_change < 1e-8 * light.weight_change).all()
+    assert (heavy.output_change < 1e-8 * light.output_change).all()
 
 
 def test_the_poles_converge_geometrically_to_the_response():
@@ -235,7 +235,9 @@ def test_the_poles_converge_geometrically_to_the_response():
 
 def test_scores_differentiate_and_vectorize_over_targets():
     kernel, initial, targets, across = random_problem(7)
-    score = lambda y: leave_one_out(kernel_eigen(kernel), initial, y, across, time=20, learning_rate=0.5).predictions[2]
+    score = lambda y: leave_one_out(kernel_eigen(kernel), initial, y, across, time=20, learning_rate=0.5).output_change[
+        2
+    ]
     gradient = jax.grad(score)(targets)
     step = 1e-5 * jnp.zeros_like(targets).at[2, 1].set(1)
     np.testing.assert_allclose(gradient[2, 1], (score(targets + step) - score(targets - step)) / 2e-5, rtol=1e-6)
@@ -250,7 +252,7 @@ def test_many_times_and_weight_decays_come_in_one_call():
     def score(time, weight_decay):
         return leave_one_out(
             eigen, initial, targets, across, time=time, learning_rate=0.5, weight_decay=weight_decay
-        ).predictions
+        ).output_change
 
     times, decays = jnp.array([1.0, 40.0, 500.0]), jnp.array([0.0, 0.1])
     grid = jax.vmap(lambda time: jax.vmap(lambda decay: score(time, decay))(decays))(times)
@@ -266,7 +268,7 @@ def test_a_score_differentiates_through_the_kernel_to_an_input():
         kernel = kernel_eigen(empirical_kernel(apply_fn, params, inputs))
         across = empirical_kernel(apply_fn, params, others, inputs)
         initial = apply_fn(params, inputs)
-        return leave_one_out(kernel, initial, y, across, time=10, learning_rate=0.05).predictions[3]
+        return leave_one_out(kernel, initial, y, across, time=10, learning_rate=0.05).output_change[3]
 
     step = jnp.zeros_like(x).at[3, 2].set(1e-5)
     slope = (score(x + step) - score(x - step)) / 2e-5
@@ -280,7 +282,7 @@ def test_a_decomposition_that_was_saved_goes_on_as_it_was(tmp_path):
     with np.load(tmp_path / "kernel.npz") as arrays:
         saved = KernelEigen(**arrays)
     results = [leave_one_out(k, initial, targets, time=20, learning_rate=0.5) for k in (eigen, saved)]
-    np.testing.assert_array_equal(results[0].weights, results[1].weights)
+    np.testing.assert_array_equal(results[0].weight_change, results[1].weight_change)
 
 
 def test_single_precision_agrees_with_double():
@@ -289,9 +291,9 @@ def test_single_precision_agrees_with_double():
     for time, tolerance in ((30, 1e-4), (np.inf, 1e-3)):
         expected = leave_one_out(*random_problem(8), time=time, **training)
         result = leave_one_out(*single, time=time, **training)
-        assert result.weights.dtype == jnp.float32
-        np.testing.assert_allclose(result.weights, expected.weights, rtol=tolerance)
-        np.testing.assert_allclose(result.predictions, expected.predictions, rtol=tolerance)
+        assert result.weight_change.dtype == jnp.float32
+        np.testing.assert_allclose(result.weight_change, expected.weight_change, rtol=tolerance)
+        np.testing.assert_allclose(result.output_change, expected.output_change, rtol=tolerance)
 
 
 @pytest.mark.usefixtures("as_a_user_sees")

@@ -20,16 +20,19 @@ def mlp_arguments():
 def test_the_scores_of_a_network_equal_the_published_ones():
     _, _, arrays = mlp_case()
     result = sample_information(*mlp_arguments(), **TRAINING, batch_size=5)
-    np.testing.assert_allclose(result.weights, arrays["si_weights_l2_0.0_cont_t10"], rtol=1e-9)
-    np.testing.assert_allclose(result.predictions, arrays["si_pred_l2_0.0_cont_t10"], rtol=1e-9)
+    np.testing.assert_allclose(result.weight_change, arrays["si_weights_l2_0.0_cont_t10"], rtol=1e-9)
+    np.testing.assert_allclose(result.output_change, arrays["si_pred_l2_0.0_cont_t10"], rtol=1e-9)
 
 
 def test_nats_are_half_the_squared_norms_over_the_variance():
-    raw = sample_information(*mlp_arguments(), **TRAINING)
-    nats = sample_information(*mlp_arguments(), **TRAINING, scale="nats", sigma=0.1)
-    np.testing.assert_allclose(nats.weights, raw.weights / 0.02, rtol=1e-12)
-    np.testing.assert_allclose(nats.predictions, raw.predictions / 0.02, rtol=1e-12)
-    np.testing.assert_allclose(nats.prediction_changes, raw.prediction_changes)
+    plain = sample_information(*mlp_arguments(), **TRAINING)
+    result = sample_information(*mlp_arguments(), **TRAINING, sigma=0.1)
+    np.testing.assert_allclose(result.weight_information, plain.weight_change / 0.02, rtol=1e-12)
+    np.testing.assert_allclose(result.function_information, plain.output_change / 0.02, rtol=1e-12)
+    assert plain.weight_information is None
+    assert plain.function_information is None
+    for name in ("weight_change", "output_change", "output_changes"):
+        np.testing.assert_allclose(getattr(result, name), getattr(plain, name))
 
 
 def test_independent_copies_of_one_output_need_no_full_kernel():
@@ -40,8 +43,8 @@ def test_independent_copies_of_one_output_need_no_full_kernel():
     arguments = (both, copies, arrays["X_train"], targets, arrays["X_test"])
     training = {"time": 20, "learning_rate": 0.1}
     full, class_wise = (sample_information(*arguments, **training, outputs=name) for name in ("full", "class_wise"))
-    np.testing.assert_allclose(class_wise.weights, full.weights, rtol=1e-8)
-    np.testing.assert_allclose(class_wise.prediction_changes, full.prediction_changes, atol=1e-10)
+    np.testing.assert_allclose(class_wise.weight_change, full.weight_change, rtol=1e-8)
+    np.testing.assert_allclose(class_wise.output_changes, full.output_changes, atol=1e-10)
 
 
 def test_changes_of_the_weights_have_the_norm_that_the_score_says():
@@ -50,7 +53,7 @@ def test_changes_of_the_weights_have_the_norm_that_the_score_says():
     examples = np.array([7, 2])
     for kernel in (None, empirical_kernel(apply_fn, params, x), result.kernel):
         changes = flatten(weight_changes(apply_fn, params, x, y, examples, kernel, **TRAINING), leading=1)
-        np.testing.assert_allclose((changes**2).sum(1), result.weights[examples], rtol=1e-9)
+        np.testing.assert_allclose((changes**2).sum(1), result.weight_change[examples], rtol=1e-9)
 
 
 @pytest.mark.usefixtures("as_a_user_sees")
@@ -85,7 +88,5 @@ class TestBadInput:
     def test_no_reference_inputs(self):
         self.fails("reference_inputs is empty|x1 is empty", reference_inputs=np.zeros((0, 6)))
 
-    def test_nats_need_a_noise(self):
-        self.fails("scale='nats' needs sigma", scale="nats")
-        self.fails("scale='raw' takes none", sigma=1.0)
-        self.fails("sigma must be positive, got -1", scale="nats", sigma=-1.0)
+    def test_noise_that_is_none(self):
+        self.fails("sigma must be positive, got -1", sigma=-1.0)

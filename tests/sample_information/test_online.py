@@ -84,7 +84,7 @@ def test_without_a_group_the_outputs_change_by_its_information():
     learned = [-state.reference_products @ state.residuals.ravel() for state in (before, after)]
     training = {"time": np.inf, "learning_rate": 1.0, "weight_decay": 0.05}
     expected = group_information(kernel, initial, targets, [group], across, **training)
-    np.testing.assert_allclose(learned[1] - learned[0], expected.prediction_changes[0].ravel(), rtol=1e-8)
+    np.testing.assert_allclose(learned[1] - learned[0], expected.output_changes[0].ravel(), rtol=1e-8)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -119,9 +119,9 @@ def test_single_precision_follows_double():
     single = [values.astype(np.float32) for values in problem_of("coupled")]
     states = [online.converged(*problem, weight_decay=0.1) for problem in (single, problem_of("coupled"))]
     result, expected = (online.leave_one_out(online.detach(state, np.array([3, 0]))) for state in states)
-    assert result.weights.dtype == jnp.float32
-    np.testing.assert_allclose(result.weights, expected.weights, rtol=1e-3)
-    np.testing.assert_allclose(result.predictions, expected.predictions, rtol=1e-3)
+    assert result.weight_change.dtype == jnp.float32
+    np.testing.assert_allclose(result.weight_change, expected.weight_change, rtol=1e-3)
+    np.testing.assert_allclose(result.output_change, expected.output_change, rtol=1e-3)
 
 
 @pytest.mark.usefixtures("as_a_user_sees")

@@ -38,11 +38,11 @@ def test_retraining_is_that_of_the_original(name, weight_decay):
     retrained = retrain(case, weight_decay=weight_decay, keep_weight_changes=True)
     assert_close(flatten(retrained.params), truth["weights"], 1e-9)
     assert_close(case.apply_fn(retrained.params, case.arrays["X_test"]), truth["pred_test"], 1e-9)
-    assert_close(retrained.weights, truth["weights_diff_sq"], 1e-9)
-    assert_close(retrained.prediction_changes, truth["pred_diff"], 1e-9)
-    np.testing.assert_allclose(retrained.predictions, (truth["pred_diff"] ** 2).sum(-1).mean(-1), rtol=1e-9)
+    assert_close(retrained.weight_change, truth["weights_diff_sq"], 1e-9)
+    assert_close(retrained.output_changes, truth["pred_diff"], 1e-9)
+    np.testing.assert_allclose(retrained.output_change, (truth["pred_diff"] ** 2).sum(-1).mean(-1), rtol=1e-9)
     changes = flatten(retrained.weight_changes, leading=1)
-    np.testing.assert_allclose((changes**2).sum(1), retrained.weights, rtol=1e-12)
+    np.testing.assert_allclose((changes**2).sum(1), retrained.weight_change, rtol=1e-12)
     assert not retrained.diverged.any()
 
 
@@ -56,13 +56,13 @@ def test_linearized_scores_agree_with_retraining_as_published(name, weight_decay
     inputs = arrays["X_train"], arrays["Y_train"], arrays["X_test"]
     training = {"time": 300, "learning_rate": float(arrays["lr"]), "weight_decay": weight_decay}
     linear = sample_information(apply_fn, params, *inputs, **training, dynamics="discrete")
-    np.testing.assert_allclose(linear.weights, arrays[f"gt_lin_si_weights_{tag}"], rtol=1e-9)
-    np.testing.assert_allclose(linear.predictions, arrays[f"gt_lin_si_pred_{tag}"], rtol=1e-9)
+    np.testing.assert_allclose(linear.weight_change, arrays[f"gt_lin_si_weights_{tag}"], rtol=1e-9)
+    np.testing.assert_allclose(linear.output_change, arrays[f"gt_lin_si_pred_{tag}"], rtol=1e-9)
     truth = (arrays[f"gt_pred_diff_{tag}"] ** 2).sum(-1).mean(-1)
     np.testing.assert_allclose(
-        agreement(linear.weights, arrays[f"gt_weights_diff_sq_{tag}"]).pearson, weights, atol=5e-4
+        agreement(linear.weight_change, arrays[f"gt_weights_diff_sq_{tag}"]).pearson, weights, atol=5e-4
     )
-    np.testing.assert_allclose(agreement(linear.predictions, truth).pearson, predictions, atol=5e-4)
+    np.testing.assert_allclose(agreement(linear.output_change, truth).pearson, predictions, atol=5e-4)
 
 
 def test_side_by_side_and_one_after_the_other_are_the_same():
@@ -75,8 +75,8 @@ def test_a_group_is_left_out_together():
     case = mlp_case()
     groups = [[0], [3, 4, 7], np.arange(6)]
     retrained = retrain(case, num_steps=20, groups=groups)
-    assert retrained.prediction_changes.shape == (3, 5, 2)
-    np.testing.assert_allclose(retrained.weights[0], retrain(case, num_steps=20).weights[0], rtol=1e-9)
+    assert retrained.output_changes.shape == (3, 5, 2)
+    np.testing.assert_allclose(retrained.weight_change[0], retrain(case, num_steps=20).weight_change[0], rtol=1e-9)
 
     arrays, rate = case.arrays, float(case.arrays["lr"])
     kept = np.setdiff1d(np.arange(12), groups[1])
@@ -88,7 +88,7 @@ def test_a_group_is_left_out_together():
     for _ in range(20):
         params = jax.tree.map(lambda p, g: p - rate * g, params, jax.grad(loss)(params))
     expected = case.apply_fn(params, arrays["X_test"]) - case.apply_fn(retrained.params, arrays["X_test"])
-    np.testing.assert_allclose(retrained.prediction_changes[1], expected, rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(retrained.output_changes[1], expected, rtol=1e-9, atol=1e-15)
 
 
 def test_single_precision_stays_single():

@@ -27,7 +27,7 @@ def by_training_again(layout, problem, score, fraction, **training):
 
     def score_of(example, everything):
         change = retrained(kernel, initial, targets, np.setdiff1d(left, example), **training) - everything
-        return change @ kernel @ change if score == "weights" else np.square(across @ change).sum()
+        return change @ kernel @ change if score == "weight_change" else np.square(across @ change).sum()
 
     while len(left) > 1:
         everything = retrained(kernel, initial, targets, left, **training)
@@ -44,13 +44,13 @@ def by_training_again(layout, problem, score, fraction, **training):
 @pytest.mark.parametrize(
     ("layout", "score", "fraction", "training"),
     [
-        ("coupled", "predictions", 0.05, {"time": np.inf}),
-        ("shared", "weights", 0.3, {"time": np.inf}),
-        ("each", "predictions", 0.2, {"time": np.inf}),
-        ("coupled", "weights", 0.3, {"time": 30}),
-        ("each", "predictions", 0.3, {"time": 3, "dynamics": "discrete"}),
-        ("shared", "predictions", 0.6, {"time": 40, "dynamics": "discrete", "regularization": "rescaled"}),
-        ("shared", "predictions", 0.3, {"time": np.inf, "regularization": "rescaled"}),
+        ("coupled", "output_change", 0.05, {"time": np.inf}),
+        ("shared", "weight_change", 0.3, {"time": np.inf}),
+        ("each", "output_change", 0.2, {"time": np.inf}),
+        ("coupled", "weight_change", 0.3, {"time": 30}),
+        ("each", "output_change", 0.3, {"time": 3, "dynamics": "discrete"}),
+        ("shared", "output_change", 0.6, {"time": 40, "dynamics": "discrete", "regularization": "rescaled"}),
+        ("shared", "output_change", 0.3, {"time": np.inf, "regularization": "rescaled"}),
     ],
 )
 def test_iterative_removal_equals_training_again_on_those_left(layout, score, fraction, training):
@@ -66,7 +66,7 @@ def test_iterative_removal_equals_training_again_on_those_left(layout, score, fr
 def test_the_published_fraction_removes_a_twentieth_a_round():
     kernel, initial, targets, _ = problem_of("shared", n=45)
     training = {"time": np.inf, "learning_rate": 1.0, "weight_decay": 0.1}
-    sizes = np.asarray(summarize(kernel, initial, targets, score="weights", **training).sizes)
+    sizes = np.asarray(summarize(kernel, initial, targets, score="weight_change", **training).sizes)
     np.testing.assert_array_equal(-np.diff(sizes), np.maximum(sizes[:-1] // 20, 1))
     assert (sizes[0], sizes[-2], sizes[-1]) == (45, 3, 2)
 
@@ -74,7 +74,7 @@ def test_the_published_fraction_removes_a_twentieth_a_round():
 def test_bottom_and_top_order_by_one_scoring():
     problem = problem_of("coupled")
     training = {"time": 20, "learning_rate": 0.5}
-    scores = leave_one_out(*problem, **training).predictions
+    scores = leave_one_out(*problem, **training).output_change
     bottom, top = (summarize(*problem, strategy=strategy, **training) for strategy in ("bottom", "top"))
     np.testing.assert_array_equal(bottom.order, np.argsort(scores))
     np.testing.assert_array_equal(top.order, np.argsort(-scores))
@@ -94,7 +94,7 @@ def test_duplicates_go_before_what_stands_alone():
     points = points[[*range(12), *range(6)]]
     kernel = np.exp(-np.square(points[:, None] - points).sum(-1)) + 1e-6 * np.eye(18)
     targets = np.where(points[:, :1] > 0, 1.0, -1.0)
-    result = summarize(kernel, np.zeros((18, 1)), targets, score="weights", time=np.inf, learning_rate=1.0)
+    result = summarize(kernel, np.zeros((18, 1)), targets, score="weight_change", time=np.inf, learning_rate=1.0)
     duplicated = [*range(6), *range(12, 18)]
     assert set(np.asarray(result.order[:6])) <= set(duplicated)
     # one of each pair stays
@@ -128,7 +128,7 @@ class TestBadInput:
         self.fails("fraction must lie between 0 and 1, got 1.5", fraction=1.5)
 
     def test_predictions_without_a_reference(self):
-        message = "score='predictions' needs a reference_kernel; without one there is score='weights'"
+        message = "score='output_change' needs a reference_kernel; without one there is score='weight_change'"
         self.fails(message, problem=self.problem[:3])
 
     def test_settings_of_training_are_checked_before_the_rounds(self):

@@ -76,7 +76,7 @@ class Sweep(NamedTuple):
 
     Attributes:
       times: numbers of steps of gradient descent with the learning rate of the audit.
-      average_precision: of the margin, the function and the weights score in finding the flips; None if there are none.
+      average_precision: of the margin, the output change and the weight change in finding the flips; None without any.
       agreement: rank correlation of these scores with those of the audit's time.
     """
 
@@ -257,8 +257,8 @@ def run(
     classifier = networks.small_classifier(shape, len(examples.class_names))
     suspicion = {
         "margin": -scores.margins,
-        "weights score": scores.weights,
-        "function score": scores.function,
+        "weight change": scores.weight_change,
+        "output change": scores.output_change,
     }
     if chosen.seeds:
         keys = jax.random.split(training_key, chosen.seeds)
@@ -328,7 +328,7 @@ def _sweep(solved: _Solved, labels: np.ndarray, late: Scores, flipped: np.ndarra
     slowest = max(solved.weight_decay, 1e-6 / solved.learning_rate)
     times = np.logspace(0, np.log10(10 / (solved.learning_rate * slowest)), count)
     early = solved.score(labels, list(times))
-    suspicion = lambda scores: np.stack([-scores.margins, scores.function, scores.weights], axis=-2)
+    suspicion = lambda scores: np.stack([-scores.margins, scores.output_change, scores.weight_change], axis=-2)
     agreement = [
         [float(spearman_correlation(*pair)) for pair in zip(values, suspicion(late), strict=True)]
         for values in suspicion(early)

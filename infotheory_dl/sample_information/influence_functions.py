@@ -35,16 +35,16 @@ class Influence(NamedTuple):
     """What leaving each example out changes, (without it) - (with all).
 
     Attributes:
-      weights: squared length of the change of the weights.
-      predictions: squared change of the outputs, summed over outputs, averaged over the reference examples.
-      prediction_changes: the change of every output of every reference example.
+      weight_change: squared norm of the change of the weights.
+      output_change: squared norm of the change of the outputs, mean over the reference inputs.
+      output_changes: the changes of the outputs themselves.
       solver_error: relative residual of the linear system of each example; zero for the direct methods.
       weight_changes: a tree like the parameters with an axis of examples in front, if asked for.
     """
 
-    weights: Float[Array, " examples"]
-    predictions: Float[Array, " examples"]
-    prediction_changes: Float[Array, "examples references outputs"]
+    weight_change: Float[Array, " examples"]
+    output_change: Float[Array, " examples"]
+    output_changes: Float[Array, "examples references outputs"]
     solver_error: Float[Array, " examples"]
     weight_changes: PyTree[Float[Array, "examples ..."]] | None = None
 
@@ -80,7 +80,7 @@ def influence(
       params: the trained weights, d numbers in all.
       inputs: n training examples.
       targets: whatever the loss takes, one row for each example.
-      reference_inputs: where changes of predictions are measured.
+      reference_inputs: where changes of outputs are measured.
       method: "exact" builds the Hessian and decomposes it, O(n d²) and O(d³). "gauss_newton" replaces it by
         Jᵀ L J / n, with L the Hessian of the loss in the outputs, which for a convex loss has no negative curvature;
         where d > n k it is inverted through the kernel, O((n k)³). "conjugate_gradient" and "lissa" need only products
@@ -212,7 +212,7 @@ def _example_by_example(program: _Program, problem: _Problem, eigen: tuple[Array
     n = len(inputs)
     weights, network = _flat(program, problem.params)
     penalty = problem.weight_decay * (weights - ravel_pytree(problem.initial_params)[0])
-    _, prediction_change = jax.linearize(lambda w: network(w, problem.reference_inputs), weights)
+    _, outputs_along = jax.linearize(lambda w: network(w, problem.reference_inputs), weights)
 
     def hessian_product(vector: Array, x: Array = inputs, y: Array = targets) -> Array:
         def block(x: Array, y: Array) -> Array:
@@ -242,9 +242,9 @@ def _example_by_example(program: _Program, problem: _Problem, eigen: tuple[Array
         gradient = example_gradient(network, program.loss, weights, x, y) + penalty
         solution, error = solve(gradient)
         change = solution / n
-        predictions = prediction_change(change)
+        changes = outputs_along(change)
         kept = ravel_pytree(problem.params)[1](change) if program.keep_weight_changes else None
-        return Influence(change @ change, _mean_square(predictions), predictions, error, kept)
+        return Influence(change @ change, _mean_square(changes), changes, error, kept)
 
     return map_examples(leave_out, (inputs, targets), _SYSTEMS_AT_ONCE)
 
@@ -296,15 +296,15 @@ def _kernel_influence(
     # the gradient of the penalty is not in the range of Jᵀ: the part of its solution along w - w0 is kept apart
     along_drift = problem.weight_decay / (shift * n)
     coefficients = solved[:, :n].T / n - along_drift * solved[:, n]
-    predictions = (coefficients @ reference_kernel.T).reshape(n, *reference_drift.shape) + along_drift * reference_drift
+    moved = (coefficients @ reference_kernel.T).reshape(n, *reference_drift.shape) + along_drift * reference_drift
     squared_length = (
         jnp.sum(coefficients @ kernel * coefficients, axis=1)
         + 2 * along_drift * coefficients @ output_drift.ravel()
         + along_drift**2 * sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(drift))
     )
     # rounding may leave the squared length of a vanishing change below zero
-    weights = jnp.maximum(squared_length, 0)
-    changes = Influence(weights, jax.vmap(_mean_square)(predictions), predictions, jnp.zeros_like(weights))
+    weight_change = jnp.maximum(squared_length, 0)
+    changes = Influence(weight_change, jax.vmap(_mean_square)(moved), moved, jnp.zeros_like(weight_change))
     return changes, coefficients, jnp.asarray(along_drift)
 
 

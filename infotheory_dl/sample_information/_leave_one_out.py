@@ -24,50 +24,52 @@ class LeaveOneOut(NamedTuple):
     """What leaving each of n examples out changes, (without it) minus (with all).
 
     Attributes:
-      weights: squared norm of the change of the weights; half of it over sigma² is the sample information in nats.
-      predictions: squared norm of the change of the outputs, mean over the reference inputs; likewise the functional
-        sample information. None without reference inputs.
-      prediction_changes: the changes themselves, None without reference inputs.
+      weight_change: ‖w_-i - w‖², in squared units of the weights; half of it over sigma² is the sample information in
+        nats.
+      output_change: ‖f_-i - f‖², mean over the reference inputs, in squared units of the outputs; half of it over
+        sigma² is the functional sample information in nats. None without reference inputs.
+      output_changes: f_-i - f itself, None without reference inputs.
       residuals: targets minus the predictions for each example by the network trained without it.
     """
 
-    weights: Float[Array, " examples"]
-    predictions: Float[Array, " examples"] | None
-    prediction_changes: Float[Array, "examples references outputs"] | None
+    weight_change: Float[Array, " examples"]
+    output_change: Float[Array, " examples"] | None
+    output_changes: Float[Array, "examples references outputs"] | None
     residuals: Float[Array, "examples outputs"]
 
 
 class GroupInformation(NamedTuple):
     """What leaving each of several groups out changes; the attributes are those of `LeaveOneOut`."""
 
-    weights: Float[Array, " groups"]
-    predictions: Float[Array, " groups"] | None
-    prediction_changes: Float[Array, "groups references outputs"] | None
+    weight_change: Float[Array, " groups"]
+    output_change: Float[Array, " groups"] | None
+    output_changes: Float[Array, "groups references outputs"] | None
 
 
 class PairwiseRedundancy(NamedTuple):
-    """What two examples share: the sum of their information minus that of the pair.
+    """What two examples share: the sum of their squared changes minus that of the pair.
 
     Attributes:
-      weights: positive where the examples carry the same information, negative where each needs the other.
-      predictions: likewise for the outputs, None without reference inputs.
+      weight_change: positive where the examples carry the same information, negative where each needs the other; in
+        squared units of the weights.
+      output_change: likewise for the outputs, None without reference inputs.
     """
 
-    weights: Float[Array, " pairs"]
-    predictions: Float[Array, " pairs"] | None
+    weight_change: Float[Array, " pairs"]
+    output_change: Float[Array, " pairs"] | None
 
 
 class TrainingStability(NamedTuple):
     """How far the fit of the other training examples moves when one is left out.
 
     Attributes:
-      predictions: squared change of the outputs on the n - 1 others, their mean, for each time.
-      losses: squared change of the training loss, mean over the times.
+      output_change: squared norm of the change of the outputs, mean over the n - 1 others, for each time.
+      loss_change: squared change of the training loss, mean over the times.
       loss_changes: loss over the others without the example minus the loss over all with it.
     """
 
-    predictions: Float[Array, "times examples"]
-    losses: Float[Array, " examples"]
+    output_change: Float[Array, "times examples"]
+    loss_change: Float[Array, " examples"]
     loss_changes: Float[Array, "times examples"]
 
 
@@ -112,9 +114,9 @@ def leave_one_out(
     training = Training(time, learning_rate, weight_decay, dynamics, regularization)
     removal = remove(problem, np.arange(len(targets))[:, None], training)
     return LeaveOneOut(
-        removal.weights,
-        mean_square(removal.prediction_changes),
-        removal.prediction_changes,
+        removal.weight_change,
+        mean_square(removal.output_changes),
+        removal.output_changes,
         removal.residuals[:, 0],
     )
 
@@ -170,10 +172,10 @@ def group_information(
     removals = _remove_by_size(problem, groups, Training(**training))
     sizes = np.array([len(group) for group in groups])
     back = np.argsort(np.argsort(sizes, kind="stable"), kind="stable")
-    weights = jnp.concatenate([removal.weights for removal in removals])[back]
-    found = [removal.prediction_changes for removal in removals if removal.prediction_changes is not None]
+    weight_change = jnp.concatenate([removal.weight_change for removal in removals])[back]
+    found = [removal.output_changes for removal in removals if removal.output_changes is not None]
     changes = jnp.concatenate(found)[back] if found else None
-    return GroupInformation(weights, mean_square(changes), changes)
+    return GroupInformation(weight_change, mean_square(changes), changes)
 
 
 def pairwise_redundancy(
@@ -203,8 +205,8 @@ def pairwise_redundancy(
         alone, together = values[: len(singles)], values[len(singles) :]
         return alone[np.searchsorted(singles, pairs)].sum(1) - together
 
-    predictions = None if information.predictions is None else redundancy(information.predictions)
-    return PairwiseRedundancy(redundancy(information.weights), predictions)
+    output_change = None if information.output_change is None else redundancy(information.output_change)
+    return PairwiseRedundancy(redundancy(information.weight_change), output_change)
 
 
 def training_stability(
@@ -215,7 +217,7 @@ def training_stability(
     times: Sequence[Scalar] | Real[AnyArray, " times"],
     **training: Any,
 ) -> TrainingStability:
-    """Computes how the predictions and the loss on the other training examples change without each example.
+    """Computes how the outputs and the loss on the other training examples change without each example.
 
     Args:
       kernel, initial_outputs, targets: as in `leave_one_out`; one kernel, for all outputs or shared by them.
@@ -223,7 +225,7 @@ def training_stability(
       **training: learning_rate, ... of `leave_one_out`, which see for the errors too.
 
     Returns:
-      Squared changes of predictions and losses.
+      Squared changes of outputs and losses.
 
     Source: Harutyunyan et al., 2021 (appendix); with weight decay the published code differs and is wrong.
     """
@@ -232,11 +234,11 @@ def training_stability(
     problem = checked_problem(kernel, initial_outputs, targets, kernel)
     n = len(targets)
     others = 1 - jnp.eye(n, dtype=problem.residuals.dtype)
-    predictions, loss_changes = [], []
+    output_change, loss_changes = [], []
     for time in times:
         setting = Training(time=time, **training)
         removal = remove(problem, np.arange(n)[:, None], setting)
-        changes = removal.prediction_changes
+        changes = removal.output_changes
         assert changes is not None
         fitted = trained_outputs(
             problem.kernel,
@@ -249,10 +251,10 @@ def training_stability(
         ) - jnp.asarray(targets)
         loss = jnp.square(fitted).sum() / (2 * n)
         loss_without = (others * jnp.square(fitted + changes).sum(-1)).sum(1) / (2 * (n - 1))
-        predictions.append((others * jnp.square(changes).sum(-1)).sum(1) / (n - 1))
+        output_change.append((others * jnp.square(changes).sum(-1)).sum(1) / (n - 1))
         loss_changes.append(loss_without - loss)
     stacked = jnp.stack(loss_changes)
-    return TrainingStability(jnp.stack(predictions), jnp.square(stacked).mean(0), stacked)
+    return TrainingStability(jnp.stack(output_change), jnp.square(stacked).mean(0), stacked)
 
 
 def mean_square(changes: Float[Array, "groups references outputs"] | None) -> Float[Array, " groups"] | None:
