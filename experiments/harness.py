@@ -1,37 +1,41 @@
-"""What every experiment shares: settings from the command line, results that a killed run finds again, tables."""
+"""What every experiment shares: settings from the command line, results that a killed run finds again, figures."""
 
 import argparse
+import contextlib
 import dataclasses
 import json
+import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
+import numpy as np
 import tyro
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
 from infotheory_dl._files import write_text
 
-Settings = TypeVar("Settings")
 Row: TypeAlias = dict[str, Any]
+
+
+class _Settings(Protocol):
+    @property
+    def output(self) -> Path: ...
+
+
+Settings = TypeVar("Settings", bound=_Settings)
 
 # a file or a pipe has no width of its own
 console = Console(width=None if sys.stdout.isatty() else 140)
 
 
-def parse(description: str, presets: Mapping[str, Settings]) -> Settings:
-    """Reads the settings from the command line: those of `--preset`, the first by default, with options on top."""
-    first = argparse.ArgumentParser(add_help=False)
-    first.add_argument("--preset", choices=presets, default=next(iter(presets)))
-    chosen, options = first.parse_known_args(sys.argv[1:])
-    description = f"{description}\n\n--preset {{{','.join(presets)}}} sets the scale (shown: {chosen.preset})."
-    return tyro.cli(type(presets[chosen.preset]), default=presets[chosen.preset], args=options, description=description)
-
-
 class Results(NamedTuple):
-    """The folder of an experiment: `config.json`, `metrics.jsonl` with a row for each finished piece, and figures.
+    """The folder of an experiment: `config.json`, `metrics.jsonl` with a row for each finished piece, figures, tables.
 
     Attributes:
       folder: where they lie.
@@ -40,16 +44,95 @@ class Results(NamedTuple):
     folder: Path
 
     def once(self, name: str, compute: Callable[[], Row]) -> Row:
-        """Returns the row of this name, computed now or found from an earlier run that was stopped."""
+        """Returns the row of this name, computed now or found from an earlier run that was stopped.
+
+        Arrays and numbers of NumPy and JAX become lists and numbers, tuples become lists, now as then.
+        """
         file = self.folder / "metrics.jsonl"
-        for row in map(json.loads, file.read_text().splitlines() if file.exists() else []):
-            if row["name"] == name:
-                return row
-        console.print(f"[dim]{name}[/dim]")
-        row = {"name": name, **compute()}
-        rows = (file.read_text() if file.exists() else "") + json.dumps(row) + "\n"
-        write_text(file, rows)
-        return row
+        finished = file.read_text() if file.exists() else ""
+        rows = {row.pop("name"): row for row in map(json.loads, finished.splitlines())}
+        if name not in rows:
+            console.print(name, style="dim", highlight=False)
+            line = json.dumps({"name": name, **compute()}, default=_plain)
+            write_text(file, f"{finished}{line}\n")
+            rows[name] = {column: value for column, value in json.loads(line).items() if column != "name"}
+        return rows[name]
+
+    @contextlib.contextmanager
+    def figure(
+        self,
+        name: str,
+        rows: int = 1,
+        columns: int = 1,
+        *,
+        size: tuple[float, float] = (5, 3.6),
+        title: str = "",
+        sharey: bool = False,
+    ) -> Iterator[Any]:
+        """Axes to draw on, one or an array of them; what has labels gets its legend, and the figure is saved."""
+        figure = Figure(size, layout="constrained")
+        figure.suptitle(title)
+        yield figure.subplots(rows, columns, sharey=sharey)
+        for axes in figure.axes:
+            if axes.get_legend_handles_labels()[0]:
+                axes.legend(frameon=False, fontsize="small")
+        self.save(figure, name)
+
+    def save(self, figure: Any, name: str) -> None:
+        """Writes a figure that something else drew."""
+        figure.savefig(self.folder / f"{name}.png", dpi=150, bbox_inches="tight")
+
+    def table(self, title: str, rows: Sequence[Row], *, notes: Sequence[str] = ()) -> None:
+        """Prints rows with equal columns, and sentences below them, and adds them to `summary.txt`."""
+        with open(self.folder / "summary.txt", "a") as file:
+            for printer in (console, Console(file=file, width=200)):
+                print_table(title, rows, notes=notes, console=printer)
+
+
+def main(
+    description: str | None,
+    presets: Mapping[str, Settings],
+    run: Callable[[Settings, Results], None],
+    arguments: Sequence[str] | None = None,
+) -> None:
+    """Runs an experiment as the command line says; a killed run resumes where it stopped.
+
+    Args:
+      description: of the experiment, for --help.
+      presets: settings by name, the smallest first; a frozen dataclass with the folder `output` among its fields.
+      run: does the work.
+      arguments: in place of those of the command line.
+    """
+    settings = parse(description, presets, arguments)
+    results = open_results(settings.output, settings)
+    run(settings, results)
+    console.print(f"Figures, tables and metrics: {results.folder}")
+
+
+def in_parts(parts: Mapping[Any, Callable[[Any, Results], None]]) -> Callable[[Any, Results], None]:
+    """Runs those of the parts that the settings name in their field `parts`."""
+
+    def run(settings: Any, results: Results) -> None:
+        for part in settings.parts:
+            parts[part](settings, results)
+
+    return run
+
+
+def parse(description: str | None, presets: Mapping[str, Settings], arguments: Sequence[str] | None = None) -> Settings:
+    """Reads the settings from the command line: those of `--preset`, the first by default, with options on top."""
+    chosen, options = choose_preset(presets, arguments)
+    description = f"{description}\n\n--preset {{{','.join(presets)}}} sets the scale (shown: {chosen})."
+    return tyro.cli(type(presets[chosen]), default=presets[chosen], args=options, description=description)
+
+
+def choose_preset(presets: Iterable[str], arguments: Sequence[str] | None = None) -> tuple[str, list[str]]:
+    """The name that `--preset` gives, the first by default, and the other arguments."""
+    names = list(presets)
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--preset", choices=names, default=names[0])
+    chosen, others = first.parse_known_args(sys.argv[1:] if arguments is None else list(arguments))
+    return chosen.preset, others
 
 
 def open_results(folder: Path, settings: Any) -> Results:
@@ -70,16 +153,64 @@ def open_results(folder: Path, settings: Any) -> Results:
                 )
     folder.mkdir(parents=True, exist_ok=True)
     write_text(file, json.dumps(config, indent=2) + "\n")
+    (folder / "summary.txt").unlink(missing_ok=True)
     return Results(folder)
 
 
-def print_table(title: str, rows: Sequence[Row]) -> None:
-    """Prints rows with equal columns, numbers with three decimals."""
-    columns = list(rows[0])
-    table = Table(title=title, title_justify="left", title_style="bold")
+def print_table(title: str, rows: Sequence[Row], *, notes: Sequence[str] = (), console: Console = console) -> None:
+    """Prints rows by the columns that any of them has, numbers to the right, and sentences below."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    table = Table()
     for column in columns:
-        table.add_column(column)
+        words = any(isinstance(row.get(column), str) for row in rows)
+        table.add_column(column, justify="left" if words else "right")
     for row in rows:
-        values = (row[column] for column in columns)
-        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in values))
+        table.add_row(*(cell(row.get(column)) for column in columns))
+    console.print(title, style="bold", highlight=False)
     console.print(table)
+    for note in notes:
+        console.print(note, style="dim", highlight=False)
+
+
+def cell(value: Any) -> str:
+    """A number with as many digits as it is worth, nothing for None, words as they are."""
+    if value is None:
+        return ""
+    if not isinstance(value, float):
+        return str(value)
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{value:.1e}"
+
+
+def smoke(package: str, names: Sequence[str] = ()) -> None:
+    """Runs the smallest preset of each experiment or benchmark in a process and a temporary folder of its own.
+
+    Args:
+      package: "experiments" or "benchmarks".
+      names: of systems; all by default.
+
+    Raises:
+      SystemExit: if any fails, once all have run.
+    """
+    found = [main.parent.name for main in sorted((Path(__file__).parents[1] / package).glob("*/__main__.py"))]
+    failed = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names or found:
+            start = time.perf_counter()
+            command = [sys.executable, "-m", f"{package}.{name}", "--preset", "smoke", "--output", f"{folder}/{name}"]
+            process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            outcome = "failed" if process.returncode else "runs"
+            console.print(f"{package}.{name} {outcome}: {time.perf_counter() - start:.0f} s", highlight=False)
+            if process.returncode:
+                print(process.stdout)
+                failed.append(name)
+    if failed:
+        raise SystemExit(f"{package} that fail: {', '.join(failed)}")
+
+
+def _plain(value: Any) -> Any:
+    """Arrays and numbers of NumPy and JAX as those of Python."""
+    if hasattr(value, "__array__"):
+        return np.asarray(value).tolist()
+    raise TypeError(f"a row holds numbers, words and arrays, got {type(value).__name__}")

@@ -5,9 +5,11 @@ import json
 import sys
 from pathlib import Path
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from experiments.harness import open_results, parse
+from experiments.harness import in_parts, main, open_results, parse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,18 +25,20 @@ class SettingsOfParts:
     """Settings of one that runs in parts."""
 
     parts: tuple[str, ...]
+    output: Path = Path("results")
 
 
-def test_a_finished_row_is_computed_once_also_across_runs(tmp_path):
+def test_a_finished_row_is_computed_once_and_is_the_same_across_runs(tmp_path):
     calls = []
 
     def compute():
         calls.append(1)
-        return {"accuracy": 0.5}
+        return {"accuracy": np.float32(0.5), "by draw": (jnp.ones(2), [1]), "draws": np.arange(2)}
 
     for _ in range(2):
         results = open_results(tmp_path, Settings())
-        assert results.once("first", compute) == {"name": "first", "accuracy": 0.5}
+        row = results.once("first", compute)
+        assert row == {"accuracy": 0.5, "by draw": [[1.0, 1.0], [1]], "draws": [0, 1]}
     assert len(calls) == 1
     assert json.loads((tmp_path / "config.json").read_text()) == {"size": 3, "output": "results"}
 
@@ -49,6 +53,31 @@ def test_an_interrupted_piece_leaves_no_row(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         results.once("second", fail)
     assert [json.loads(line)["name"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == ["first"]
+
+
+def test_what_no_row_can_hold_is_named(tmp_path):
+    with pytest.raises(TypeError, match="a row holds numbers, words and arrays, got set"):
+        open_results(tmp_path, Settings()).once("first", lambda: {"classes": {1, 2}})
+
+
+def test_figures_and_tables_lie_in_the_folder(tmp_path):
+    results = open_results(tmp_path, Settings())
+    with results.figure("curves", 1, 2, title="Two curves") as axes:
+        axes[0].plot([0, 1], label="ours")
+    results.table(
+        "Accuracy", [{"method": "ours", "accuracy": 0.51239, "paper": 0.5}, {"method": "theirs"}], notes=["x"]
+    )
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    summary = (tmp_path / "summary.txt").read_text()
+    assert all(word in summary for word in ("Accuracy", "0.5124", "theirs"))
+
+
+def test_an_experiment_runs_the_parts_that_its_settings_name(tmp_path):
+    ran = []
+    parts = {name: lambda settings, results, name=name: ran.append((name, results.folder)) for name in ("a", "b", "c")}
+    presets = {"smoke": SettingsOfParts(("c", "a"))}
+    main("An experiment.", presets, in_parts(parts), ["--output", str(tmp_path)])
+    assert ran == [("c", tmp_path), ("a", tmp_path)]
 
 
 def test_results_of_other_settings_are_refused_by_the_field_that_differs(tmp_path):

@@ -12,22 +12,18 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import jax
-import matplotlib as mpl
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
 from experiments.corex import baselines as baselines
 from experiments.corex import markets as markets
 from experiments.corex.baselines import dense, gaussian_loss
-from experiments.harness import Results, Row, console, open_results, parse, print_table
+from experiments.harness import Results, Row, in_parts, main
 from infotheory_dl import data
 from infotheory_dl.corex import linear, temporal
-
-mpl.use("Agg")
-import matplotlib.pyplot as plt
 
 Part = Literal["static", "blessing", "big_five", "sudden", "smooth", "stocks", "portfolio"]
 
@@ -147,13 +143,13 @@ def static(settings: Settings, results: Results) -> None:
             for n in sizes
         }
         rows = []
-        for method in list(columns[sizes[0]])[1:]:
+        for method in columns[sizes[0]]:
             prefix, suffix = f"static_m{num_factors}_n", f"_{PUBLISHED[method]}"
             cells = {
                 f"n = {n}": beside(row[method], published.get(f"{prefix}{n}{suffix}")) for n, row in columns.items()
             }
             rows.append({"estimate": method} | cells)
-        print_table(f"Loss by training samples, {num_factors} factors (published code)", rows)
+        results.table(f"Loss by training samples, {num_factors} factors (published code)", rows)
 
 
 def static_draw(settings: Settings, num_factors: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -190,17 +186,17 @@ def blessing(settings: Settings, results: Results) -> None:
         for size in settings.blessing_variables
     ]
     m, n = settings.blessing_factors, settings.blessing_samples
-    title = f"Adjusted Rand index of the clusters, {m} factors, {n} samples, signal-to-noise {SIGNAL_TO_NOISE}"
-    print_table(title, [{name: value for name, value in row.items() if name != "name"} for row in rows])
     # a factor leaves the noise of the sample eigenvalues when p / m * correlation² > sqrt(p / n)
     visible = m**2 / n * (1 + 1 / SIGNAL_TO_NOISE) ** 2
-    console.print(f"Below about {visible:,.0f} variables the factors lie within the noise of the sample eigenvalues.")
-    figure, axes = plt.subplots(figsize=(5, 3.6))
-    for method in ("linear CorEx", "factor analysis", "PCA, k-means"):
-        axes.plot(settings.blessing_variables, [row[method] for row in rows], "o-", label=method)
-    axes.set(xscale="log", xlabel="variables", ylabel="adjusted Rand index", ylim=(-0.02, 1.02))
-    axes.legend(frameon=False)
-    save(figure, results, "blessing")
+    results.table(
+        f"Adjusted Rand index of the clusters, {m} factors, {n} samples, signal-to-noise {SIGNAL_TO_NOISE}",
+        rows,
+        notes=[f"Below about {visible:,.0f} variables the factors lie within the noise of the sample eigenvalues."],
+    )
+    with results.figure("blessing") as axes:
+        for method in ("linear CorEx", "factor analysis", "PCA, k-means"):
+            axes.plot(settings.blessing_variables, [row[method] for row in rows], "o-", label=method)
+        axes.set(xscale="log", xlabel="variables", ylabel="adjusted Rand index", ylim=(-0.02, 1.02))
 
 
 def blessing_scores(settings: Settings, num_variables: int) -> Row:
@@ -245,12 +241,12 @@ def big_five(settings: Settings, results: Results) -> None:
         }
 
     row = results.once("big five", compute)
-    print_table(
+    results.table(
         "Big five: the clusters by weight and the traits",
         [{"": name, "ours": row[name], "published code": value} for name, value in PUBLISHED_BIG_FIVE.items()],
     )
     axes = linear.draw_factor_graph(linear.factor_graph(model, names=answers["columns"].tolist()))
-    save(axes.figure, results, "big_five")
+    results.save(axes.figure, "big_five")
 
 
 def changing(settings: Settings, results: Results, kind: Literal["sudden", "smooth"]) -> None:
@@ -261,11 +257,11 @@ def changing(settings: Settings, results: Results, kind: Literal["sudden", "smoo
     best = [published[name] for name in published if name.startswith(f"{kind}_res_tcorex") and name[-1].isdigit()]
     known = {name: published.get(f"{kind}_res_{PUBLISHED.get(name, name)}") for name in row["losses"]}
     known["T-CorEx"] = np.min(best) if best else None
-    print_table(
+    results.table(
         f"Loss, {kind} change, {settings.samples} samples a period (published code)",
         [{"estimate": name, "loss": beside(loss, known[name])} for name, loss in row["losses"].items()],
+        notes=[f"T-CorEx: decay {row['decay']}, l1 {row['l1']} by other samples."],
     )
-    console.print(f"T-CorEx: decay {row['decay']}, l1 {row['l1']} by other samples.")
 
 
 def changing_losses(settings: Settings, kind: Literal["sudden", "smooth"]) -> Row:
@@ -325,16 +321,11 @@ def stocks(settings: Settings, results: Results) -> None:
             losses[method] = best["test"]
         choices.append(f"T-CorEx, {name}: {best['factors']} factors, decay {best['decay']}, l1 {best['l1']}.")
         columns[name] = losses
-    print_table(
+    results.table(
         f"Loss on other days, {settings.num_periods} periods of {days[0]} days",
-        [
-            {"estimate": method} | {name: losses[method] for name, losses in columns.items()}
-            for method in losses
-            if method != "name"
-        ],
+        [{"estimate": method} | {name: losses[method] for name, losses in columns.items()} for method in losses],
+        notes=choices,
     )
-    for choice in choices:
-        console.print(choice)
 
 
 def portfolio(settings: Settings, results: Results) -> None:
@@ -354,12 +345,11 @@ def portfolio(settings: Settings, results: Results) -> None:
         for start in range(first, len(returns), sum(days))
     ]
     mean = lambda method, what: float(np.mean([row[method][what] for row in rows]))
-    print_table(
+    results.table(
         f"Portfolios of least variance, {sum(days)} days ahead, in per cent a day, mean of {len(rows)} times",
         [
             {"estimate": method, "deviation": mean(method, "deviation"), "return": mean(method, "return")}
             for method in rows[0]
-            if method != "name"
         ],
     )
 
@@ -387,12 +377,6 @@ def beside(ours: float, published: np.ndarray | None) -> str:
     return f"{ours:.{digits}f}" + ("" if published is None else f" ({np.nanmin(published):.{digits}f})")
 
 
-def save(figure: Any, results: Results, name: str) -> None:
-    """Writes a figure into the folder of results."""
-    figure.savefig(results.folder / f"{name}.png", dpi=150, bbox_inches="tight")
-    plt.close(figure)
-
-
 PARTS: dict[Part, Callable[[Settings, Results], None]] = {
     "static": static,
     "blessing": blessing,
@@ -403,15 +387,5 @@ PARTS: dict[Part, Callable[[Settings, Results], None]] = {
     "portfolio": portfolio,
 }
 
-
-def main() -> None:
-    """Runs the chosen parts; a killed run resumes where it stopped."""
-    settings = parse(__doc__, PRESETS)
-    results = open_results(settings.output, settings)
-    for part in settings.parts:
-        PARTS[part](settings, results)
-    console.print(f"Figures and metrics: {results.folder}")
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, PRESETS, in_parts(PARTS))

@@ -13,21 +13,17 @@ import functools
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 
-from experiments.harness import Results, Row, console, open_results, parse, print_table
+from experiments.harness import Results, Row, in_parts, main
 from experiments.label_noise import runs
 from experiments.label_noise.runs import Settings
 from infotheory_dl import data, label_noise, networks
 from infotheory_dl.label_noise import MethodName
 from infotheory_dl.label_noise.detection import gradient_distance
 from infotheory_dl.label_noise.information import fano_error
-
-mpl.use("Agg")
-import matplotlib.pyplot as plt
 
 PRESETS = {
     "smoke": Settings(
@@ -96,43 +92,16 @@ PRESETS = {
     ),
 }
 
-# Test accuracy in per cent at the best validation epoch, by method and training size, with the rates of noise.
-PAPER: dict[str, dict[int, dict[float, float]]] = {
-    "cross_entropy": {
-        1000: {0.0: 94.3, 0.5: 71.8, 0.8: 27.0},
-        10_000: {0.0: 98.4, 0.5: 93.1, 0.8: 69.9},
-        48_000: {0.0: 99.2, 0.5: 97.2, 0.8: 87.2},
-    },
-    "mean_absolute_error": {
-        1000: {0.0: 94.6, 0.5: 75.6, 0.8: 25.1},
-        10_000: {0.0: 98.3, 0.5: 95.7, 0.8: 74.9},
-        48_000: {0.0: 99.1, 0.5: 98.1, 0.8: 93.2},
-    },
-    "forward_correction": {
-        1000: {0.0: 93.6, 0.5: 64.3, 0.8: 19.0},
-        10_000: {0.0: 98.4, 0.5: 91.6, 0.8: 61.2},
-        48_000: {0.0: 99.2, 0.5: 97.3, 0.8: 89.1},
-    },
-    "dmi": {
-        1000: {0.0: 94.5, 0.5: 79.8, 0.8: 30.3},
-        10_000: {0.0: 98.5, 0.5: 95.7, 0.8: 79.0},
-        48_000: {0.0: 99.2, 0.5: 98.3, 0.8: 88.8},
-    },
-    "penalize": {
-        1000: {0.0: 95.7, 0.5: 76.4, 0.8: 28.8},
-        10_000: {0.0: 98.4, 0.5: 95.7, 0.8: 82.1},
-        48_000: {0.0: 99.2, 0.5: 98.2, 0.8: 89.3},
-    },
-    "limit_gaussian": {
-        1000: {0.0: 95.7, 0.5: 83.3, 0.8: 37.1},
-        10_000: {0.0: 98.7, 0.5: 97.1, 0.8: 82.8},
-        48_000: {0.0: 99.3, 0.5: 98.6, 0.8: 94.5},
-    },
-    "limit_laplace": {
-        1000: {0.0: 95.0, 0.5: 88.2, 0.8: 35.9},
-        10_000: {0.0: 98.7, 0.5: 97.7, 0.8: 93.9},
-        48_000: {0.0: 99.3, 0.5: 99.0, 0.8: 97.7},
-    },
+# Test accuracy in per cent at the best validation epoch: a row for each training size, a column for each rate of noise.
+PAPER_SIZES, PAPER_RATES = (1000, 10_000, 48_000), (0.0, 0.5, 0.8)
+PAPER: dict[str, tuple[tuple[float, ...], ...]] = {
+    "cross_entropy": ((94.3, 71.8, 27.0), (98.4, 93.1, 69.9), (99.2, 97.2, 87.2)),
+    "mean_absolute_error": ((94.6, 75.6, 25.1), (98.3, 95.7, 74.9), (99.1, 98.1, 93.2)),
+    "forward_correction": ((93.6, 64.3, 19.0), (98.4, 91.6, 61.2), (99.2, 97.3, 89.1)),
+    "dmi": ((94.5, 79.8, 30.3), (98.5, 95.7, 79.0), (99.2, 98.3, 88.8)),
+    "penalize": ((95.7, 76.4, 28.8), (98.4, 95.7, 82.1), (99.2, 98.2, 89.3)),
+    "limit_gaussian": ((95.7, 83.3, 37.1), (98.7, 97.1, 82.8), (99.3, 98.6, 94.5)),
+    "limit_laplace": ((95.0, 88.2, 35.9), (98.7, 97.7, 93.9), (99.3, 99.0, 97.7)),
 }
 PAPER_CIFAR10: dict[str, dict[str, dict[float, float]]] = {
     "uniform": {
@@ -153,7 +122,7 @@ def table(settings: Settings, results: Results) -> None:
         }
         for place, rate in enumerate(settings.rates):
             of_rate = {name: row["rates"][place] for name, row in rows.items()}
-            print_table(
+            results.table(
                 f"{settings.dataset}, n={n}, {settings.noise} noise {rate}: per cent, mean ± deviation of"
                 f" {settings.num_draws} draws; the paper's is at its best epoch",
                 [
@@ -191,7 +160,8 @@ def published(settings: Settings, name: str, n: int, rate: float) -> str:
     if settings.dataset == "cifar10":
         value = PAPER_CIFAR10[settings.noise].get(name, {}).get(rate)
     else:
-        value = PAPER.get(name, {}).get(n, {}).get(rate) if settings.dataset == "mnist" else None
+        known = settings.dataset == "mnist" and name in PAPER and n in PAPER_SIZES and rate in PAPER_RATES
+        value = PAPER[name][PAPER_SIZES.index(n)][PAPER_RATES.index(rate)] if known else None
     if value is None:
         return "-"
     confirmed = name in ("cross_entropy", "mean_absolute_error") and n == 48_000
@@ -200,15 +170,13 @@ def published(settings: Settings, name: str, n: int, rate: float) -> str:
 
 def fano(settings: Settings, results: Results) -> None:
     """Figure: the least training error on noisy labels, by the information that the weights hold about a label."""
-    figure, axis = plt.subplots(figsize=(5, 3.5))
-    for rate in (0.2, 0.4, 0.6, 0.8):
-        noise = data.uniform_transition(10, rate)[0]
-        entropy = float(-(noise[noise > 0] * np.log(noise[noise > 0])).sum())
-        information = np.linspace(0, entropy, 400)
-        axis.plot(information, fano_error(noise, information), label=f"noise {rate}")
-    axis.set(xlabel="I(w : y | x) / n, nats", ylabel="training error, at least")
-    axis.legend()
-    save(figure, results, "fano.png")
+    with results.figure("fano") as axis:
+        for rate in (0.2, 0.4, 0.6, 0.8):
+            noise = data.uniform_transition(10, rate)[0]
+            entropy = float(-(noise[noise > 0] * np.log(noise[noise > 0])).sum())
+            information = np.linspace(0, entropy, 400)
+            axis.plot(information, fano_error(noise, information), label=f"noise {rate}")
+        axis.set(xlabel="I(w : y | x) / n, nats", ylabel="training error, at least")
 
 
 class Curve(NamedTuple):
@@ -254,25 +222,28 @@ def curves(settings: Settings, results: Results) -> None:
         Curve(f"LIMIT, penalty {penalty:g}", "limit_laplace", {"gradient_weight_decay": (penalty,)})
         for penalty in settings.curve_penalties
     ]
-    figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True)
-    rows = []
-    for curve in compared:
-        row = results.once(f"curve {curve.name}", functools.partial(train_curve, settings, curve, results))
-        axes[0].plot(np.arange(1, len(row["train"]) + 1), row["train"], label=curve.name)
-        axes[1].plot(row["epochs"], row["validation"])
-        rows.append(
+    rows = {
+        curve.name: results.once(f"curve {curve.name}", functools.partial(train_curve, settings, curve, results))
+        for curve in compared
+    }
+    with results.figure("curves", 1, 2, size=(10, 3.8), sharey=True) as axes:
+        for name, row in rows.items():
+            axes[0].plot(np.arange(1, len(row["train"]) + 1), row["train"], label=name)
+            axes[1].plot(row["epochs"], row["validation"])
+        axes[0].set(xlabel="epoch", ylabel="accuracy", title="noisy training labels")
+        axes[1].set(xlabel="epoch", title="clean validation labels")
+    results.table(
+        f"Four-layer MLP, n={settings.curve_size}, uniform noise {settings.curve_rate}: per cent",
+        [
             {
-                "training": curve.name,
+                "training": name,
                 "noisy labels fitted, last epoch": 100 * row["train"][-1],
                 "clean validation, best": 100 * max(row["validation"]),
                 "clean validation, last": 100 * row["validation"][-1],
             }
-        )
-    axes[0].set(xlabel="epoch", ylabel="accuracy", title="noisy training labels")
-    axes[1].set(xlabel="epoch", title="clean validation labels")
-    axes[0].legend(fontsize="small")
-    save(figure, results, "curves.png")
-    print_table(f"Four-layer MLP, n={settings.curve_size}, uniform noise {settings.curve_rate}: per cent", rows)
+            for name, row in rows.items()
+        ],
+    )
 
 
 def detected(settings: Settings, results: Results) -> None:
@@ -288,45 +259,24 @@ def detected(settings: Settings, results: Results) -> None:
     actual = runs.predicted(trained.method.classifier, grid.last.variables, point, 0, task.images[places])
     distances, flipped = np.asarray(gradient_distance(guess, noisy)), noisy != clean
 
-    figure, axes = plt.subplots(1, 3, figsize=(13, 3.8))
-    bins = np.linspace(0, np.sqrt(2), 40)
-    for wrong, name in ((False, "right labels"), (True, "wrong labels")):
-        axes[0].hist(distances[flipped == wrong], bins, alpha=0.6, label=name)
-        gradients = actual - np.eye(10)[noisy]
-        for axis, pair in zip(axes[1:], ((0, 1), (4, 9)), strict=True):
-            axis.scatter(*gradients[flipped == wrong][:, pair].T, s=4, alpha=0.5)
-            axis.set(xlabel=f"gradient at logit {pair[0]}", ylabel=f"at logit {pair[1]}")
-    axes[0].set(xlabel="‖predicted - actual gradient‖", ylabel="examples")
-    axes[0].legend()
-    save(figure, results, "gradients.png")
+    with results.figure("gradients", 1, 3, size=(13, 3.8)) as axes:
+        bins = np.linspace(0, np.sqrt(2), 40)
+        for wrong, name in ((False, "right labels"), (True, "wrong labels")):
+            axes[0].hist(distances[flipped == wrong], bins, alpha=0.6, label=name)
+            gradients = actual - np.eye(10)[noisy]
+            for axis, pair in zip(axes[1:], ((0, 1), (4, 9)), strict=True):
+                axis.scatter(*gradients[flipped == wrong][:, pair].T, s=4, alpha=0.5)
+                axis.set(xlabel=f"gradient at logit {pair[0]}", ylabel=f"at logit {pair[1]}")
+        axes[0].set(xlabel="‖predicted - actual gradient‖", ylabel="examples")
 
-    figure, axes = plt.subplots(3, 8, figsize=(10, 4.6))
-    for axis, place in zip(axes.ravel(), np.argsort(-distances), strict=False):
-        axis.imshow(task.images[places[place]].squeeze(), cmap="gray")
-        axis.set_title(f"{noisy[place]}, is {clean[place]}", color="black" if flipped[place] else "red", fontsize=8)
-        axis.axis("off")
-    figure.suptitle("The most suspect labels; red where the label is right")
-    save(figure, results, "suspects.png")
-
-
-def save(figure: Any, results: Results, name: str) -> None:
-    """Writes a figure into the folder of the results."""
-    figure.tight_layout()
-    figure.savefig(results.folder / name, dpi=150)
-    plt.close(figure)
-    console.print(f"{results.folder / name}")
+    with results.figure("suspects", 3, 8, size=(10, 4.6), title="The most suspect labels; red where right") as axes:
+        for axis, place in zip(axes.ravel(), np.argsort(-distances), strict=False):
+            axis.imshow(task.images[places[place]].squeeze(), cmap="gray")
+            axis.set_title(f"{noisy[place]}, is {clean[place]}", color="black" if flipped[place] else "red", fontsize=8)
+            axis.axis("off")
 
 
 PARTS = {"table": table, "fano": fano, "curves": curves, "detected": detected}
 
-
-def main() -> None:
-    """Runs the parts that are asked for."""
-    settings = parse(__doc__, PRESETS)
-    results = open_results(settings.output, settings)
-    for part in settings.parts:
-        PARTS[part](settings, results)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, PRESETS, in_parts(PARTS))

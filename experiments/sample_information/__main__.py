@@ -8,16 +8,16 @@ informative `examples`, and a rare `subclass`. The paper's numbers are recalled,
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import matplotlib as mpl
 import numpy as np
 import optax
 
-from experiments.harness import Results, Row, open_results, parse, print_table
+from experiments.harness import Results, Row, in_parts, main
 from infotheory_dl import data, metrics, networks, training
 from infotheory_dl.linearization import empirical_kernel, kernel_eigen
 from infotheory_dl.sample_information import (
@@ -29,9 +29,6 @@ from infotheory_dl.sample_information import (
     summarize,
 )
 from infotheory_dl.types import ApplyFn, Params
-
-mpl.use("Agg")
-import matplotlib.pyplot as plt
 
 Part = Literal["correlation", "mislabel", "summarization", "examples", "subclass"]
 NetworkName = Literal["mlp", "cnn"]
@@ -208,7 +205,7 @@ def correlation(settings: Settings, results: Results) -> None:
                 row[score] = f"{found[f'{score} linearized']:.3f} / {found[f'{score} influence']:.3f}"
                 row[f"{score}, paper"] = f"{recalled[0]:.3f} / {recalled[1]:.3f}"
             rows.append(row)
-    print_table("Correlation with retraining, linearized / influence (paper: recalled)", rows)
+    results.table("Correlation with retraining, linearized / influence (paper: recalled)", rows)
 
 
 def mislabel(settings: Settings, results: Results) -> None:
@@ -244,7 +241,7 @@ def mislabel(settings: Settings, results: Results) -> None:
                 values = [one[f"{label} {score}"] for one in drawn]
                 row[f"AUROC {score}"] = f"{np.mean(values):.3f} ± {np.std(values):.3f}"
             rows.append(row)
-    print_table("Detection of flipped labels", rows)
+    results.table("Detection of flipped labels", rows)
 
 
 def summarization(settings: Settings, results: Results) -> None:
@@ -275,18 +272,16 @@ def summarization(settings: Settings, results: Results) -> None:
             runs.append(results.once(f"summarization {name} {strategy} seed={seed}", compute)["accuracies"])
         curves[strategy] = np.mean(runs, axis=0)
 
-    figure, axes = plt.subplots(figsize=(6, 4))
-    for strategy, curve in curves.items():
-        axes.plot(ratios, curve, label=strategy)
-    axes.set(xlabel="fraction removed", ylabel="accuracy", title=f"Summarization, {name}")
-    axes.legend(frameon=False)
-    save(figure, results, "summarization")
+    with results.figure("summarization", size=(6, 4)) as axes:
+        for strategy, curve in curves.items():
+            axes.plot(ratios, curve, label=strategy)
+        axes.set(xlabel="fraction removed", ylabel="accuracy", title=f"Summarization, {name}")
     rows = [
         {"removed": float(ratio)} | {strategy: float(curve[i]) for strategy, curve in curves.items()}
         for i, ratio in enumerate(ratios)
         if i % 3 == 0
     ]
-    print_table("Accuracy after removing examples", rows)
+    results.table("Accuracy after removing examples", rows)
 
 
 def accuracies(apply_fn: ApplyFn, params: Params, task: Task, training_sets: list[np.ndarray]) -> list[float]:
@@ -314,15 +309,14 @@ def examples(settings: Settings, results: Results) -> None:
     task = draw_task(settings, 0, settings.num_examples)
     apply_fn, params = make_network(settings, settings.networks[-1], 0, task.x)
     information = np.asarray(late(settings, apply_fn, params, task).output_change)
-    figure, grid = plt.subplots(4, 10, figsize=(10, 4.4))
-    for axes_row, (most, label) in zip(grid, [(True, 0), (True, 1), (False, 0), (False, 1)], strict=True):
-        members = np.flatnonzero(task.labels == label)
-        ranked = members[np.argsort(-information[members] if most else information[members])]
-        for axes, i in zip(axes_row, ranked[:10], strict=True):
-            axes.imshow(task.x[i, ..., 0], cmap="gray_r")
-            axes.axis("off")
-        axes_row[0].set_title(f"{'most' if most else 'least'} informative, {settings.classes[label]}", loc="left")
-    save(figure, results, "examples")
+    with results.figure("examples", 4, 10, size=(10, 4.4)) as grid:
+        for axes_row, (most, label) in zip(grid, [(True, 0), (True, 1), (False, 0), (False, 1)], strict=True):
+            members = np.flatnonzero(task.labels == label)
+            ranked = members[np.argsort(-information[members] if most else information[members])]
+            for axes, i in zip(axes_row, ranked[:10], strict=True):
+                axes.imshow(task.x[i, ..., 0], cmap="gray_r")
+                axes.axis("off")
+            axes_row[0].set_title(f"{'most' if most else 'least'} informative, {settings.classes[label]}", loc="left")
 
 
 def subclass(settings: Settings, results: Results) -> None:
@@ -343,22 +337,16 @@ def subclass(settings: Settings, results: Results) -> None:
             return {"sevens": len(rare), "ratio": float(of_rare / of_common)}
 
         rows.append(results.once(f"subclass {fraction}", compute))
-    print_table(f"Mean information of a seven over that of a {first}, both in one class", rows)
+    results.table(f"Mean information of a seven over that of a {first}, both in one class", rows)
 
 
-def save(figure: Any, results: Results, name: str) -> None:
-    """Writes a figure into the folder of results."""
-    figure.savefig(results.folder / f"{name}.png", dpi=150, bbox_inches="tight")
-    plt.close(figure)
-
-
-def main() -> None:
-    """Runs the chosen parts; a killed run resumes where it stopped."""
-    settings = parse(__doc__, PRESETS)
-    results = open_results(settings.output, settings)
-    for part in settings.parts:
-        globals()[part](settings, results)
-
+PARTS: dict[Part, Callable[[Settings, Results], None]] = {
+    "correlation": correlation,
+    "mislabel": mislabel,
+    "summarization": summarization,
+    "examples": examples,
+    "subclass": subclass,
+}
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, PRESETS, in_parts(PARTS))
