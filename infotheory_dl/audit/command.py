@@ -1,13 +1,10 @@
 """The subcommand `infotheory-dl audit`."""
 
-import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import jax
-import tyro
 from rich.console import Console
 
 from infotheory_dl import data
@@ -39,20 +36,8 @@ class Config:
     settings: Settings = field(default_factory=Settings)
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Runs an audit and writes its report; a wrong input ends with one message and the exit status 2."""
-    config = tyro.cli(Config, args=arguments, prog="infotheory-dl audit", config=(tyro.conf.OmitArgPrefixes,))
-    try:
-        _audit(config, Console(highlight=False))
-    except (ValueError, OSError, ImportError) as error:
-        print(f"infotheory-dl audit: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("infotheory-dl audit: interrupted, nothing was written", file=sys.stderr)
-        sys.exit(130)
-
-
-def _audit(config: Config, console: Console) -> None:
+def main(config: Config, console: Console) -> None:
+    """Runs an audit, writes its report and prints what was found."""
     require_writable(config.output)
     with _Stages(console) as stages:
         stages.begin("reading the data")

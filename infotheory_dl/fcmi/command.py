@@ -1,14 +1,10 @@
 """The subcommand `infotheory-dl fcmi`."""
 
-import sys
-import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import jax
 import numpy as np
-import tyro
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -43,32 +39,19 @@ class Config:
     seed: int = 0
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Evaluates the bounds and writes them; a wrong input ends with one message and the exit status 2."""
-    config = tyro.cli(Config, args=arguments, prog="infotheory-dl fcmi")
-    try:
-        _bound(config, Console(highlight=False))
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        print(f"infotheory-dl fcmi: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("infotheory-dl fcmi: interrupted, nothing was written", file=sys.stderr)
-        sys.exit(130)
-
-
-def _bound(config: Config, console: Console) -> None:
+def main(config: Config, console: Console) -> None:
+    """Evaluates the bounds, writes them and prints those of the last epoch."""
     folder = require_writable(config.output)
     runs = read_runs(config.data)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        evaluations = evaluate_runs(
-            runs,
-            num_classes=config.num_classes,
-            estimator=config.estimator,
-            bins=config.bins,
-            loss_range=config.loss_range,
-            key=jax.random.key(config.seed),
-        )
+    console.print(_scope(runs), soft_wrap=True)
+    evaluations = evaluate_runs(
+        runs,
+        num_classes=config.num_classes,
+        estimator=config.estimator,
+        bins=config.bins,
+        loss_range=config.loss_range,
+        key=jax.random.key(config.seed),
+    )
     last = evaluations[-1]
     contents: dict[str, str | bytes] = {
         "bounds.csv": bounds_csv(evaluations),
@@ -76,9 +59,6 @@ def _bound(config: Config, console: Console) -> None:
         "bounds.png": draw(evaluations),
     }
     write_together(folder, contents)
-    console.print(_scope(runs), soft_wrap=True)
-    for message in dict.fromkeys(str(warning.message) for warning in caught):
-        console.print(f"Note: {message}.", soft_wrap=True)
     console.print(_table(last, len(evaluations)))
     console.print(f"{', '.join(contents)} are in {folder.resolve()}", soft_wrap=True)
 

@@ -40,7 +40,7 @@ def test_a_wrong_input_is_one_line_without_a_traceback(tmp_path):
 
 def fail(capsys, *arguments) -> str:
     with pytest.raises(SystemExit) as stopped:
-        command.main([str(argument) for argument in arguments])
+        cli.main(["audit", *map(str, arguments)])
     assert stopped.value.code == 2
     return capsys.readouterr().err
 
@@ -95,7 +95,8 @@ def test_an_audit_ends_with_the_path_of_its_report(result, tmp_path, capsys, mon
         return result
 
     monkeypatch.setattr(command, "run", run)
-    command.main(["--dataset", "digits", "--flip", "0.2", "--train-size", "50", "--robust", "--output", str(tmp_path)])
+    options = ["--flip", "0.2", "--train-size", "50", "--robust"]
+    cli.main(["audit", "--dataset", "digits", *options, "--output", str(tmp_path)])
     out = capsys.readouterr().out
     assert asked["flip"] == 0.2
     assert asked["train_size"] == 50

@@ -157,9 +157,10 @@ def test_a_report_that_fails_in_the_middle_leaves_the_one_before(result, tmp_pat
 def test_an_audit_that_is_killed_leaves_no_file(tmp_path):
     program = """
         import sys
+        from infotheory_dl import cli
         from infotheory_dl.audit import command
         command.run = lambda *arguments, **settings: print("running", flush=True) or sys.stdin.read()
-        command.main(["--output", sys.argv[1]])
+        cli.main(["audit", "--output", sys.argv[1]])
     """
     output = tmp_path / "audit"
     process = subprocess.Popen(

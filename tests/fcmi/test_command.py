@@ -9,7 +9,6 @@ from matplotlib.image import imread
 
 from infotheory_dl import cli
 from infotheory_dl.fcmi import bounds, draw_selection
-from infotheory_dl.fcmi.command import main
 from infotheory_dl.fcmi.files import SavedRuns, read_runs, write_runs
 from infotheory_dl.fcmi.run import Runs
 from infotheory_dl.results import files
@@ -48,7 +47,7 @@ def save(folder, **arrays):
 
 def fail(capsys, *arguments) -> str:
     with pytest.raises(SystemExit) as stopped:
-        main([str(argument) for argument in arguments])
+        cli.main(["fcmi", *map(str, arguments)])
     assert stopped.value.code == 2
     return capsys.readouterr().err
 
@@ -135,7 +134,7 @@ def test_excluded_runs_and_degenerate_rows_are_told(tmp_path, capsys):
     valid = np.arange(RUNS) != 3
     predictions = np.where(valid[:, None], RUNS_OF_TWO_EPOCHS.predictions[0, 0], 99)
     data = save(tmp_path, predictions=predictions, selection=selection, valid=valid)
-    main(["--data", str(data), "--output", str(tmp_path / "out"), "--estimator", "miller_madow"])
+    cli.main(["fcmi", "--data", str(data), "--output", str(tmp_path / "out"), "--estimator", "miller_madow"])
     printed = capsys.readouterr().out
     assert "8 runs on 1 supersample of n = 6 rows; 1 of 8 are not valid and left out." in printed
     assert "Note: the selection of 1 of 6 rows never varies over the runs" in printed
