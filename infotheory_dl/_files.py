@@ -3,6 +3,7 @@
 import csv
 import glob
 import io
+import math
 import os
 import platform
 import secrets
@@ -37,8 +38,10 @@ def read_arrays(path: str | os.PathLike[str], *, remedy: str) -> dict[str, np.nd
     with _naming(f"cannot read {place}", f"; {remedy}"), place.open("rb") as stream:
         if not zipfile.is_zipfile(stream):
             raise ValueError(f"{path} is not an .npz file; {remedy}")
-        stream.seek(0)
         try:
+            with zipfile.ZipFile(stream) as archive:
+                _require_plain_arrays(archive)
+            stream.seek(0)
             return dict(np.load(stream))
         except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise ValueError(f"{path} cannot be read ({error}); {remedy}") from error
@@ -144,6 +147,38 @@ def csv_table(columns: Mapping[str, Iterable[Any]]) -> str:
     writer.writerow(columns)
     writer.writerows(zip(*columns.values(), strict=True))
     return text.getvalue()
+
+
+def _require_plain_arrays(archive: zipfile.ZipFile) -> None:
+    """Raises a ValueError, before memory is asked for, if an array is none, is not whole, or is larger than memory."""
+    needed = 0
+    for member in archive.infolist():
+        name = member.filename.removesuffix(".npy")
+        with archive.open(member) as file:
+            try:
+                version = np.lib.format.read_magic(file)
+            except ValueError:
+                raise ValueError(f"{member.filename} in it is no array") from None
+            if version > (2, 0):
+                continue  # names of fields beyond Latin-1: NumPy offers no reader of the header alone
+            read_header = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}[version[0]]
+            shape, _, dtype = read_header(file)
+        if dtype.hasobject:
+            raise ValueError(f"{name} holds objects, which only pickle reads; make it numbers, or text by astype(str)")
+        size = math.prod(shape) * dtype.itemsize
+        if size > member.file_size:
+            raise ValueError(f"{name} of shape {shape} needs {size:,} bytes, the file has {member.file_size:,}")
+        needed += size
+    if needed > (memory := _memory()):
+        raise ValueError(f"its arrays need {needed / 2**30:,.1f} GiB, this machine has {memory / 2**30:,.1f} GiB")
+
+
+def _memory() -> float:
+    """Bytes of the machine's memory, infinite where that is not known."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):
+        return math.inf
 
 
 def _staging(path: Path) -> Path:

@@ -1,10 +1,12 @@
 """Files are whole or absent, and an error names them."""
 
 import errno
+import io
 import os
 import subprocess
 import sys
 import threading
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +145,7 @@ def test_a_file_that_cannot_be_read_is_told_with_the_remedy(tmp_path):
     with pytest.raises(ValueError, match=r"text.npz is not an .npz file; make one$"):
         read_arrays(tmp_path / "text.npz", remedy="make one")
     np.savez(tmp_path / "objects.npz", x=np.array([None, {}], object))
-    with pytest.raises(ValueError, match=r"objects.npz cannot be read \(Object arrays .*\); make one$"):
+    with pytest.raises(ValueError, match=r"objects.npz cannot be read \(x holds objects, which only pickle reads; make it .*\); make one$"):
         read_arrays(tmp_path / "objects.npz", remedy="make one")
     np.savez_compressed(tmp_path / "damaged.npz", x=np.arange(1000))
     content = bytearray((tmp_path / "damaged.npz").read_bytes())
@@ -151,3 +153,30 @@ def test_a_file_that_cannot_be_read_is_told_with_the_remedy(tmp_path):
     (tmp_path / "damaged.npz").write_bytes(content)
     with pytest.raises(ValueError, match=r"damaged.npz cannot be read \(.*\); make one$"):
         read_arrays(tmp_path / "damaged.npz", remedy="make one")
+
+
+def test_arrays_that_promise_more_than_the_file_or_the_memory_has_are_refused_before_they_are_made(tmp_path):
+    def promise(shape, compression, content):
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": shape})
+        with zipfile.ZipFile(tmp_path / "large.npz", "w", compression) as archive:
+            archive.writestr("x.npy", header.getvalue() + content)
+
+    promise((10**9, 1000), zipfile.ZIP_STORED, b"12345678")
+    with pytest.raises(
+        ValueError, match=r"x of shape \(1000000000, 1000\) needs 8,000,000,000,000 bytes, the file has"
+    ):
+        read_arrays(tmp_path / "large.npz", remedy="make one")
+    promise((10**6,), zipfile.ZIP_DEFLATED, bytes(8 * 10**6))
+    assert read_arrays(tmp_path / "large.npz", remedy="make one")["x"].sum() == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("infotheory_dl._files._memory", lambda: 2.0**20)
+        with pytest.raises(ValueError, match=r"its arrays need 0.0 GiB, this machine has 0.0 GiB\); make one"):
+            read_arrays(tmp_path / "large.npz", remedy="make one")
+
+
+def test_an_archive_of_other_files_is_no_file_of_arrays(tmp_path):
+    with zipfile.ZipFile(tmp_path / "sheet.npz", "w") as archive:
+        archive.writestr("sheet.xml", "<sheet/>")
+    with pytest.raises(ValueError, match=r"sheet.npz cannot be read \(sheet.xml in it is no array\); make one"):
+        read_arrays(tmp_path / "sheet.npz", remedy="make one")
