@@ -11,6 +11,10 @@ from jaxtyping import Real
 AnyArray: TypeAlias = jax.Array | np.ndarray
 """What a public function accepts: arrays of JAX or of NumPy. It returns arrays of JAX."""
 
+AnyLabels: TypeAlias = Any
+"""Class labels, one for each example, as people hold them: integers, whole floats, booleans, strings or bytes, in
+arrays, lists or columns of pandas. Where the number of classes is known, numbers are codes in [0, classes)."""
+
 Scalar: TypeAlias = float | int | np.number | Real[AnyArray, ""]
 """One real number: of Python, of NumPy, or an array without axes, which may be traced."""
 

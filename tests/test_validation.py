@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infotheory_dl._validation import (
+    class_codes,
     class_labels,
     require_count,
     require_distinct,
@@ -124,11 +125,14 @@ def test_numbers_beyond_signed_integers_stay_what_they_are():
 
 
 def test_traced_labels_are_taken_on_trust():
-    codes = jax.jit(lambda labels: class_labels(labels, num_classes=3, num_examples=2).codes)(jnp.array([2, 7]))
+    traced = jax.jit(lambda labels: class_codes(labels, num_classes=3, num_examples=2))
 
-    assert codes.tolist() == [2, 7]
-    with pytest.raises(TypeError, match="labels that are traced must be integers of a known number of classes"):
-        jax.jit(lambda labels: class_labels(labels).codes)(jnp.array([2, 7]))
+    assert traced(jnp.array([2, 7])).tolist() == [2, 7]
+    assert class_codes(["no", "yes"], num_classes=2).tolist() == [0, 1]
+    with pytest.raises(TypeError, match="labels must be integers under a transformation of JAX, got float64"):
+        traced(jnp.array([2.0, 7.0]))
+    with pytest.raises(ValueError, match="labels must be one for each of the 2 examples, got 3"):
+        traced(jnp.array([0, 1, 2]))
 
 
 @pytest.mark.parametrize(
@@ -221,6 +225,7 @@ def test_signs_and_counts_are_checked():
     require_positive(rates=np.array([1e-300, 1.0]))
     require_not_negative(weight_decay=0)
     require_count(2, folds=np.int8(2), left_open=None)
+    require_count(1, 3, size=jnp.array(3))
 
     with pytest.raises(ValueError, match="rate must be positive, got 0"):
         require_positive(scale=1, rate=0)
@@ -232,6 +237,8 @@ def test_signs_and_counts_are_checked():
         require_not_negative(weight=np.nan)
     with pytest.raises(ValueError, match="folds must be at least 2, got 1"):
         require_count(2, folds=1)
+    with pytest.raises(ValueError, match=r"size must lie in \[1, 3\], the number of examples, got 4"):
+        require_count(1, 3, "the number of examples", size=4)
     with pytest.raises(TypeError, match=r"folds must be a whole number, got 2\.0"):
         require_count(2, folds=2.0)
 
@@ -271,7 +278,7 @@ def test_types_and_indices_are_checked():
         require_indices(3, rows=np.array([[0, 3]]))
     with pytest.raises(TypeError, match=r"rows must be integers, got bool: of a mask take np\.flatnonzero"):
         require_indices(3, rows=[True, False])
-    with pytest.raises(ValueError, match="rows must differ from each other, got 4 2 times"):
+    with pytest.raises(ValueError, match="rows must differ from each other, got 4 at 2 places"):
         require_distinct(rows=[4, 1, 4])
 
 

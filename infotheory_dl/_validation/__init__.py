@@ -6,6 +6,7 @@ is a setting left open, and passes. Labels are not only checked, but brought int
 
 from infotheory_dl._validation.arrays import (
     is_concrete,
+    require_all,
     require_distinct,
     require_finite,
     require_floating,
@@ -19,7 +20,7 @@ from infotheory_dl._validation.arrays import (
     require_square,
 )
 from infotheory_dl._validation.distributions import require_distributions
-from infotheory_dl._validation.labels import ClassLabels, class_labels
+from infotheory_dl._validation.labels import ClassLabels, class_codes, class_labels
 from infotheory_dl._validation.settings import (
     require_choice,
     require_count,
@@ -30,8 +31,10 @@ from infotheory_dl._validation.settings import (
 
 __all__ = [
     "ClassLabels",
+    "class_codes",
     "class_labels",
     "is_concrete",
+    "require_all",
     "require_choice",
     "require_count",
     "require_distinct",

@@ -108,7 +108,7 @@ def require_distinct(**arrays: Any) -> None:
             values, counts = np.unique(np.asarray(array), return_counts=True)
             if (counts > 1).any():
                 place = int(counts.argmax())
-                raise ValueError(f"{name} must differ from each other, got {values[place]} {counts[place]} times")
+                raise ValueError(f"{name} must differ from each other, got {values[place]} at {counts[place]} places")
 
 
 def require_all(sound: Callable[[Any], Any], expected: str, remedy: str = "", /, **arrays: Any) -> None:

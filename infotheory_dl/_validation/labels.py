@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Integer, Shaped
+from jaxtyping import Int, Integer, Shaped
 
 from infotheory_dl._validation.arrays import is_concrete, require_all
 from infotheory_dl.types import AnyArray
@@ -19,7 +19,7 @@ class ClassLabels(NamedTuple):
       names: of the classes: whole numbers, booleans or strings, ascending.
     """
 
-    codes: Integer[AnyArray, " examples"]
+    codes: Int[np.ndarray, " examples"]
     names: Shaped[np.ndarray, " classes"]
 
 
@@ -38,7 +38,7 @@ def class_labels(
     lists, or columns of pandas and its like: numbers, objects, strings, categories. What holds them is of no account.
 
     Args:
-      labels: one for each example. Integers that are being traced are taken on trust, and need `num_classes`.
+      labels: one for each example.
       name: what errors call them.
       num_classes: how many classes there are. Numbers then are codes, in [0, num_classes), and so are their names;
         other labels must be of as many classes, which are numbered in ascending order. By default the classes are those
@@ -55,16 +55,7 @@ def class_labels(
         or too few classes occur; each with what to do.
       TypeError: if they are no labels: complex numbers, dates, objects of several types.
     """
-    shape = _shape(labels, name)
-    if num_examples not in (None, shape[0]):
-        raise ValueError(f"{name} must be one for each of the {num_examples} examples, got {shape[0]}")
-    if shape[0] == 0:
-        raise ValueError(f"{name} must be of at least 1 example, got none")
-    if not is_concrete(labels):
-        if num_classes is None or not jnp.issubdtype(labels.dtype, jnp.integer):
-            raise TypeError(f"{name} that are traced must be integers of a known number of classes, got {labels.dtype}")
-        return ClassLabels(labels, np.arange(num_classes))
-
+    _require_one_each(labels, name, num_examples)
     values = _plain(labels, name)
     if names is not None:
         found = _places(values, name, names)
@@ -82,7 +73,19 @@ def class_labels(
     return found
 
 
-def _shape(labels: Any, name: str) -> tuple[int]:
+def class_codes(
+    labels: Any, *, num_classes: int, name: str = "labels", num_examples: int | None = None
+) -> Integer[AnyArray, " examples"]:
+    """The codes of `class_labels` where labels may be traced: these must be integers, and are taken on trust."""
+    if is_concrete(labels):
+        return class_labels(labels, name=name, num_classes=num_classes, num_examples=num_examples).codes
+    _require_one_each(labels, name, num_examples)
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise TypeError(f"{name} must be integers under a transformation of JAX, got {labels.dtype}")
+    return labels
+
+
+def _require_one_each(labels: Any, name: str, num_examples: int | None) -> None:
     try:
         shape = np.shape(labels)
     except ValueError:
@@ -92,7 +95,10 @@ def _shape(labels: Any, name: str) -> tuple[int]:
         if len(shape) == 2:
             remedy = f": of {'a column take np.ravel' if shape[1] == 1 else 'one-hot rows take np.argmax(.., 1)'}"
         raise ValueError(f"{name} must be of shape (examples,), got {given}{remedy}")
-    return shape
+    if num_examples not in (None, shape[0]):
+        raise ValueError(f"{name} must be one for each of the {num_examples} examples, got {shape[0]}")
+    if shape[0] == 0:
+        raise ValueError(f"{name} must be of at least 1 example, got none")
 
 
 def _plain(labels: Any, name: str) -> np.ndarray:

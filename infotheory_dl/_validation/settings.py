@@ -33,8 +33,16 @@ def require_not_negative(**values: Any) -> None:
     _require(lambda x: (x >= 0) & (x < np.inf), "be finite and not negative", values)
 
 
-def require_count(least: int, /, **counts: Any) -> None:
-    """Raises an error that names the first count that is no whole number, or less than the least."""
+def require_count(least: int, most: int | None = None, meaning: str = "", /, **counts: Any) -> None:
+    """Raises an error that names the first count that is no whole number, or out of its range.
+
+    Args:
+      least: the least.
+      most: the greatest; default any.
+      meaning: what is said of the range beside it, such as "the number of examples" of its end.
+      **counts: whole numbers of Python, NumPy or JAX.
+    """
+    allowed = f"be at least {least}" if most is None else f"lie in [{least}, {most}]"
     for name, count in counts.items():
         if count is None or not is_concrete(count):
             continue
@@ -42,8 +50,8 @@ def require_count(least: int, /, **counts: Any) -> None:
             number = operator.index(count)
         except TypeError:
             raise TypeError(f"{name} must be a whole number, got {count!r}") from None
-        if number < least:
-            raise ValueError(f"{name} must be at least {least}, got {number}")
+        if number < least or (most is not None and number > most):
+            raise ValueError(f"{name} must {allowed}{meaning and f', {meaning}'}, got {number}")
 
 
 def require_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

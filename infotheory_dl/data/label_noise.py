@@ -9,9 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from infotheory_dl._validation import is_concrete, require_finite
-from infotheory_dl.data._labels import apportion, draw_by_inversion, draw_per_class, require_labels
-from infotheory_dl.types import AnyArray, Key
+from infotheory_dl._validation import (
+    class_labels,
+    is_concrete,
+    require_count,
+    require_distributions,
+    require_finite,
+    require_positive,
+    require_same_length,
+    require_within,
+)
+from infotheory_dl.data._draws import apportion, draw_by_inversion, draw_per_class
+from infotheory_dl.types import AnyArray, AnyLabels, Key
 
 CIFAR10_PAIRS: Mapping[int, int] = MappingProxyType({9: 1, 2: 0, 4: 7, 3: 5})
 """Classes of CIFAR-10 that are alike: trucks for automobiles, birds for aeroplanes, deer for horses, cats for dogs."""
@@ -60,7 +69,8 @@ def uniform_transition(
     Raises:
       ValueError: if the rate lies outside [0, 1] or there are fewer than two classes.
     """
-    _require_rate(num_classes, rate)
+    require_count(2, num_classes=num_classes)
+    require_within("[0, 1]", rate=rate)
     drawn = np.full((num_classes, num_classes), 1 / num_classes)
     if not include_own:
         drawn = (1 - np.eye(num_classes)) / (num_classes - 1)
@@ -85,7 +95,8 @@ def pairwise_transition(
       ValueError: if the rate lies outside [0, 1], there are fewer than two classes, or a pair names a class that is
         not there.
     """
-    _require_rate(num_classes, rate)
+    require_count(2, num_classes=num_classes)
+    require_within("[0, 1]", rate=rate)
     pairs = {c: (c + 1) % num_classes for c in range(num_classes)} if pairs is None else pairs
     outside = [pair for pair in pairs.items() if not set(pair) <= set(range(num_classes))]
     if outside:
@@ -129,15 +140,15 @@ def per_class_transition(rates: Float[AnyArray, " classes"]) -> Float[np.ndarray
       ValueError: if a rate lies outside [0, 1] or there are fewer than two classes.
     """
     rates = np.asarray(rates, float)
-    for rate in rates:
-        _require_rate(len(rates), rate)
+    require_count(2, num_classes=len(rates))
+    require_within("[0, 1]", rates=rates)
     own = np.eye(len(rates))
     return (1 - rates[:, None]) * own + rates[:, None] * (1 - own) / (len(rates) - 1)
 
 
 def corrupt_labels(
     key: Key,
-    labels: Int[AnyArray, " examples"],
+    labels: AnyLabels,
     transition: Float[AnyArray, "classes classes"],
     *,
     exact: bool = False,
@@ -160,7 +171,7 @@ def corrupt_labels(
     """
     transition = np.asarray(require_transition(transition))
     num_classes = len(transition)
-    clean = require_labels(labels, num_classes)
+    clean = class_labels(labels, num_classes=num_classes).codes
     key_choice, key_label = jax.random.split(key)
 
     if exact:
@@ -170,14 +181,14 @@ def corrupt_labels(
         noisy = clean.copy()
         noisy[chosen] = _draw(key_label, elsewhere[clean[chosen]])
     else:
-        noisy = _draw(key_label, transition[clean]).astype(clean.dtype)
+        noisy = _draw(key_label, transition[clean])
     return NoisyLabels(noisy, noisy != clean)
 
 
 def corrupt_by_instance(
     key: Key,
     inputs: Float[AnyArray, "examples *features"],
-    labels: Int[AnyArray, " examples"],
+    labels: AnyLabels,
     num_classes: int,
     rate: float,
     *,
@@ -207,12 +218,11 @@ def corrupt_by_instance(
 
     Source: Xia et al., 2020 (algorithm 2).
     """
-    _require_rate(num_classes, rate)
-    if not spread > 0:
-        raise ValueError(f"spread must be positive, got {spread}")
-    clean = require_labels(labels, num_classes)
-    if len(inputs) != len(clean):
-        raise ValueError(f"inputs and labels must be as many, got {len(inputs)} and {len(clean)}")
+    require_count(2, num_classes=num_classes)
+    require_within("[0, 1]", rate=rate)
+    require_positive(spread=spread)
+    require_same_length(inputs=inputs, labels=labels)
+    clean = class_labels(labels, num_classes=num_classes).codes
     require_finite(inputs=inputs)
     rows = np.asarray(inputs).reshape(len(clean), -1)
     key_rate, key_matrix, key_label = jax.random.split(key, 3)
@@ -228,7 +238,7 @@ def corrupt_by_instance(
     weights = np.where(own, 0, np.exp(scores - np.max(scores, axis=1, keepdims=True, where=~own, initial=-np.inf)))
     elsewhere = weights / weights.sum(axis=1, keepdims=True)
     distributions = np.where(own, 1 - rates[:, None], rates[:, None] * elsewhere)
-    noisy = _draw(key_label, distributions).astype(clean.dtype)
+    noisy = _draw(key_label, distributions)
     return InstanceNoise(noisy, noisy != clean, distributions)
 
 
@@ -249,14 +259,8 @@ def require_transition(
         raise ValueError(f"transition must be a square matrix of at least 2 classes, got shape {shape}")
     if num_classes not in (None, shape[0]):
         raise ValueError(f"transition must have one row for each of the {num_classes} classes, got shape {shape}")
-    if not is_concrete(transition):
-        return transition
-    transition = np.asarray(transition, float)
-    sound = (transition >= 0).all(axis=1) & (np.abs(transition.sum(axis=1) - 1) <= 1e-6)
-    if not sound.all():
-        row = int(np.argmin(sound))
-        raise ValueError(f"row {row} of transition must be a distribution, got {transition[row].tolist()}")
-    return transition
+    require_distributions(1e-6, transition=transition)
+    return np.asarray(transition, float) if is_concrete(transition) else transition
 
 
 def _draw(key: Key, weights: np.ndarray) -> np.ndarray:
@@ -265,10 +269,3 @@ def _draw(key: Key, weights: np.ndarray) -> np.ndarray:
     # named, so that the draw is the same with and without double precision
     uniform = np.asarray(jax.random.uniform(key, (len(weights),), jnp.float32))
     return draw_by_inversion(cumulative, uniform * cumulative[:, -1])
-
-
-def _require_rate(num_classes: int, rate: float) -> None:
-    if num_classes < 2:
-        raise ValueError(f"label noise needs at least 2 classes, got {num_classes}")
-    if not 0 <= rate <= 1:
-        raise ValueError(f"the rate must lie in [0, 1], got {rate}")

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
+from infotheory_dl._validation import require_count
 from infotheory_dl.types import Key
 
 Range: TypeAlias = tuple[float, float]
@@ -94,15 +95,15 @@ def approximately_modular_factors(
 
     Source: the published code of Steeg et al., 2019.
     """
-    _require_counts(num_variables, num_factors)
+    require_count(1, num_factors=num_factors)
+    require_count(num_factors, None, "the number of factors", num_variables=num_variables)
     _require_range("signal_to_noise", signal_to_noise)
     num_extra, num_others = int(extra_parents * num_variables), num_factors - 1
     if not 0 <= num_extra <= num_variables * num_others:
         raise ValueError(
             f"extra_parents must leave at most {num_others} for each variable and none negative, got {extra_parents}"
         )
-    if not 0 <= related_factors <= num_others:
-        raise ValueError(f"related_factors must lie in [0, {num_others}], got {related_factors}")
+    require_count(0, num_others, related_factors=related_factors)
     key_parents, key_related = jax.random.split(key)
     parents = _blocks(num_variables, num_factors)
     variables = np.arange(num_variables)
@@ -233,8 +234,7 @@ def sample_latent_factors(
     Raises:
       ValueError: if there are to be no samples.
     """
-    if num_samples < 1:
-        raise ValueError(f"num_samples must be at least 1, got {num_samples}")
+    require_count(1, num_samples=num_samples)
     *periods, num_factors, num_variables = model.loadings.shape
     normal = lambda key, columns: np.asarray(
         jax.random.normal(key, (*periods, num_samples, columns), model.loadings.dtype)
@@ -252,7 +252,8 @@ def _draw_modules(
     std: float | Range,
     shuffled: bool,
 ) -> _Modules:
-    _require_counts(num_variables, num_factors)
+    require_count(1, num_factors=num_factors)
+    require_count(num_factors, None, "the number of factors", num_variables=num_variables)
     _require_range("signal_to_noise", signal_to_noise)
     _require_range("std", std)
     key_std, key_signal, key_sign, key_parents = jax.random.split(key, 4)
@@ -287,8 +288,7 @@ def _blocks(num_variables: int, num_factors: int) -> np.ndarray:
 
 def _segments(num_periods: int, num_segments: int, shortest: int) -> np.ndarray:
     """The number of the segment that each period lies in."""
-    if num_segments < 1:
-        raise ValueError(f"num_segments must be at least 1, got {num_segments}")
+    require_count(1, num_segments=num_segments)
     if num_periods < shortest * num_segments:
         raise ValueError(f"{num_segments} segments need at least {shortest * num_segments} periods, got {num_periods}")
     return np.arange(num_periods) * num_segments // num_periods
@@ -306,13 +306,6 @@ def _integers(key: Key, low: int, high: int, size: int) -> np.ndarray:
 
 def _ends(interval: float | Range) -> Range:
     return interval if isinstance(interval, tuple) else (interval, interval)
-
-
-def _require_counts(num_variables: int, num_factors: int) -> None:
-    if num_factors < 1:
-        raise ValueError(f"num_factors must be at least 1, got {num_factors}")
-    if num_variables < num_factors:
-        raise ValueError(f"num_variables must be at least num_factors, got {num_variables} for {num_factors} factors")
 
 
 def _require_range(name: str, interval: float | Range) -> None:

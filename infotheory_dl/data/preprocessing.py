@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from jaxtyping import Float, Int, Real
+from jaxtyping import Float, Real
 from numpy.typing import DTypeLike
 
-from infotheory_dl._validation import require_choice
-from infotheory_dl.data._labels import require_labels
-from infotheory_dl.types import AnyArray
+from infotheory_dl._validation import class_labels, require_choice, require_count, require_positive
+from infotheory_dl.types import AnyArray, AnyLabels
 
 Per: TypeAlias = Literal["set", "channel", "pixel"]
 
@@ -88,7 +87,7 @@ def standardize(
     Raises:
       ValueError: if the standard deviation or the scale is not positive.
     """
-    _require_positive(std, scale)
+    require_positive(std=std, scale=scale)
     x, mean, std = np.asarray(x), np.asarray(mean, float), np.asarray(std, float)
     standardized = np.empty(x.shape, x.dtype if np.issubdtype(x.dtype, np.floating) else np.float32)
     for rows, place in zip(_blocks(x), _blocks(standardized, copy=False), strict=True):
@@ -112,23 +111,24 @@ def unstandardize(
     Raises:
       ValueError: if the standard deviation or the scale is not positive.
     """
-    _require_positive(std, scale)
+    require_positive(std=std, scale=scale)
     return (np.asarray(standardized, float) * np.asarray(std, float) + np.asarray(mean, float)) * scale
 
 
 def one_hot(
-    labels: Int[AnyArray, " examples"], num_classes: int, *, dtype: DTypeLike = np.float32
+    labels: AnyLabels, num_classes: int, *, dtype: DTypeLike = np.float32
 ) -> Float[np.ndarray, "examples classes"]:
     """1 in the column of the label, 0 elsewhere.
 
     Raises:
       ValueError: if a label lies outside [0, num_classes), naming the first.
     """
-    return (require_labels(labels, num_classes)[:, None] == np.arange(num_classes)).astype(dtype)
+    codes = class_labels(labels, num_classes=num_classes).codes
+    return (codes[:, None] == np.arange(num_classes)).astype(dtype)
 
 
 def targets(
-    labels: Int[AnyArray, " examples"],
+    labels: AnyLabels,
     num_classes: int,
     *,
     centered: bool = False,
@@ -145,16 +145,10 @@ def targets(
     Raises:
       ValueError: if there are fewer than two classes, or a label lies outside [0, num_classes), naming the first.
     """
-    if num_classes < 2:
-        raise ValueError(f"targets need at least 2 classes, got {num_classes}")
+    require_count(2, num_classes=num_classes)
     columns = one_hot(labels, num_classes, dtype=dtype)
     columns = columns[:, 1:] if num_classes == 2 else columns
     return columns - columns.dtype.type(1 / num_classes) if centered else columns
-
-
-def _require_positive(std: float | Float[AnyArray, "..."], scale: float) -> None:
-    if not np.all(np.asarray(std) > 0) or scale <= 0:
-        raise ValueError(f"std and scale must be positive, got std {std} and scale {scale}")
 
 
 def _blocks(x: np.ndarray, *, copy: bool = True) -> Iterator[np.ndarray]:

@@ -7,9 +7,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from infotheory_dl._files import read_arrays, whole_file, write_arrays
-from infotheory_dl.data._labels import draw_by_inversion, require_labels
+from infotheory_dl._validation import class_labels, require_count, require_distinct, require_same_length
+from infotheory_dl.data._draws import draw_by_inversion
 from infotheory_dl.data.label_noise import NoisyLabels, require_transition
-from infotheory_dl.types import AnyArray
+from infotheory_dl.types import AnyArray, AnyLabels
 
 
 class NoisySplit(NamedTuple):
@@ -30,7 +31,7 @@ class NoisySplit(NamedTuple):
 
 def corrupt_split_legacy(
     seed: int,
-    labels: Int[AnyArray, " examples"],
+    labels: AnyLabels,
     transition: Float[AnyArray, "classes classes"],
     *,
     size: int | None = None,
@@ -57,12 +58,11 @@ def corrupt_split_legacy(
     Source: Harutyunyan et al., 2020, and their published code.
     """
     transition = np.asarray(require_transition(transition))
-    clean = require_labels(labels, len(transition))
+    clean = class_labels(labels, num_classes=len(transition)).codes
     available = int(fraction * len(clean))
     if not 0 < available < len(clean):
         raise ValueError(f"fraction must leave examples in both parts of {len(clean)}, got {fraction}")
-    if size is not None and not 1 <= size <= available:
-        raise ValueError(f"size must lie in [1, {available}], the examples to train on, got {size}")
+    require_count(1, available, "the examples to train on", size=size)
 
     # all draws of an experiment are of this one generator, in this order
     generator = np.random.RandomState(seed)
@@ -92,8 +92,8 @@ def save_noisy_labels(
     """
     labels = np.asarray(labels)
     indices = np.arange(len(labels)) if indices is None else np.asarray(indices)
-    if indices.shape != labels.shape or len(np.unique(indices)) != len(indices):
-        raise ValueError(f"every label needs a place of its own, got {len(labels)} labels and {len(indices)} places")
+    require_same_length(labels=labels, indices=indices)
+    require_distinct(indices=indices)
     with whole_file(path) as stream:
         write_arrays(stream, {"index": indices, "label": labels})
 

@@ -7,7 +7,8 @@ import jax
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from infotheory_dl.data._labels import apportion, draw_per_class
+from infotheory_dl._validation import require_count, require_same_length
+from infotheory_dl.data._draws import apportion, draw_per_class
 from infotheory_dl.types import AnyArray, Key
 
 
@@ -58,7 +59,8 @@ def first(x: Shaped[AnyArray, "examples *features"], y: Int[AnyArray, " examples
     Raises:
       ValueError: if there are fewer.
     """
-    _require_size(size, len(y))
+    require_same_length(x=x, y=y)
+    require_count(1, len(y), "the number of examples", size=size)
     return _take(x, y, np.arange(size))
 
 
@@ -85,7 +87,8 @@ def random_subset(
     Raises:
       ValueError: if there are fewer than `size` examples.
     """
-    _require_size(size, len(y))
+    require_same_length(x=x, y=y)
+    require_count(1, len(y), "the number of examples", size=size)
     if stratified:
         _, codes, counts = np.unique(np.asarray(y), return_inverse=True, return_counts=True)
         indices = draw_per_class(key, codes, apportion(counts * size / len(y), size))
@@ -128,8 +131,3 @@ def train_validation_split(
 
 def _take(x: AnyArray, y: AnyArray, indices: np.ndarray) -> Subset:
     return Subset(np.asarray(x)[indices], np.asarray(y)[indices], indices)
-
-
-def _require_size(size: int, available: int) -> None:
-    if not 0 < size <= available:
-        raise ValueError(f"size must lie in [1, {available}], the number of examples, got {size}")

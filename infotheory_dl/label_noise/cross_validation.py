@@ -8,19 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
-from jaxtyping import Array, Float, Int, Integer, Num
+from jaxtyping import Array, Float, Int, Num
 
-from infotheory_dl.data._labels import require_labels
+from infotheory_dl._validation import class_labels, require_count
 from infotheory_dl.label_noise.losses import cross_entropy
 from infotheory_dl.training import AnyNetwork, as_network, draw_states, predict, supervised, train_many
-from infotheory_dl.types import AnyArray, Key
+from infotheory_dl.types import AnyArray, AnyLabels, Key
 
 
 def cross_validated_probabilities(
     key: Key,
     network: AnyNetwork,
     inputs: Num[AnyArray, "examples ..."],
-    labels: Integer[AnyArray, " examples"],
+    labels: AnyLabels,
     *,
     optimizer: optax.GradientTransformation,
     num_epochs: int,
@@ -58,11 +58,8 @@ def cross_validated_probabilities(
     inputs = jnp.asarray(inputs)
     network = as_network(network)
     logits = jax.eval_shape(lambda key: network.apply(network.init(key, inputs[:1]), inputs[:1]), key)
-    given = require_labels(labels, logits.shape[-1])
-    if len(inputs) != len(given):
-        raise ValueError(f"inputs and labels must be as many, got {len(inputs)} and {len(given)}")
-    if not 2 <= num_folds <= len(given):
-        raise ValueError(f"num_folds must lie in [2, {len(given)}], the number of examples, got {num_folds}")
+    given = class_labels(labels, num_classes=logits.shape[-1], num_examples=len(inputs)).codes
+    require_count(2, len(given), "the number of examples", num_folds=num_folds)
     key_order, key_initial, key_training = jax.random.split(key, 3)
     order = _stratified_order(key_order, given)
     size = -(-len(order) // num_folds)

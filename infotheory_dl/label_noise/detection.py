@@ -3,22 +3,20 @@
 Where the flips are known, `metrics.area_under_roc` and `metrics.average_precision` rate any of the scores.
 """
 
-from typing import Literal, TypeAlias
+from typing import get_args
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Integer
 
-from infotheory_dl._validation import is_concrete, require_choice, require_finite, require_rank
-from infotheory_dl.data._labels import apportion
-from infotheory_dl.label_noise._labels import Labels, checked_rows, require_probabilities
-from infotheory_dl.label_noise.transition import checked_predictions, confident_classes, confident_joint
-from infotheory_dl.types import AnyArray, Scalar
+from infotheory_dl._validation import require_choice, require_count, require_finite, require_not_empty, require_rank
+from infotheory_dl.label_noise import _core
+from infotheory_dl.label_noise._core import Filter
+from infotheory_dl.label_noise._labels import Labels, checked_predictions, checked_rows
+from infotheory_dl.label_noise.transition import warn_of_absent
+from infotheory_dl.types import AnyArray, AnyLabels, Scalar
 
-Filter: TypeAlias = Literal[
-    "prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_is_not_given"
-]
-_FILTERS = ("prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_is_not_given")
+FILTERS: tuple[Filter, ...] = get_args(Filter)
 
 
 def gradient_distance(predicted: Float[AnyArray, "examples classes"], labels: Labels) -> Float[Array, " examples"]:
@@ -39,8 +37,7 @@ def gradient_distance(predicted: Float[AnyArray, "examples classes"], labels: La
 
     Source: Harutyunyan et al., 2020 (section 5).
     """
-    predicted, targets = _checked_probabilities("predicted", predicted, labels)
-    return jnp.linalg.norm(predicted - targets, axis=-1)
+    return _core.gradient_distance(*checked_rows(predicted, labels, name="predicted", distributions=True))
 
 
 def low_self_confidence(
@@ -52,13 +49,11 @@ def low_self_confidence(
       probabilities: of a classifier, best one that has not seen the label of the example.
       labels: as in `gradient_distance`, which see for the errors too.
     """
-    probabilities, targets = _checked_probabilities("probabilities", probabilities, labels)
+    probabilities, targets = checked_rows(probabilities, labels, name="probabilities", distributions=True)
     return 1 - (probabilities * targets).sum(-1)
 
 
-def low_margin(
-    predictions: Float[AnyArray, "examples classes"], labels: Integer[AnyArray, " examples"]
-) -> Float[Array, " examples"]:
+def low_margin(predictions: Float[AnyArray, "examples classes"], labels: AnyLabels) -> Float[Array, " examples"]:
     """What the largest prediction for another class exceeds that for the given label by, max_{j ≠ y} p_j - p_y.
 
     Args:
@@ -73,9 +68,7 @@ def low_margin(
     """
     require_rank("labels", labels, 1, "(examples,)")
     predictions, targets = checked_rows(predictions, labels, name="predictions")
-    given = targets > 0
-    others = jnp.max(predictions, axis=-1, where=~given, initial=-jnp.inf)
-    return others - jnp.max(predictions, axis=-1, where=given, initial=-jnp.inf)
+    return _core.low_margin(predictions, targets > 0)
 
 
 def mean_epoch_loss(losses: Float[AnyArray, "epochs examples"]) -> Float[Array, " examples"]:
@@ -89,7 +82,9 @@ def mean_epoch_loss(losses: Float[AnyArray, "epochs examples"]) -> Float[Array, 
 
     Source: Arpit et al., 2017.
     """
-    _require_history("losses", losses)
+    require_rank("losses", losses, 2, "(epochs, examples)")
+    require_not_empty(losses=losses)
+    require_finite(losses=losses)
     return jnp.asarray(losses).mean(0)
 
 
@@ -107,7 +102,8 @@ def forgetting_counts(correct: Bool[AnyArray, "epochs examples"]) -> Int[Array, 
 
     Source: Toneva et al., 2019 (section 3).
     """
-    _require_history("correct", correct)
+    require_rank("correct", correct, 2, "(epochs, examples)")
+    require_not_empty(correct=correct)
     correct = jnp.asarray(correct)
     return jnp.where(correct.any(0), (correct[:-1] & ~correct[1:]).sum(0), len(correct))
 
@@ -155,15 +151,14 @@ def ids_by_score(
     require_rank("scores", scores, 1, "(examples,)")
     require_finite(scores=scores)
     scores = np.asarray(scores)
-    if count is not None and not 0 <= count <= len(scores):
-        raise ValueError(f"count must lie in [0, {len(scores)}], the number of examples, got {count}")
-    order = np.argsort(-scores.astype(float), kind="stable")
+    require_count(0, len(scores), "the number of examples", count=count)
+    order = _core.ids_by_score(scores)
     return order[scores[order] >= (-np.inf if threshold is None else threshold)][:count]
 
 
 def noisy_ids(
     probabilities: Float[AnyArray, "examples classes"],
-    labels: Integer[AnyArray, " examples"],
+    labels: AnyLabels,
     *,
     method: Filter = "prune_by_noise_rate",
 ) -> Int[np.ndarray, " noisy"]:
@@ -195,43 +190,8 @@ def noisy_ids(
 
     Source: Northcutt, Jiang and Chuang, 2021 (section 3.2).
     """
-    require_choice("method", method, _FILTERS)
+    require_choice("method", method, FILTERS)
     rows, given = checked_predictions(probabilities, labels)
-    if method == "predicted_is_not_given":
-        wrong = rows.argmax(1) != given
-    elif method == "confident_learning":
-        confident = confident_classes(rows, given)
-        wrong = (confident >= 0) & (confident != given)
-    else:
-        by_pair, by_class = _prune(rows, given)
-        wrong = {"prune_by_noise_rate": by_pair, "prune_by_class": by_class, "both": by_pair & by_class}[method]
-    order = ids_by_score(low_margin(rows, given))
-    return order[wrong[order]]
-
-
-def _checked_probabilities(name: str, probabilities: AnyArray, labels: Labels) -> tuple[Array, Array]:
-    rows, targets = checked_rows(probabilities, labels, name=name)
-    if is_concrete(probabilities):
-        require_probabilities(probabilities, name=name)
-    return rows, targets
-
-
-def _prune(rows: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The examples that are pruned by noise rate, and by class."""
-    by_pair, by_class = np.zeros((2, len(given)), bool)
-    for label, counts in enumerate(confident_joint(rows, given)):
-        members = np.flatnonzero(given == label)
-        counts = apportion(counts, len(members))
-        own = rows[members, label]
-        by_class[members[np.argsort(own, kind="stable")[: len(members) - counts[label]]]] = True
-        for other in np.flatnonzero(np.arange(len(counts)) != label):
-            order = np.argsort(own - rows[members, other], kind="stable")
-            by_pair[members[order[: counts[other]]]] = True
-    return by_pair, by_class
-
-
-def _require_history(name: str, history: AnyArray) -> None:
-    require_rank(name, history, 2, "(epochs, examples)")
-    require_finite(**{name: history})
-    if 0 in np.shape(history):
-        raise ValueError(f"{name} must be of an epoch and an example at least, got shape {np.shape(history)}")
+    if method != "predicted_is_not_given":
+        warn_of_absent(given, rows.shape[1])
+    return _core.noisy_ids(rows, given, method)

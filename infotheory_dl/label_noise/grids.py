@@ -12,7 +12,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Num
 from jaxtyping import Key as Keys
 
-from infotheory_dl.label_noise._labels import require_classes
+from infotheory_dl.label_noise._labels import checked_labels
 from infotheory_dl.label_noise.methods import Method
 from infotheory_dl.training import (
     Batch,
@@ -225,7 +225,7 @@ def _require_possible(
         state = jax.eval_shape(functools.partial(method.begin, **settings), jax.random.key(0))
     logits = jax.eval_shape(method.classifier, state.variables, jnp.asarray(inputs[:1]))
     for variant in np.moveaxis(np.asarray(labels), 1, 0):
-        require_classes(variant, logits.shape[-1])
+        checked_labels(variant, len(variant), logits.shape[-1])
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

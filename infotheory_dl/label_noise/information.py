@@ -15,9 +15,23 @@ from jax import lax
 from jax.scipy.special import entr, xlogy
 from jaxtyping import Array, Float, Integer
 
-from infotheory_dl._validation import is_concrete, require_choice, require_finite, require_rank
+from infotheory_dl._validation import (
+    class_codes,
+    is_concrete,
+    require_all,
+    require_choice,
+    require_count,
+    require_distributions,
+    require_finite,
+    require_indices,
+    require_not_negative,
+    require_positive,
+    require_rank,
+    require_shape,
+    require_within,
+)
 from infotheory_dl.data.label_noise import require_transition
-from infotheory_dl.types import AnyArray, Scalar
+from infotheory_dl.types import AnyArray, AnyLabels, Scalar
 
 Unit = Literal["nats", "bits"]
 
@@ -51,10 +65,7 @@ def fano_error(
     scale = _nats(unit)
     noise = _distribution(noise_distribution)
     information = _values(information, "information", noise)
-    if is_concrete(noise) and is_concrete(information):
-        entropy = float(entr(noise).sum()) / scale
-        tolerance = 1e-9 + 8 * float(jnp.finfo(noise.dtype).eps) * entropy
-        _require_up_to(entropy, "information", information, tolerance, ", the entropy of the noise")
+    _require_below_entropy(information, noise, scale)
     return _least_error(noise, information * scale)
 
 
@@ -82,8 +93,7 @@ def fano_information(
     scale = _nats(unit)
     noise = _distribution(noise_distribution)
     error = _values(error, "error", noise)
-    if is_concrete(error):
-        _require_up_to(1.0, "error", error)
+    require_within("[0, 1]", error=error)
     return jnp.maximum(_error_shortfall(error, len(noise)) - _shortfall(noise), 0) / scale
 
 
@@ -108,20 +118,16 @@ def channel_capacity(
 
     Source: Harutyunyan et al., 2020 (section 3); Shannon, 1948.
     """
-    require_finite(squared_norm=squared_norm, variance=variance)
-    if dimension < 1:
-        raise ValueError(f"dimension must be at least 1, got {dimension}")
-    if is_concrete(squared_norm) and np.min(squared_norm) < 0:
-        raise ValueError(f"squared_norm must not be negative, got {np.min(squared_norm)}")
-    if is_concrete(variance) and np.min(variance) <= 0:
-        raise ValueError(f"variance must be positive, got {np.min(variance)}")
+    require_count(1, dimension=dimension)
+    require_not_negative(squared_norm=squared_norm)
+    require_positive(variance=variance)
     return jnp.log1p(jnp.asarray(squared_norm) / (dimension * jnp.asarray(variance))) * (dimension / 2)
 
 
 def memorized_information(
     cross_entropies: Float[AnyArray, "*runs examples"],
     transition: Float[AnyArray, "classes classes"],
-    clean_labels: Integer[AnyArray, " examples"],
+    clean_labels: AnyLabels,
     noisy_labels: Integer[AnyArray, "*runs examples"] | None = None,
 ) -> Float[Array, "*runs"]:
     """Estimates from below how much of its noisy training labels a classifier remembers, where the noise is known.
@@ -152,19 +158,20 @@ def memorized_information(
     require_finite(cross_entropies=cross_entropies)
     transition = require_transition(transition)
     shape = np.shape(cross_entropies)
-    _require_classes("clean_labels", clean_labels, shape[-1:], len(transition))
+    clean = class_codes(clean_labels, num_classes=len(transition), num_examples=shape[-1], name="clean_labels")
     losses = jnp.asarray(cross_entropies)
-    rows = jnp.asarray(transition, losses.dtype)[jnp.asarray(clean_labels)]
+    rows = jnp.asarray(transition, losses.dtype)[jnp.asarray(clean)]
     if noisy_labels is None:
         return (entr(rows).sum(-1) - losses).sum(-1)
-    _require_classes("noisy_labels", noisy_labels, shape, len(transition))
+    require_shape("noisy_labels", noisy_labels, shape, "as the cross-entropies say")
+    require_indices(len(transition), noisy_labels=noisy_labels)
     likelihoods = jnp.take_along_axis(
         jnp.broadcast_to(rows, (*shape, len(transition))), jnp.asarray(noisy_labels)[..., None], axis=-1
     )[..., 0]
     if is_concrete(likelihoods) and not (likelihoods > 0).all():
         place = tuple(map(int, np.argwhere(np.asarray(likelihoods) <= 0)[0]))
         raise ValueError(
-            f"the transition excludes the noisy label {noisy_labels[place]} of class {clean_labels[place[-1]]}"
+            f"the transition excludes the noisy label {noisy_labels[place]} of class {clean[place[-1]]}"
             f" at index {place[-1]}"
         )
     return (-jnp.log(likelihoods) - losses).sum(-1)
@@ -212,8 +219,7 @@ def _distribution(values: AnyArray) -> Array:
     require_rank("noise_distribution", values, 1, "(classes,)")
     if len(values) < 2:
         raise ValueError(f"noise_distribution must be of at least 2 classes, got {len(values)}")
-    if is_concrete(values) and not (np.min(values) >= 0 and abs(np.sum(values) - 1) <= 1e-6):
-        raise ValueError(f"noise_distribution must be non-negative and add up to 1, got {np.asarray(values).tolist()}")
+    require_distributions(1e-6, noise_distribution=values)
     return jnp.asarray(values)
 
 
@@ -222,18 +228,10 @@ def _values(values: Scalar | AnyArray, name: str, like: Array) -> Array:
     return jnp.asarray(values, jnp.result_type(like, values))
 
 
-def _require_up_to(largest: float, name: str, values: Array, tolerance: float = 0.0, meaning: str = "") -> None:
-    outside = np.asarray(values)[(values < -tolerance) | (values > largest + tolerance)]
-    if outside.size:
-        raise ValueError(f"{name} must lie in [0, {largest:.6g}]{meaning}, got {outside[0]}")
-
-
-def _require_classes(name: str, labels: AnyArray, shape: tuple[int, ...], num_classes: int) -> None:
-    if np.shape(labels) != shape:
-        raise ValueError(f"{name} must have the shape {shape}, as the cross-entropies say, got {np.shape(labels)}")
-    if not is_concrete(labels):
+def _require_below_entropy(information: Array, noise: Array, scale: float) -> None:
+    if not (is_concrete(noise) and is_concrete(information)):
         return
-    outside = np.argwhere((np.asarray(labels) < 0) | (np.asarray(labels) >= num_classes))
-    if outside.size:
-        place = tuple(map(int, outside[0]))
-        raise ValueError(f"{name} must lie in [0, {num_classes}), got {labels[place]} at index {place[-1]}")
+    entropy = float(entr(noise).sum()) / scale
+    tolerance = 1e-9 + 8 * float(jnp.finfo(noise.dtype).eps) * entropy
+    sound = lambda values: (values >= -tolerance) & (values <= entropy + tolerance)
+    require_all(sound, f"lie in [0, {entropy:.6g}], the entropy of the noise", information=information)

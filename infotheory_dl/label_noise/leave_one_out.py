@@ -19,14 +19,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Integer
+from jaxtyping import Array, Float
 
-from infotheory_dl._validation import is_concrete, require_finite, require_rank
-from infotheory_dl.data._labels import require_labels
-from infotheory_dl.label_noise._labels import require_probabilities
+from infotheory_dl._validation import class_labels, require_count, require_not_negative, require_positive, require_rank
+from infotheory_dl.label_noise._labels import checked_probabilities
 from infotheory_dl.linearization import Calibration, KernelEigen, calibrate, leave_one_out_predictions
 from infotheory_dl.linearization.calibration import probabilities
-from infotheory_dl.types import AnyArray, Key, Scalar
+from infotheory_dl.types import AnyArray, AnyLabels, Key, Scalar
 
 
 class LeaveOneOutTargets(NamedTuple):
@@ -59,7 +58,7 @@ class TargetInformation(NamedTuple):
 
 def leave_one_out_targets(
     kernel: KernelEigen,
-    labels: Integer[AnyArray, " examples"],
+    labels: AnyLabels,
     num_classes: int,
     *,
     weight_decays: Float[AnyArray, " candidates"] | None = None,
@@ -88,17 +87,16 @@ def leave_one_out_targets(
       ValueError: if the kernel has not one row for each label, a label is no class, naming the first, a weight decay is
         not positive, or the noise is negative or has no source.
     """
-    given = require_labels(labels, num_classes)
+    require_count(2, num_classes=num_classes)
+    given = class_labels(labels, num_classes=num_classes).codes
     if kernel.eigenvectors.shape[-2] != len(given):
         raise ValueError(f"kernel must have a row for each of {len(given)} labels, got {kernel.eigenvectors.shape[-2]}")
-    if not 0 <= standard_deviation < np.inf:
-        raise ValueError(f"standard_deviation must be finite and not negative, got {standard_deviation}")
+    require_not_negative(standard_deviation=standard_deviation)
     dtype = kernel.eigenvalues.dtype
     candidates = jnp.logspace(-2, 2, 17, dtype=dtype) * kernel.eigenvalues.sum() / len(given) ** 2
     if weight_decays is not None:
         require_rank("weight_decays", weight_decays, 1, "(candidates,)")
-        if not (np.asarray(weight_decays) > 0).all():
-            raise ValueError(f"weight_decays must be positive, got {np.asarray(weight_decays).tolist()}")
+        require_positive(weight_decays=weight_decays)
         candidates = jnp.asarray(weight_decays, dtype)
     centred = jax.nn.one_hot(given, num_classes, dtype=dtype) - 1 / num_classes
     of_all = lax.map(lambda weight_decay: leave_one_out_predictions(kernel, centred, weight_decay), candidates)
@@ -149,15 +147,13 @@ def target_information(
 
     Source: ours; the capacity of a Gaussian channel is Shannon's, 1948.
     """
-    distributions = jnp.asarray(require_probabilities(label_distributions), kernel.eigenvalues.dtype)
+    distributions = jnp.asarray(checked_probabilities(label_distributions), kernel.eigenvalues.dtype)
     num_examples = len(distributions)
     if kernel.eigenvectors.shape[-2] != num_examples:
         raise ValueError(
             f"kernel must have a row for each of {num_examples} distributions, got {kernel.eigenvectors.shape[-2]}"
         )
-    require_finite(standard_deviation=standard_deviation)
-    if is_concrete(standard_deviation) and standard_deviation <= 0:
-        raise ValueError(f"standard_deviation must be positive, got {standard_deviation}")
+    require_positive(standard_deviation=standard_deviation)
     identity = jnp.eye(num_examples, dtype=distributions.dtype)
     scaled = leave_one_out_predictions(kernel, identity, weight_decay) / standard_deviation
     variances = distributions * (1 - distributions)

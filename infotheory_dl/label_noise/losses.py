@@ -16,7 +16,7 @@ from jax import lax
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float
 
-from infotheory_dl._validation import is_concrete
+from infotheory_dl._validation import is_concrete, require_not_negative, require_shape, require_within
 from infotheory_dl.data.label_noise import require_transition
 from infotheory_dl.label_noise._labels import Labels, checked_rows
 from infotheory_dl.types import AnyArray, Scalar
@@ -54,8 +54,7 @@ def mean_absolute_error(logits: Float[AnyArray, "examples classes"], labels: Lab
 
     Source: Ghosh, Kumar and Sastry, 2017.
     """
-    logits, targets = checked_rows(logits, labels)
-    return jnp.abs(targets - jax.nn.softmax(logits)).sum(-1)
+    return _absolute_error(*checked_rows(logits, labels))
 
 
 def generalized_cross_entropy(
@@ -69,8 +68,7 @@ def generalized_cross_entropy(
 
     Source: Zhang and Sabuncu, 2018.
     """
-    if is_concrete(q) and not 1e-6 < q <= 1:
-        raise ValueError(f"q must lie in (1e-6, 1], got {q}")
+    require_within("(1e-6, 1]", q=q)
     logits, targets = checked_rows(logits, labels)
     # the power of a probability that has underflown would have no finite gradient
     return -(targets * jnp.expm1(q * jax.nn.log_softmax(logits))).sum(-1) / q
@@ -94,13 +92,12 @@ def symmetric_cross_entropy(
 
     Source: Wang et al., 2019.
     """
-    _require_weights(alpha=alpha, beta=beta)
-    if log_zero >= 0:
-        raise ValueError(f"log_zero must be negative, got {log_zero}")
+    require_not_negative(alpha=alpha, beta=beta)
+    require_within("(-inf, 0)", log_zero=log_zero)
     logits, targets = checked_rows(logits, labels)
     log_targets = jnp.log(jnp.maximum(targets, math.exp(log_zero)))
     reverse = -(jax.nn.softmax(logits) * log_targets).sum(-1)
-    return cross_entropy(logits, labels) * alpha + reverse * beta
+    return optax.softmax_cross_entropy(logits, targets) * alpha + reverse * beta
 
 
 def normalized_cross_entropy(logits: Float[AnyArray, "examples classes"], labels: Labels) -> Float[Array, " examples"]:
@@ -108,9 +105,7 @@ def normalized_cross_entropy(logits: Float[AnyArray, "examples classes"], labels
 
     Source: Ma et al., 2020.
     """
-    logits, targets = checked_rows(logits, labels)
-    log_probabilities = jax.nn.log_softmax(logits)
-    return (targets * log_probabilities).sum(-1) / log_probabilities.sum(-1)
+    return _normalized_cross_entropy(*checked_rows(logits, labels))
 
 
 def active_passive(
@@ -125,8 +120,9 @@ def active_passive(
 
     Source: Ma et al., 2020.
     """
-    _require_weights(alpha=alpha, beta=beta)
-    return normalized_cross_entropy(logits, labels) * alpha + mean_absolute_error(logits, labels) * beta
+    require_not_negative(alpha=alpha, beta=beta)
+    logits, targets = checked_rows(logits, labels)
+    return _normalized_cross_entropy(logits, targets) * alpha + _absolute_error(logits, targets) * beta
 
 
 def forward_correction(
@@ -152,8 +148,7 @@ def forward_correction(
 
     Source: Patrini et al., 2017.
     """
-    if not 0 <= floor < 0.5:
-        raise ValueError(f"floor must lie in [0, 1/2), got {floor}")
+    require_within("[0, 0.5)", floor=floor)
     logits, targets = checked_rows(logits, labels)
     transition = _transition(transition, logits)
     possible = (transition > 0).any(0)
@@ -199,8 +194,7 @@ def bootstrapping(
 
     Source: Reed et al., 2015.
     """
-    if is_concrete(weight) and not 0 <= weight <= 1:
-        raise ValueError(f"weight must lie in [0, 1], got {weight}")
+    require_within("[0, 1]", weight=weight)
     logits, targets = checked_rows(logits, labels)
     predicted = jax.nn.one_hot(logits.argmax(-1), logits.shape[-1]) if hard else jax.nn.softmax(logits)
     mixed = weight * targets + (1 - weight) * predicted.astype(logits.dtype)
@@ -226,10 +220,8 @@ def bi_tempered(
 
     Source: Amid et al., 2019.
     """
-    if is_concrete(loss_temperature) and not 0 <= loss_temperature <= 1:
-        raise ValueError(f"loss_temperature must lie in [0, 1], got {loss_temperature}")
-    if is_concrete(softmax_temperature) and not 1 <= softmax_temperature < math.inf:
-        raise ValueError(f"softmax_temperature must be at least 1, got {softmax_temperature}")
+    require_within("[0, 1]", loss_temperature=loss_temperature)
+    require_within("[1, inf)", softmax_temperature=softmax_temperature)
     logits, targets = checked_rows(logits, labels)
     log_probabilities = _tempered_log_softmax(logits, softmax_temperature)
     power = 2 - loss_temperature
@@ -305,17 +297,24 @@ def early_learning_regularization(
 
     Source: Liu et al., 2020.
     """
-    _require_weights(weight=weight)
-    if is_concrete(momentum) and not 0 <= momentum < 1:
-        raise ValueError(f"momentum must lie in [0, 1), got {momentum}")
-    logits, _ = checked_rows(logits, labels)
-    if memory.shape != logits.shape:
-        raise ValueError(f"memory must have the shape of logits, {logits.shape}, got {memory.shape}")
+    require_not_negative(weight=weight)
+    require_within("[0, 1)", momentum=momentum)
+    logits, targets = checked_rows(logits, labels)
+    require_shape("memory", memory, logits.shape, "that of logits")
     predicted = jnp.clip(jax.nn.softmax(logits), 1e-4, 1 - 1e-4)
     latest = predicted / predicted.sum(-1, keepdims=True)
     remembered = lax.stop_gradient(jnp.asarray(memory) * momentum + latest * (1 - momentum))
     regularization = jnp.log1p(-(predicted * remembered).sum(-1))
-    return cross_entropy(logits, labels) + regularization * weight, remembered
+    return optax.softmax_cross_entropy(logits, targets) + regularization * weight, remembered
+
+
+def _absolute_error(logits: Array, targets: Array) -> Array:
+    return jnp.abs(targets - jax.nn.softmax(logits)).sum(-1)
+
+
+def _normalized_cross_entropy(logits: Array, targets: Array) -> Array:
+    log_probabilities = jax.nn.log_softmax(logits)
+    return (targets * log_probabilities).sum(-1) / log_probabilities.sum(-1)
 
 
 def _power(log_value: Array, temperature: Scalar) -> Array:
@@ -350,9 +349,3 @@ def _tempered_log_softmax(logits: Array, temperature: Scalar) -> Array:
 def _transition(transition: AnyArray, logits: Array) -> Array:
     transition = require_transition(transition, num_classes=logits.shape[1])
     return jnp.asarray(transition, logits.dtype)
-
-
-def _require_weights(**weights: Scalar) -> None:
-    for name, weight in weights.items():
-        if is_concrete(weight) and not 0 <= weight < math.inf:
-            raise ValueError(f"{name} must be finite and not negative, got {weight}")

@@ -12,10 +12,10 @@ from flax import struct
 from jaxtyping import Array, Float, Int, Integer, Real
 
 from infotheory_dl import networks
-from infotheory_dl._validation import require_finite
+from infotheory_dl._validation import class_labels, require_choice, require_finite
 from infotheory_dl.data import one_hot, pixel_moments, train_validation_split
-from infotheory_dl.data._labels import require_labels
-from infotheory_dl.label_noise.detection import Filter, gradient_distance, ids_by_score, noisy_ids
+from infotheory_dl.label_noise import _core
+from infotheory_dl.label_noise.detection import FILTERS, Filter
 from infotheory_dl.label_noise.grids import predict_grid, train_grid
 from infotheory_dl.label_noise.leave_one_out import leave_one_out_targets
 from infotheory_dl.label_noise.methods import MethodName, make_method
@@ -118,9 +118,10 @@ def fit_robust(
     Warns:
       UserWarning: if no example has one of the classes, or the training became infinite or NaN and was ended there.
     """
+    require_choice("filter", filter, FILTERS)
     x = np.asarray(x)
     require_finite(x=x)
-    given = require_labels(y, int(np.max(y, initial=0)) + 1 if num_classes is None else num_classes)
+    given = class_labels(y, num_classes=int(np.max(y, initial=0)) + 1 if num_classes is None else num_classes).codes
     num_classes = int(given.max(initial=0)) + 1 if num_classes is None else num_classes
     if x.ndim not in (2, 4) or len(x) != len(given):
         raise ValueError(
@@ -196,11 +197,10 @@ def fit_robust(
     if method == "leave_one_out":
         # the labels set aside were not trained on: for them the classifier is as ignorant
         probabilities[training] = targets[training]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "no example has one of the labels")  # said above
-        wrong = noisy_ids(probabilities, given, method=filter)
-    suspicion = np.asarray(gradient_distance(probabilities, given))
-    order = ids_by_score(suspicion)
+    wrong = _core.noisy_ids(probabilities, given, filter)
+    is_given = jax.nn.one_hot(given, num_classes, dtype=probabilities.dtype)
+    suspicion = np.asarray(_core.gradient_distance(jnp.asarray(probabilities), is_given))
+    order = _core.ids_by_score(suspicion)
     return RobustFit(
         variables=jax.tree.map(lambda leaf: leaf[0, 0, 0], grid.best),
         predictions=predictions,

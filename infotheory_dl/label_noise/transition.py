@@ -4,11 +4,12 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Integer
+from jaxtyping import Float, Int
 
-from infotheory_dl.data._labels import require_labels
-from infotheory_dl.label_noise._labels import require_probabilities
-from infotheory_dl.types import AnyArray
+from infotheory_dl._validation import require_within
+from infotheory_dl.label_noise import _core
+from infotheory_dl.label_noise._labels import checked_predictions, checked_probabilities
+from infotheory_dl.types import AnyArray, AnyLabels
 
 
 class NoiseEstimate(NamedTuple):
@@ -49,9 +50,8 @@ def estimate_transition(
 
     Source: Patrini et al., 2017, and the published code of Harutyunyan et al., 2020.
     """
-    if not 0 <= percentile <= 100:
-        raise ValueError(f"percentile must lie in [0, 100], got {percentile}")
-    rows = require_probabilities(probabilities).copy()
+    require_within("[0, 100]", percentile=percentile)
+    rows = checked_probabilities(probabilities).copy()
     anchors = []
     for label in range(rows.shape[1]):
         column = rows[:, label] if compat else rows[:, label].copy()
@@ -62,7 +62,7 @@ def estimate_transition(
 
 
 def confident_classes(
-    probabilities: Float[AnyArray, "examples classes"], labels: Integer[AnyArray, " examples"]
+    probabilities: Float[AnyArray, "examples classes"], labels: AnyLabels
 ) -> Int[np.ndarray, " examples"]:
     """Finds the class that each example confidently belongs to, whatever its label.
 
@@ -87,21 +87,13 @@ def confident_classes(
     Source: Northcutt, Jiang and Chuang, 2021 (confident joint).
     """
     rows, given = checked_predictions(probabilities, labels)
-    counts = np.bincount(given, minlength=rows.shape[1])
-    absent = np.flatnonzero(counts == 0)
-    if absent.size:
-        warnings.warn(f"no example has one of the labels {absent.tolist()}: nothing is said of them", stacklevel=2)
-    own = np.take_along_axis(rows, given[:, None], axis=1)[:, 0]
-    totals = np.bincount(given, weights=own, minlength=rows.shape[1])
-    thresholds = np.where(counts > 0, totals / np.maximum(counts, 1), np.inf)
-    # equal probabilities must reach their own mean in spite of its rounding
-    confident = rows >= thresholds - 1e-6
-    return np.where(confident.any(1), np.where(confident, rows, -1).argmax(1), -1)
+    warn_of_absent(given, rows.shape[1])
+    return _core.confident_classes(rows, given)
 
 
 def confident_joint(
     probabilities: Float[AnyArray, "examples classes"],
-    labels: Integer[AnyArray, " examples"],
+    labels: AnyLabels,
     *,
     calibrate: bool = True,
 ) -> Float[np.ndarray, "classes classes"]:
@@ -117,19 +109,12 @@ def confident_joint(
 
     Source: Northcutt, Jiang and Chuang, 2021.
     """
-    classes = confident_classes(probabilities, labels)
-    num_classes, given = np.shape(probabilities)[1], np.asarray(labels)
-    counts = np.zeros((num_classes, num_classes))
-    np.add.at(counts, (given[classes >= 0], classes[classes >= 0]), 1)
-    if not calibrate:
-        return counts
-    sizes = np.bincount(given, minlength=num_classes)
-    return _rows_or_identity(counts) * sizes[:, None]
+    rows, given = checked_predictions(probabilities, labels)
+    warn_of_absent(given, rows.shape[1])
+    return _core.confident_joint(rows, given, calibrate=calibrate)
 
 
-def estimate_noise(
-    probabilities: Float[AnyArray, "examples classes"], labels: Integer[AnyArray, " examples"]
-) -> NoiseEstimate:
+def estimate_noise(probabilities: Float[AnyArray, "examples classes"], labels: AnyLabels) -> NoiseEstimate:
     """Estimates the joint distribution of given and true labels by the calibrated confident joint.
 
     Args:
@@ -140,22 +125,14 @@ def estimate_noise(
 
     Source: Northcutt, Jiang and Chuang, 2021.
     """
-    joint = confident_joint(probabilities, labels) / len(labels)
-    return NoiseEstimate(joint, joint.sum(axis=0), _rows_or_identity(joint.T), _rows_or_identity(joint))
+    rows, given = checked_predictions(probabilities, labels)
+    warn_of_absent(given, rows.shape[1])
+    joint = _core.confident_joint(rows, given) / len(given)
+    return NoiseEstimate(joint, joint.sum(axis=0), _core.rows_or_identity(joint.T), _core.rows_or_identity(joint))
 
 
-def checked_predictions(
-    probabilities: AnyArray, labels: AnyArray
-) -> tuple[Float[np.ndarray, "examples classes"], Int[np.ndarray, " examples"]]:
-    """Both as arrays of NumPy, once they are distributions and one class for each."""
-    rows = require_probabilities(probabilities)
-    given = require_labels(labels, rows.shape[1])
-    if len(given) != len(rows):
-        raise ValueError(f"labels must be one for each of the {len(rows)} examples, got {len(given)}")
-    return rows, given
-
-
-def _rows_or_identity(counts: np.ndarray) -> np.ndarray:
-    """The rows as distributions; those without a count as rows of the identity."""
-    totals = counts.sum(axis=1, keepdims=True)
-    return np.where(totals > 0, counts / np.where(totals > 0, totals, 1), np.eye(len(counts)))
+def warn_of_absent(given: Int[np.ndarray, " examples"], num_classes: int) -> None:
+    """Warns of the classes that no example has."""
+    absent = np.setdiff1d(np.arange(num_classes), given)
+    if absent.size:
+        warnings.warn(f"no example has one of the labels {absent.tolist()}: nothing is said of them", stacklevel=3)

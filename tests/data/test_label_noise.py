@@ -147,11 +147,11 @@ def test_a_key_gives_the_same_labels_in_single_and_double_precision():
 
 def test_what_is_not_a_distribution_or_a_label_is_named(as_a_user_sees):
     key, labels = jax.random.key(0), np.array([0, 1])
-    with pytest.raises(ValueError, match=r"row 1 of transition must be a distribution, got \[0.5, 0.6\]"):
+    with pytest.raises(ValueError, match=r"row 1 of transition must be a distribution, but adds up to 1\.1"):
         corrupt_labels(key, labels, np.array([[1.0, 0.0], [0.5, 0.6]]))
-    with pytest.raises(ValueError, match=r"row 0 of transition must be a distribution, got \[1.5, -0.5\]"):
+    with pytest.raises(ValueError, match=r"row 0 of transition must be a distribution, but has -0\.5 in it"):
         corrupt_labels(key, labels, np.array([[1.5, -0.5], [0.5, 0.5]]))
-    with pytest.raises(ValueError, match=r"row 1 of transition must be a distribution, got \[nan, 0.5\]"):
+    with pytest.raises(ValueError, match=r"transition has 1 of 4 entries that are NaN or infinite"):
         corrupt_labels(key, labels, np.array([[1.0, 0.0], [np.nan, 0.5]]))
     with pytest.raises(
         ValueError, match=r"transition must be a square matrix of at least 2 classes, got shape \(2, 3\)"
@@ -159,17 +159,17 @@ def test_what_is_not_a_distribution_or_a_label_is_named(as_a_user_sees):
         corrupt_labels(key, labels, np.ones((2, 3)) / 3)
     with pytest.raises(ValueError, match=r"labels must lie in \[0, 2\), got 2 at index 1"):
         corrupt_labels(key, np.array([0, 2]), uniform_transition(2, 0.1))
-    with pytest.raises(ValueError, match=r"the rate must lie in \[0, 1\], got 1.5"):
+    with pytest.raises(ValueError, match=r"rate must lie in \[0, 1\], got 1.5"):
         uniform_transition(3, 1.5)
-    with pytest.raises(ValueError, match="label noise needs at least 2 classes, got 1"):
+    with pytest.raises(ValueError, match="num_classes must be at least 2, got 1"):
         pairwise_transition(1, 0.1)
     with pytest.raises(ValueError, match=r"pairs must lie in \[0, 3\), got 9: 1"):
         pairwise_transition(3, 0.1, pairs=CIFAR10_PAIRS)
     with pytest.raises(ValueError, match="the pairs of CIFAR-10 are of 10 classes, got 100"):
         cifar10_transition(0.2, num_classes=100)
-    with pytest.raises(ValueError, match=r"the rate must lie in \[0, 1\], got -0.1"):
+    with pytest.raises(ValueError, match=r"rates must lie in \[0, 1\], got -0.1"):
         per_class_transition(np.array([0.2, -0.1]))
-    with pytest.raises(ValueError, match="inputs and labels must be as many, got 3 and 2"):
+    with pytest.raises(ValueError, match="inputs and labels must have one length, got 3 and 2"):
         corrupt_by_instance(key, np.zeros((3, 1)), labels, 2, 0.1)
     with pytest.raises(ValueError, match="spread must be positive, got 0"):
         corrupt_by_instance(key, np.zeros((2, 1)), labels, 2, 0.1, spread=0)

@@ -131,7 +131,7 @@ def test_other_keys_give_other_models():
 def test_impossible_settings_are_named(as_a_user_sees):
     with pytest.raises(ValueError, match="num_factors must be at least 1, got 0"):
         modular_factors(KEY, 4, 0)
-    with pytest.raises(ValueError, match="num_variables must be at least num_factors, got 2 for 3 factors"):
+    with pytest.raises(ValueError, match="num_variables must be at least 3, the number of factors, got 2"):
         suddenly_changing_factors(KEY, 4, 2, 3)
     with pytest.raises(ValueError, match=r"signal_to_noise must be .* ascending, got \(3, 1\)"):
         modular_factors(KEY, 4, 2, signal_to_noise=(3, 1))

@@ -74,7 +74,7 @@ def test_what_is_impossible_is_named(as_a_user_sees, tmp_path):
         corrupt_split_legacy(0, labels, transition, fraction=1.0)
     with pytest.raises(ValueError, match=r"labels must lie in \[0, 2\), got 2 at index 0"):
         corrupt_split_legacy(0, labels + 2, transition)
-    with pytest.raises(ValueError, match="every label needs a place of its own, got 2 labels and 2 places"):
+    with pytest.raises(ValueError, match="indices must differ from each other, got 3 at 2 places"):
         save_noisy_labels(tmp_path / "twice.npz", labels[:2], np.array([3, 3]))
     save_noisy_labels(tmp_path / "ten.npz", labels)
     with pytest.raises(ValueError, match=r"ten.npz has labels of examples up to 9, but there are only 9"):

@@ -117,5 +117,5 @@ def test_labels_that_are_no_classes_are_refused():
         train_grid(jax.random.key(0), METHOD, x, noisy, **arguments)
     soft = np.full((80, 2, 3), 1 / 3)
     soft[5, 0, 0] = 0.9
-    with pytest.raises(ValueError, match=r"soft labels must be distributions over the classes, got .* at index 5"):
+    with pytest.raises(ValueError, match=r"row 5 of labels must be a distribution, but adds up to 1\.56667"):
         train_grid(jax.random.key(0), METHOD, x, soft, **arguments)

@@ -131,9 +131,9 @@ def test_bad_input_is_named(as_a_user_sees):
         fano_error(noise, np.array([0.2, -0.1]))
     with pytest.raises(ValueError, match=r"the entropy of the noise, got 1.2"):
         fano_error(noise, 1.2)
-    with pytest.raises(ValueError, match=r"noise_distribution must be non-negative and add up to 1, got \[0.5, 0.4\]"):
+    with pytest.raises(ValueError, match=r"noise_distribution must be a distribution, but adds up to 0\.9"):
         fano_error(np.array([0.5, 0.4]), 0.0)
-    with pytest.raises(ValueError, match=r"noise_distribution must be non-negative and add up to 1, got \[nan, 0.4\]"):
+    with pytest.raises(ValueError, match=r"noise_distribution has 1 of 2 entries that are NaN"):
         fano_error(np.array([np.nan, 0.4]), 0.0)
     with pytest.raises(ValueError, match="noise_distribution must be of at least 2 classes, got 1"):
         fano_error(np.array([1.0]), 0.0)
@@ -145,7 +145,7 @@ def test_bad_input_is_named(as_a_user_sees):
         fano_error(noise, np.array([np.nan, 0.1]))
     with pytest.raises(ValueError, match=r"variance must be positive, got 0.0"):
         channel_capacity(1.0, variance=0.0, dimension=1)
-    with pytest.raises(ValueError, match=r"squared_norm must not be negative, got -1.0"):
+    with pytest.raises(ValueError, match=r"squared_norm must be finite and not negative, got -1.0"):
         channel_capacity(-1.0, variance=1.0, dimension=1)
     with pytest.raises(ValueError, match="dimension must be at least 1, got 0"):
         channel_capacity(1.0, variance=1.0, dimension=0)

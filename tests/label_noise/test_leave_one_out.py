@@ -131,7 +131,7 @@ def test_bad_input_meets_clear_errors():
         leave_one_out_targets(eigen, labels[:5], 3)
     with pytest.raises(ValueError, match=r"labels must lie in \[0, 3\), got 7 at index 2"):
         leave_one_out_targets(eigen, np.array([0, 1, 7, 0, 1, 2]), 3)
-    with pytest.raises(ValueError, match=r"weight_decays must be positive, got \[0.1, 0.0\]"):
+    with pytest.raises(ValueError, match=r"weight_decays must be positive, got 0\.0 at index 1"):
         leave_one_out_targets(eigen, labels, 3, weight_decays=np.array([0.1, 0.0]))
     with pytest.raises(ValueError, match="noise on the targets needs a key"):
         leave_one_out_targets(eigen, labels, 3, standard_deviation=1.0)

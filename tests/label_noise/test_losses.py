@@ -214,9 +214,11 @@ def test_early_learning_remembers_a_running_mean_that_no_gradient_passes():
 def test_bad_input_is_named(as_a_user_sees):
     with pytest.raises(ValueError, match=r"labels must lie in \[0, 5\), got 7 at index 2"):
         losses.cross_entropy(LOGITS[:3], np.array([0, 4, 7]))
-    with pytest.raises(ValueError, match=r"labels must be integers of shape \(3,\) or distributions of shape \(3, 5\)"):
-        losses.cross_entropy(LOGITS[:3], np.array([0.0, 1.0, 2.0]))
-    with pytest.raises(ValueError, match=r"soft labels must be distributions over the classes, got \[1.0, 1.0, .* at"):
+    with pytest.raises(ValueError, match=r"labels must be whole numbers or names of classes, got 0\.5 at index 1"):
+        losses.cross_entropy(LOGITS[:3], np.array([0.0, 0.5, 2.0]))
+    with pytest.raises(
+        ValueError, match="row 1 of labels must be a distribution, but adds up to 2: labels are classes, or"
+    ):
         losses.mean_squared_error(LOGITS[:3], np.array([[1.0, 0, 0, 0, 0], [1.0, 1, 0, 0, 0], [1.0, 0, 0, 0, 0]]))
     with pytest.raises(ValueError, match="logits has 1 of 60 entries that are NaN or infinite"):
         losses.mean_absolute_error(np.where(np.eye(12, 5) * np.eye(12)[:, :1], np.nan, LOGITS), LABELS)
@@ -226,11 +228,11 @@ def test_bad_input_is_named(as_a_user_sees):
         losses.generalized_cross_entropy(LOGITS, LABELS, q=0)
     with pytest.raises(ValueError, match="beta must be finite and not negative, got -1"):
         losses.symmetric_cross_entropy(LOGITS, LABELS, beta=-1)
-    with pytest.raises(ValueError, match="log_zero must be negative, got 0"):
+    with pytest.raises(ValueError, match=r"log_zero must lie in \(-inf, 0\), got 0"):
         losses.symmetric_cross_entropy(LOGITS, LABELS, log_zero=0)
     with pytest.raises(ValueError, match=r"transition must have one row for each of the 5 classes, got shape \(3, 3\)"):
         losses.forward_correction(LOGITS, LABELS, np.eye(3))
-    with pytest.raises(ValueError, match=r"row 0 of transition must be a distribution, got \[2.0, 0.0, 0.0, 0.0, 0.0"):
+    with pytest.raises(ValueError, match=r"row 0 of transition must be a distribution, but adds up to 2"):
         losses.forward_correction(LOGITS, LABELS, 2 * np.eye(5))
     with pytest.raises(ValueError, match="needs a transition with an inverse: this one is singular"):
         losses.backward_correction(LOGITS, LABELS, np.full((5, 5), 0.2))
@@ -238,11 +240,11 @@ def test_bad_input_is_named(as_a_user_sees):
         losses.bootstrapping(LOGITS, LABELS, weight=1.5)
     with pytest.raises(ValueError, match=r"loss_temperature must lie in \[0, 1\], got 1.1"):
         losses.bi_tempered(LOGITS, LABELS, loss_temperature=1.1)
-    with pytest.raises(ValueError, match=r"softmax_temperature must be at least 1, got 0.5"):
+    with pytest.raises(ValueError, match=r"softmax_temperature must lie in \[1, inf\), got 0.5"):
         losses.bi_tempered(LOGITS, LABELS, softmax_temperature=0.5)
-    with pytest.raises(ValueError, match=r"floor must lie in \[0, 1/2\), got 0.5"):
+    with pytest.raises(ValueError, match=r"floor must lie in \[0, 0\.5\), got 0.5"):
         losses.forward_correction(LOGITS, LABELS, np.eye(5), floor=0.5)
     with pytest.raises(ValueError, match=r"momentum must lie in \[0, 1\), got 1"):
         losses.early_learning_regularization(LOGITS, LABELS, SOFT, momentum=1)
-    with pytest.raises(ValueError, match=r"memory must have the shape of logits, \(12, 5\), got \(11, 5\)"):
+    with pytest.raises(ValueError, match=r"memory must have the shape \(12, 5\), that of logits, got \(11, 5\)"):
         losses.early_learning_regularization(LOGITS, LABELS, SOFT[1:])

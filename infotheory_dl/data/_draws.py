@@ -1,20 +1,9 @@
-"""What subsets and label noise both do with class labels."""
+"""Draws of examples and of labels."""
 
 import jax
 import numpy as np
 
-from infotheory_dl.types import AnyArray, Key
-
-
-def require_labels(labels: AnyArray, num_classes: int) -> np.ndarray:
-    """The labels as an array of NumPy, once they are integers in [0, num_classes)."""
-    labels = np.asarray(labels)
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"labels must be integers of shape (examples,), got {labels.dtype} of shape {labels.shape}")
-    outside = np.flatnonzero((labels < 0) | (labels >= num_classes))
-    if outside.size:
-        raise ValueError(f"labels must lie in [0, {num_classes}), got {labels[outside[0]]} at index {outside[0]}")
-    return labels
+from infotheory_dl.types import Key
 
 
 def apportion(quotas: np.ndarray, total: int) -> np.ndarray:
