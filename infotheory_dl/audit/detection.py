@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from infotheory_dl.metrics import area_under_roc, average_precision, precision_at
-from infotheory_dl.sample_information import label_margins
+from infotheory_dl.metrics import area_under_roc, average_precision, label_margins, precision_at
 from infotheory_dl.types import AnyArray
 
 _FOLDS = 5

@@ -19,7 +19,7 @@ from infotheory_dl.linearization import (
     linearization_quality,
     trained_outputs,
 )
-from infotheory_dl.sample_information.baselines import area_under_margin
+from infotheory_dl.metrics import area_under_margin
 from infotheory_dl.training import (
     Data,
     Evaluation,

@@ -11,7 +11,8 @@ from jaxtyping import Float
 from infotheory_dl import data
 from infotheory_dl._validation import require_choice
 from infotheory_dl.linearization import KernelEigen
-from infotheory_dl.sample_information import label_margins, leave_one_out
+from infotheory_dl.metrics import label_margins
+from infotheory_dl.sample_information import leave_one_out
 from infotheory_dl.types import Scalar
 
 NetworkName = Literal["auto", "mlp", "cnn"]

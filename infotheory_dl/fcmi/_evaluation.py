@@ -16,6 +16,7 @@ from infotheory_dl.fcmi._runs import CheckedRuns
 from infotheory_dl.fcmi.results import Bound
 from infotheory_dl.information.discrete import Estimator, information_from_counts, joint_counts
 from infotheory_dl.information.neighbours import mixed_mutual_information
+from infotheory_dl.metrics.resampling import resampled
 from infotheory_dl.types import Key
 
 LossEstimator = Literal[Estimator, "neighbours"]
@@ -186,15 +187,12 @@ def _intervals(
     """
     supersamples, num_runs = runs.weights.shape
 
-    def resample(key: Key) -> list[Array]:
-        run_key, supersample_key = jax.random.split(key)
-        drawn = jax.random.randint(run_key, (num_runs,), 0, num_runs)
+    def measure(drawn: Array, chosen: Array) -> list[Array]:
         weights = runs.weights * jnp.bincount(drawn, length=num_runs)
-        chosen = jax.random.randint(supersample_key, (supersamples,), 0, supersamples)
-        resampled, _ = _bounds(forms, runs._replace(weights=weights), settings, None)
-        return [value[chosen % len(value)].mean() for value in resampled]
+        bounds, _ = _bounds(forms, runs._replace(weights=weights), settings, None)
+        return [value[chosen % len(value)].mean() for value in bounds]
 
-    draws = lax.map(resample, jax.random.split(key, num_resamples))
+    draws = resampled(key, measure, (num_runs, supersamples), num_resamples)
     return [
         jnp.maximum(value.mean() + jnp.nanquantile(draw - jnp.nanmean(draw), jnp.array([0.025, 0.975])), 0)
         for value, draw in zip(values, draws, strict=True)

@@ -12,8 +12,8 @@ import numpy as np
 from jax.scipy.special import xlog1py
 from jaxtyping import Array, Float
 
+from infotheory_dl._roots import bisection, golden_section
 from infotheory_dl._validation import is_concrete
-from infotheory_dl.fcmi._solvers import bisection, golden_section
 from infotheory_dl.types import AnyArray, Scalar
 
 Numbers = Scalar | Float[AnyArray, "..."]

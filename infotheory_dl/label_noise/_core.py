@@ -8,9 +8,10 @@ from typing import Literal, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Real
+from jaxtyping import Array, Float, Int, Real
 
 from infotheory_dl.data._draws import apportion
+from infotheory_dl.metrics.labels import margins
 
 Filter: TypeAlias = Literal[
     "prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_is_not_given"
@@ -22,14 +23,6 @@ def gradient_distance(
 ) -> Float[Array, " examples"]:
     """Takes labels as distributions, of JAX."""
     return jnp.linalg.norm(predicted - targets, axis=-1)
-
-
-def low_margin(
-    predictions: Float[Array, "examples classes"], given: Bool[Array, "examples classes"]
-) -> Float[Array, " examples"]:
-    """Takes labels as a mask of the classes, of JAX."""
-    others = jnp.max(predictions, axis=-1, where=~given, initial=-jnp.inf)
-    return others - jnp.max(predictions, axis=-1, where=given, initial=-jnp.inf)
 
 
 def ids_by_score(scores: Real[np.ndarray, " examples"]) -> Int[np.ndarray, " examples"]:
@@ -82,7 +75,7 @@ def noisy_ids(
         by_pair, by_class = _prune(rows, given)
         wrong = {"prune_by_noise_rate": by_pair, "prune_by_class": by_class, "both": by_pair & by_class}[method]
     is_given = given[:, None] == np.arange(rows.shape[1])
-    order = ids_by_score(np.asarray(low_margin(jnp.asarray(rows), jnp.asarray(is_given))))
+    order = ids_by_score(-np.asarray(margins(jnp.asarray(rows), jnp.asarray(is_given))))
     return order[wrong[order]]
 
 

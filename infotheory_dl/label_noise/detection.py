@@ -14,6 +14,7 @@ from infotheory_dl.label_noise import _core
 from infotheory_dl.label_noise._core import Filter
 from infotheory_dl.label_noise._labels import Labels, checked_predictions, checked_rows
 from infotheory_dl.label_noise.transition import warn_of_absent
+from infotheory_dl.metrics.labels import forgetting_events, margins
 from infotheory_dl.types import AnyArray, AnyLabels, Scalar
 
 FILTERS: tuple[Filter, ...] = get_args(Filter)
@@ -68,7 +69,7 @@ def low_margin(predictions: Float[AnyArray, "examples classes"], labels: AnyLabe
     """
     require_rank("labels", labels, 1, "(examples,)")
     predictions, targets = checked_rows(predictions, labels, name="predictions")
-    return _core.low_margin(predictions, targets > 0)
+    return -margins(predictions, targets > 0)
 
 
 def mean_epoch_loss(losses: Float[AnyArray, "epochs examples"]) -> Float[Array, " examples"]:
@@ -95,17 +96,9 @@ def forgetting_counts(correct: Bool[AnyArray, "epochs examples"]) -> Int[Array, 
       correct: whether the given label was predicted, after every epoch.
 
     Returns:
-      The counts. An example that is never right counts as many as there are epochs, more than any other can.
-
-    Raises:
-      ValueError: if the history is empty.
-
-    Source: Toneva et al., 2019 (section 3).
+      The counts of `metrics.forgetting_events`, which see for the source and the errors too.
     """
-    require_rank("correct", correct, 2, "(epochs, examples)")
-    require_not_empty(correct=correct)
-    correct = jnp.asarray(correct)
-    return jnp.where(correct.any(0), (correct[:-1] & ~correct[1:]).sum(0), len(correct))
+    return forgetting_events(correct)
 
 
 def mixture_suspicion(losses: Float[AnyArray, " examples"], *, seed: int = 0) -> Float[np.ndarray, " examples"]:

@@ -11,10 +11,10 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jax.scipy.special import entr, xlogy
 from jaxtyping import Array, Float, Integer
 
+from infotheory_dl._roots import bisection
 from infotheory_dl._validation import (
     class_codes,
     is_concrete,
@@ -34,8 +34,6 @@ from infotheory_dl.data.label_noise import require_transition
 from infotheory_dl.types import AnyArray, AnyLabels, Scalar
 
 Unit = Literal["nats", "bits"]
-
-_HALVINGS = 64
 
 
 def fano_error(
@@ -198,16 +196,8 @@ def _divergence(ratio: Array) -> Array:
 def _least_error(noise: Array, information: Array) -> Array:
     num_classes = len(noise)
     allowed = _shortfall(noise) + information
-
-    def halve(bracket: tuple[Array, Array]) -> tuple[Array, Array]:
-        low, high = bracket
-        middle = (low + high) / 2
-        enough = _error_shortfall(middle, num_classes) <= allowed
-        return jnp.where(enough, low, middle), jnp.where(enough, middle, high)
-
-    bracket = jnp.zeros_like(information), jnp.full_like(information, 1 - 1 / num_classes)
-    error = lax.fori_loop(0, _HALVINGS, lambda _, bracket: halve(bracket), bracket)[1]
-    return jnp.where(allowed >= _error_shortfall(jnp.zeros_like(allowed), num_classes), 0, error)
+    excess = lambda error: allowed - _error_shortfall(error, num_classes)
+    return bisection(excess, jnp.zeros_like(information), jnp.full_like(information, 1 - 1 / num_classes))
 
 
 def _nats(unit: Unit) -> float:

@@ -1,5 +1,6 @@
 """How much one training example, or a group, informs the final weights and the learned function of a network."""
 
+from infotheory_dl.metrics import label_margins
 from infotheory_dl.sample_information import baselines, online
 from infotheory_dl.sample_information._leave_one_out import (
     GroupInformation,
@@ -20,7 +21,6 @@ from infotheory_dl.sample_information.label_errors import LabelErrors, find_labe
 from infotheory_dl.sample_information.labels import (
     LabelInformation,
     label_information,
-    label_margins,
 )
 from infotheory_dl.sample_information.matrix_free import (
     kernel_product,

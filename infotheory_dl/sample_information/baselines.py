@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Integer, Shaped
 
 from infotheory_dl._validation import is_concrete, require_finite, require_rank
 from infotheory_dl.linearization import KernelEigen, kernel_eigen
+from infotheory_dl.metrics.labels import checked_log, forgettings
 from infotheory_dl.sample_information._examples import (
     Loss,
     checked_examples,
@@ -217,52 +218,19 @@ def knn_shapley(
     return _nearest_neighbour_values(*map(jnp.asarray, arrays), num_neighbors)
 
 
-def area_under_margin(
-    logits: Float[AnyArray, "epochs examples classes"], labels: Integer[AnyArray, " examples"]
-) -> Float[Array, " examples"]:
-    """Averages over the epochs the logit of the label minus the largest other logit.
-
-    Args:
-      logits: logged in training, at least two classes.
-      labels: the classes that were trained on.
-
-    Returns:
-      The area under the margin: low or negative for wrong labels.
-
-    Raises:
-      ValueError: if the shapes do not fit, a label is out of range, or a logit is NaN or infinite.
-
-    Source: Pleiss et al., 2020.
-    """
-    logits, labels = _checked_log(logits, labels)
-    own = jax.nn.one_hot(labels, logits.shape[-1], dtype=bool)
-    margins = jnp.max(logits, axis=-1, where=own, initial=-jnp.inf) - jnp.max(
-        logits, axis=-1, where=~own, initial=-jnp.inf
-    )
-    return margins.mean(0)
-
-
 def forgetting_events(
     logits: Float[AnyArray, "epochs examples classes"], labels: Integer[AnyArray, " examples"]
 ) -> Integer[Array, " examples"]:
     """Counts how often each example turns from right to wrong between one epoch and the next.
 
     Args:
-      logits: logged in training, at least two classes.
-      labels: the classes that were trained on.
+      logits, labels: as in `area_under_margin`, which see for the errors too.
 
     Returns:
-      The counts: high for atypical examples and wrong labels. An example that is never right counts as many events as
-      there are epochs, more than any other can.
-
-    Raises:
-      ValueError: if the shapes do not fit, a label is out of range, or a logit is NaN or infinite.
-
-    Source: Toneva et al., 2019 (section 3).
+      The counts of `metrics.forgetting_events`, which see for the source.
     """
-    logits, labels = _checked_log(logits, labels)
-    right = logits.argmax(-1) == labels
-    return jnp.where(right.any(0), (right[:-1] & ~right[1:]).sum(0), len(right))
+    logits, labels = checked_log(logits, labels)
+    return forgettings(logits.argmax(-1) == labels)
 
 
 def _brier(outputs: Array, target: Array) -> Array:
@@ -327,16 +295,3 @@ def _nearest_neighbour_values(
         return jnp.zeros(n, features.dtype).at[nearest_first].set(jnp.cumsum(steps[::-1])[::-1])
 
     return map_examples(values, (reference_features, reference_labels), _REFERENCES_AT_ONCE).mean(0)
-
-
-def _checked_log(logits: AnyArray, labels: AnyArray) -> tuple[Array, Array]:
-    require_rank("logits", logits, 3, "(epochs, examples, classes)")
-    require_finite(logits=logits)
-    epochs, n, classes = np.shape(logits)
-    if epochs < 1 or n < 1 or classes < 2:
-        raise ValueError(f"logits must be of an epoch, an example and two classes at least, got {np.shape(logits)}")
-    if np.shape(labels) != (n,):
-        raise ValueError(f"labels must be one class for each of the {n} examples, got shape {np.shape(labels)}")
-    if is_concrete(labels) and not ((np.asarray(labels) >= 0) & (np.asarray(labels) < classes)).all():
-        raise ValueError(f"labels must lie in [0, {classes}), got {np.min(labels)} to {np.max(labels)}")
-    return jnp.asarray(logits), jnp.asarray(labels)

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 
 from infotheory_dl.linearization.calibration import calibrate
 from infotheory_dl.linearization.calibration import probabilities as probabilities_of
-from infotheory_dl.sample_information.labels import label_margins
+from infotheory_dl.metrics import label_margins
 from infotheory_dl.types import AnyArray
 
 

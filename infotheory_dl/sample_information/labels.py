@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from infotheory_dl._validation import require_finite, require_rank
 from infotheory_dl.linearization import KernelEigen, response
@@ -83,38 +83,3 @@ def label_information(
         references = problem.reference_kernel @ eigenvectors
         output_change = squared_norms(references.T @ references) / (len(references) // coupled)
     return LabelInformation(squared_norms(eigenvalues), output_change)
-
-
-def label_margins(
-    predictions: Float[AnyArray, "examples classes"], labels: Int[AnyArray, " examples"]
-) -> Float[Array, " examples"]:
-    """Computes how much the prediction for the given label exceeds the largest other.
-
-    Args:
-      predictions: outputs that never saw the label of their own example, such as `leave_one_out_predictions`; a single
-        column speaks for label 1 above its middle ½.
-      labels: given labels, in [0, classes).
-
-    Returns:
-      The margins: the lower, the more suspect the label.
-
-    Raises:
-      ValueError: if the shapes do not fit or a label is out of range.
-    """
-    predictions = _by_class(predictions, labels)
-    given = jnp.take_along_axis(predictions, jnp.asarray(labels)[:, None], axis=1)
-    others = jnp.where(jnp.arange(predictions.shape[1]) == jnp.asarray(labels)[:, None], -jnp.inf, predictions)
-    return given[:, 0] - others.max(1)
-
-
-def _by_class(predictions: AnyArray, labels: AnyArray) -> Array:
-    require_rank("predictions", predictions, 2, "(examples, classes)")
-    require_finite(predictions=predictions)
-    predictions = jnp.asarray(predictions)
-    if predictions.shape[1] == 1:
-        predictions = jnp.concatenate([1 - predictions, predictions], axis=1)
-    if labels.shape != predictions.shape[:1]:
-        raise ValueError(f"labels must be ({len(predictions)},), one for each prediction, got shape {labels.shape}")
-    if labels.min() < 0 or labels.max() >= predictions.shape[1]:
-        raise ValueError(f"labels must lie in [0, {predictions.shape[1]}), got {labels.min()} to {labels.max()}")
-    return predictions

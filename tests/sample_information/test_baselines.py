@@ -110,11 +110,7 @@ def test_nearest_neighbour_values_add_up_to_the_accuracy_in_single_precision():
     np.testing.assert_allclose(values.sum(), votes.mean(), rtol=1e-3)
 
 
-def test_margins_and_forgetting_follow_the_log():
-    margins = [
-        np.mean([epoch[i, LABELS[i]] - np.delete(epoch[i], LABELS[i]).max() for epoch in LOGITS]) for i in range(9)
-    ]
-    np.testing.assert_allclose(baselines.area_under_margin(LOGITS, LABELS), margins, rtol=1e-12)
+def test_forgetting_follows_the_log():
     labels, logits = np.zeros(4, int), np.zeros((6, 4, 2))
     logits[:, :, 1] = np.array([[-1, -1, -1, -1, -1, -1], [1, -1, 1, -1, 1, -1], [-1, 1, 1, -1, -1, 1], [1] * 6]).T
     np.testing.assert_array_equal(baselines.forgetting_events(logits, labels), [0, 2, 2, 6])
@@ -123,9 +119,7 @@ def test_margins_and_forgetting_follow_the_log():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: baselines.area_under_margin(LOGITS, LABELS + 1), r"labels must lie in \[0, 3\), got 1 to 3"),
-        (lambda: baselines.area_under_margin(LOGITS[..., :1], 0 * LABELS), r"two classes at least, got \(6, 9, 1\)"),
-        (lambda: baselines.forgetting_events(LOGITS, LABELS[1:]), r"each of the 9 examples, got shape \(8,\)"),
+        (lambda: baselines.forgetting_events(LOGITS, LABELS[1:]), "one for each of the 9 examples, got 8"),
         (lambda: baselines.forgetting_events(LOGITS[0], LABELS), r"3 axes \(epochs, examples, classes\)"),
         (lambda: baselines.leverage(np.eye(5), 2), "5 rows does not divide into examples of 2 outputs"),
         (

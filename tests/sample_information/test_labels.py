@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from infotheory_dl.linearization import kernel_eigen, leave_one_out_predictions, select_weight_decay
-from infotheory_dl.sample_information import find_label_errors, label_information, label_margins, leave_one_out
+from infotheory_dl.sample_information import find_label_errors, label_information, leave_one_out
 from tests.sample_information.test_leave_one_out import random_problem
 
 
@@ -22,12 +22,6 @@ def test_a_candidate_label_scores_as_if_it_stood_in_the_training_set(shared, tra
         expected = leave_one_out(kernel, initial, changed, across, **training)
         np.testing.assert_allclose(result.weight_change[i, c], expected.weight_change[i], rtol=1e-8)
         np.testing.assert_allclose(result.output_change[i, c], expected.output_change[i], rtol=1e-8)
-
-
-def test_margins_compare_the_given_label_with_the_best_other():
-    predictions = np.array([[0.2, 0.9, 0.1], [0.5, 0.4, 0.3], [0.0, 0.0, 1.0]])
-    np.testing.assert_allclose(label_margins(predictions, np.array([0, 0, 1])), [-0.7, 0.1, -1.0])
-    np.testing.assert_allclose(label_margins(np.array([[0.9], [0.9]]), np.array([1, 0])), [0.8, -0.8])
 
 
 def test_flipped_labels_of_separated_clusters_are_found_and_repaired():
@@ -46,10 +40,6 @@ def test_flipped_labels_of_separated_clusters_are_found_and_repaired():
 
 @pytest.mark.usefixtures("as_a_user_sees")
 def test_bad_input_meets_clear_errors():
-    with pytest.raises(ValueError, match=r"labels must lie in \[0, 3\), got 0 to 3"):
-        label_margins(np.ones((2, 3)), np.array([0, 3]))
-    with pytest.raises(ValueError, match=r"labels must be \(2,\), one for each prediction, got shape \(3,\)"):
-        label_margins(np.ones((2, 3)), np.zeros(3, int))
     kernel, initial, targets, _ = random_problem(0)
     with pytest.raises(ValueError, match="candidates must have the 2 columns of targets"):
         label_information(kernel, initial, targets, np.eye(3), time=1, learning_rate=0.1)

@@ -1,17 +1,14 @@
-"""How well a score ranks: detection of the positives by it, and its correlation with another score; and how far chance
-in the examples carries any measure."""
+"""How well a score ranks: detection of the positives by it, and its correlation with another score."""
 
-from collections.abc import Callable
 from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
-from jaxtyping import Array, Bool, Float, Integer, Real, Shaped
+from jaxtyping import Bool, Float, Integer, Real
 
 from infotheory_dl._validation import is_concrete, require_finite
-from infotheory_dl.types import AnyArray, Key
+from infotheory_dl.types import AnyArray
 
 Labels: TypeAlias = Bool[AnyArray, " examples"] | Integer[AnyArray, " examples"]
 """True or 1 where the example is a positive."""
@@ -125,43 +122,6 @@ def spearman_correlation(x: Real[AnyArray, " examples"], y: Real[AnyArray, " exa
     """
     x, y = _checked_pair(x, y)
     return _correlation(_centred_ranks(x), _centred_ranks(y))
-
-
-def bootstrap(
-    key: Key,
-    measure: Callable[..., Array],
-    *columns: Shaped[AnyArray, "examples ..."],
-    num_resamples: int = 1000,
-) -> Shaped[Array, "resamples ..."]:
-    """Measures again and again on as many examples, drawn from the given ones with replacement.
-
-    Args:
-      key: source of randomness.
-      measure: `measure(*columns)` of some examples, traceable; `jnp.mean` of right and wrong is the accuracy.
-      *columns: arrays with one row for each example, which are drawn together.
-      num_resamples: how often.
-
-    Returns:
-      The measures. Their standard deviation is the standard error of the measure on the given examples, their quantiles
-      an interval of confidence.
-
-    Raises:
-      ValueError: if there is no resample, no example, or the columns are of unequal lengths.
-
-    Source: Efron, 1979.
-    """
-    lengths = [np.shape(column)[0] for column in columns]
-    if len(set(lengths)) != 1 or not lengths[0]:
-        raise ValueError(f"columns must be of the same number of examples, at least 1, got lengths {lengths}")
-    if num_resamples < 1:
-        raise ValueError(f"num_resamples must be at least 1, got {num_resamples}")
-    arrays = [jnp.asarray(column) for column in columns]
-
-    def resample(key):
-        rows = jax.random.randint(key, lengths[:1], 0, lengths[0])
-        return measure(*(array[rows] for array in arrays))
-
-    return jax.jit(lambda keys: lax.map(resample, keys))(jax.random.split(key, num_resamples))
 
 
 def _correlation(x: jax.Array, y: jax.Array) -> jax.Array:

@@ -10,7 +10,6 @@ from scipy import stats
 from sklearn import metrics as sklearn_metrics
 
 from infotheory_dl import metrics
-from tests.conftest import reference
 
 RNG = np.random.default_rng(0)
 CONTINUOUS = RNG.normal(size=200)
@@ -70,28 +69,6 @@ def test_correlation_does_not_overflow_and_a_constant_has_none():
     assert np.isnan(metrics.pearson_correlation(np.ones(4), np.arange(4.0)))
 
 
-def test_bootstrapped_accuracy_spreads_as_the_published_one_does():
-    published = reference("label_noise_bootstrap")
-    right = published["pred"].argmax(1) == published["target"]
-    np.testing.assert_allclose(right.mean(), published["point"])
-    resamples = int(published["n_iters"])
-    accuracies = metrics.bootstrap(jax.random.key(0), jnp.mean, right, num_resamples=resamples)
-    assert accuracies.shape == (resamples,)
-    standard_error = published["std"] * np.sqrt(2 / resamples)
-    np.testing.assert_allclose(accuracies.mean(), published["mean"], atol=3 * standard_error)
-    np.testing.assert_allclose(accuracies.std(), published["std"], rtol=0.15)
-    np.testing.assert_allclose(accuracies.std(), np.sqrt(right.mean() * (1 - right.mean()) / 300), rtol=0.15)
-
-
-def test_a_bootstrap_draws_the_columns_together():
-    scores, keys = jnp.asarray(CONTINUOUS), jax.random.key(1)
-    np.testing.assert_allclose(
-        metrics.bootstrap(keys, metrics.pearson_correlation, scores, 2 * scores, num_resamples=5), 1, rtol=1e-12
-    )
-    areas = metrics.bootstrap(keys, metrics.area_under_roc, CONTINUOUS, POSITIVES, num_resamples=200)
-    np.testing.assert_allclose(areas.mean(), metrics.area_under_roc(CONTINUOUS, POSITIVES), atol=3 * areas.std())
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -103,8 +80,6 @@ def test_a_bootstrap_draws_the_columns_together():
         (lambda: metrics.precision_at(np.ones(3), np.array([0, 1, 1]), 4), r"in \[1, 3\].*got 4"),
         (lambda: metrics.pearson_correlation(np.ones(1), np.ones(1)), "at least 2 examples, got 1"),
         (lambda: metrics.spearman_correlation(np.ones(2), np.array([1, np.inf])), "y has 1 of 2 entries"),
-        (lambda: metrics.bootstrap(jax.random.key(0), jnp.mean, np.ones(3), np.ones(2)), r"got lengths \[3, 2\]"),
-        (lambda: metrics.bootstrap(jax.random.key(0), jnp.mean, np.ones(3), num_resamples=0), "at least 1, got 0"),
     ],
 )
 def test_impossible_input_is_refused_in_words(as_a_user_sees, call, message):

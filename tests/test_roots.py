@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from infotheory_dl.fcmi._solvers import bisection, golden_section
+from infotheory_dl._roots import bisection, golden_section
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
