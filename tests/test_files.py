@@ -145,7 +145,10 @@ def test_a_file_that_cannot_be_read_is_told_with_the_remedy(tmp_path):
     with pytest.raises(ValueError, match=r"text.npz is not an .npz file; make one$"):
         read_arrays(tmp_path / "text.npz", remedy="make one")
     np.savez(tmp_path / "objects.npz", x=np.array([None, {}], object))
-    with pytest.raises(ValueError, match=r"objects.npz cannot be read \(x holds objects, which only pickle reads; make it .*\); make one$"):
+    with pytest.raises(
+        ValueError,
+        match=r"objects.npz cannot be read \(x holds objects, which only pickle reads; make it .*\); make one$",
+    ):
         read_arrays(tmp_path / "objects.npz", remedy="make one")
     np.savez_compressed(tmp_path / "damaged.npz", x=np.arange(1000))
     content = bytearray((tmp_path / "damaged.npz").read_bytes())

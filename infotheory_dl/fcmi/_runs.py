@@ -6,8 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, Num
 
-from infotheory_dl._validation import is_concrete
-from infotheory_dl.information.discrete import require_alphabet
+from infotheory_dl._validation import is_concrete, require_all, require_count, require_same_shape, require_within
 from infotheory_dl.types import AnyArray
 
 
@@ -44,7 +43,7 @@ def checked_runs(
     shape = _checked_shape(outputs, selection)
     selection = jnp.broadcast_to(jnp.asarray(selection), (*shape, np.shape(selection)[-1]))
     valid = _checked_valid(valid, shape)
-    require_alphabet("selection", selection, 2)
+    require_within("[0, 2)", selection=selection)
     keep = valid[..., None]
     checked = {}
     if predictions is not None:
@@ -77,13 +76,8 @@ def _checked_shape(outputs: dict[str, AnyArray], selection: AnyArray) -> tuple[i
             raise ValueError(
                 f"{name} and selection must agree on ([supersamples,] runs), got {tuple(shape)} and {tuple(given)}"
             )
-    shapes = {np.shape(values) for values in outputs.values()}
-    if len(shapes) > 1:
-        raise ValueError(
-            f"predictions and losses must have one shape, got {np.shape(outputs['predictions'])} and"
-            f" {np.shape(outputs['losses'])}"
-        )
-    return shapes.pop()[:-1]
+    require_same_shape(**outputs)
+    return np.shape(next(iter(outputs.values())))[:-1]
 
 
 def _checked_valid(valid: AnyArray | None, shape: tuple[int, ...]) -> Bool[Array, "..."]:
@@ -101,10 +95,10 @@ def _checked_valid(valid: AnyArray | None, shape: tuple[int, ...]) -> Bool[Array
 def _checked_predictions(predictions: Array, num_classes: int | None) -> Array:
     if not jnp.issubdtype(predictions.dtype, jnp.integer):
         raise TypeError(f"predictions must be integer labels, got {predictions.dtype}; `predicted_labels` takes logits")
-    if num_classes is None or not 2 <= num_classes <= 46340:
-        # pairs of labels are coded in 32 bits
-        raise ValueError(f"num_classes must lie in [2, 46340], got {num_classes}")
-    require_alphabet("predictions", predictions, num_classes)
+    if num_classes is None:
+        raise ValueError("predictions need num_classes beside them")
+    require_count(2, 46340, num_classes=num_classes)  # pairs of labels are coded in 32 bits
+    require_within(f"[0, {num_classes})", predictions=predictions)
     return predictions
 
 
@@ -114,15 +108,7 @@ def _checked_losses(losses: AnyArray, keep: Array, loss_range: tuple[float, floa
         raise ValueError(f"loss_range must be (low, high) with low < high, got {loss_range}")
     losses = jnp.asarray(losses, jnp.result_type(losses, float))
     losses = jnp.where(keep, losses, 0 if loss_range is None else low)
-    if is_concrete(losses):
-        values = np.asarray(losses)
-        outside = ~(np.isfinite(values) & (values >= low) & (values <= high))
-        if outside.any():
-            index = tuple(int(i) for i in np.argwhere(outside)[0])
-            remedy = "clip them, or give loss_range=(low, high)"
-            if not np.isfinite(values[index]):
-                remedy = "leave diverged runs out by `valid`"
-            raise ValueError(
-                f"losses must lie in [{low:g}, {high:g}], got {values[index]:g} at index {index}: {remedy}"
-            )
+    require_all(lambda x: abs(x) < np.inf, "be finite", "leave diverged runs out by `valid`", losses=losses)
+    remedy = "clip them, or give loss_range=(low, high)"
+    require_all(lambda x: (x >= low) & (x <= high), f"lie in [{low:g}, {high:g}]", remedy, losses=losses)
     return losses if loss_range is None else (losses - low) / (high - low)

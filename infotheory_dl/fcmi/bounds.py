@@ -13,12 +13,12 @@ from typing import Literal, TypedDict, Unpack
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Int, Num
+from jaxtyping import Array, Bool, Float, Int, Num
 
-from infotheory_dl._validation import is_concrete, require_choice
+from infotheory_dl._validation import is_concrete, require_choice, require_count, require_indices, require_within
 from infotheory_dl.fcmi._evaluation import LossEstimator, Settings, evaluate, mean_over_runs, training_entries
 from infotheory_dl.fcmi._forms import INTERPOLATION_FORMS, LABEL_FORMS, LOSS_FORMS, Form, moment_form
-from infotheory_dl.fcmi._runs import checked_runs
+from infotheory_dl.fcmi._runs import CheckedRuns, checked_runs
 from infotheory_dl.fcmi.codes import columns, predicted_labels, zero_one_losses
 from infotheory_dl.fcmi.enumeration import conditional_fcmi, exact_fcmi
 from infotheory_dl.fcmi.formulas import (
@@ -33,7 +33,7 @@ from infotheory_dl.fcmi.formulas import (
     weight_cmi,
 )
 from infotheory_dl.fcmi.results import Bound, GeneralizationGap
-from infotheory_dl.information.discrete import ESTIMATORS, Estimator, require_alphabet
+from infotheory_dl.information.discrete import ESTIMATORS, Estimator
 from infotheory_dl.types import AnyArray, Key
 
 __all__ = [
@@ -274,7 +274,7 @@ def variance(losses: Losses, selection: Selection, *, gamma: float = 1.0, **opti
 
     Source: Wang and Mao, 2023.
     """
-    _require_gamma(gamma)
+    require_within("(0, 1]", gamma=gamma)
     (bound,) = _evaluate([moment_form("variance", gamma)], selection, losses=losses, **options)
     return bound
 
@@ -290,7 +290,7 @@ def sharpness(losses: Losses, selection: Selection, *, gamma: float = 1.0, **opt
 
     Source: Wang and Mao, 2023.
     """
-    _require_gamma(gamma)
+    require_within("(0, 1]", gamma=gamma)
     (bound,) = _evaluate([moment_form("sharpness", gamma)], selection, losses=losses, **options)
     return bound
 
@@ -325,18 +325,21 @@ def evaluate_all(
         if predictions is None or losses is not None:
             raise ValueError("labels turn predictions into losses: give predictions beside them, and no losses")
         if num_classes is not None:
-            require_alphabet("labels", labels, num_classes)
+            require_indices(num_classes, labels=labels)
         losses = zero_one_losses(predictions, labels)
     forms = LABEL_FORMS if predictions is not None else {}
     if losses is not None:
         forms = forms | LOSS_FORMS
-        training_loss = generalization_gap(losses, selection, valid=options.get("valid")).training_loss
-        if is_concrete(training_loss) and (training_loss == options.get("loss_range", (0.0, 1.0))[0]).all():
-            forms = forms | INTERPOLATION_FORMS
     bounds = _evaluate(
-        forms.values(), selection, predictions=predictions, num_classes=num_classes, losses=losses, **options
+        forms.values(),
+        selection,
+        if_interpolating=() if losses is None else INTERPOLATION_FORMS.values(),
+        predictions=predictions,
+        num_classes=num_classes,
+        losses=losses,
+        **options,
     )
-    return dict(zip(forms, bounds, strict=True))
+    return dict(zip((*forms, *INTERPOLATION_FORMS), bounds, strict=False))
 
 
 def generalization_gap(losses: Losses, selection: Selection, *, valid: Valid | None = None) -> GeneralizationGap:
@@ -347,19 +350,23 @@ def generalization_gap(losses: Losses, selection: Selection, *, valid: Valid | N
       selection, valid: as in `ecmi`, which see for the errors too.
     """
     runs = checked_runs(selection, losses=losses, loss_range=None, valid=valid)
-    pair, trained = columns(runs.outputs["losses"]), training_entries(runs)
-    training, ghost = (
-        mean_over_runs(jnp.where(entries, pair, 0).sum((2, 3)) / trained.shape[2], runs)
-        for entries in (trained, ~trained)
-    )
+    trained = training_entries(runs)
+    training, ghost = _mean_loss(runs, trained), _mean_loss(runs, ~trained)
     gap = ghost - training
     return GeneralizationGap(gap.mean(), gap, gap.std(), training, ghost)
+
+
+def _mean_loss(runs: CheckedRuns, entries: Bool[Array, "supersamples runs rows 2"]) -> Float[Array, " supersamples"]:
+    """Of some entries, one in each row."""
+    losses = jnp.where(entries, columns(runs.outputs["losses"]), 0)
+    return mean_over_runs(losses.sum((2, 3)) / entries.shape[2], runs)
 
 
 def _evaluate(
     forms: Iterable[Form],
     selection: Selection,
     *,
+    if_interpolating: Iterable[Form] = (),
     predictions: Predictions | None = None,
     num_classes: int | None = None,
     losses: Losses | None = None,
@@ -371,8 +378,7 @@ def _evaluate(
     num_resamples: int = 200,
 ) -> list[Bound]:
     require_choice("estimator", estimator, (*ESTIMATORS, "neighbours"))
-    if bins is not None and bins < 2:
-        raise ValueError(f"bins must be at least 2, got {bins}")
+    require_count(2, bins=bins)
     runs = checked_runs(
         selection,
         predictions=predictions,
@@ -388,6 +394,10 @@ def _evaluate(
                 f"losses must be {loss_range[0]:g} or {loss_range[1]:g} to be coded as they are, but {real.sum()} of"
                 f" {real.size} lie between: give bins=, or estimator='neighbours'"
             )
+    if if_interpolating:
+        training_loss = _mean_loss(runs, training_entries(runs))
+        if is_concrete(training_loss) and (training_loss == 0).all():
+            forms = (*forms, *if_interpolating)
     return evaluate(
         tuple(forms),
         runs,
@@ -397,8 +407,3 @@ def _evaluate(
         key=key,
         num_resamples=num_resamples,
     )
-
-
-def _require_gamma(gamma: float) -> None:
-    if not 0 < gamma <= 1:
-        raise ValueError(f"gamma must lie in (0, 1], got {gamma}")

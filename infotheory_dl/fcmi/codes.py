@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from infotheory_dl._validation import is_concrete
+from infotheory_dl._validation import require_all
 from infotheory_dl.training import predicted_classes
 from infotheory_dl.types import AnyArray
 
@@ -18,9 +18,7 @@ def predicted_labels(logits: Float[AnyArray, "*runs entries classes"]) -> Int[Ar
     Raises:
       ValueError: if a logit is NaN, naming the first entry.
     """
-    if is_concrete(logits) and np.isnan(logits).any():
-        index = tuple(int(i) for i in np.argwhere(np.isnan(logits))[0][:-1])
-        raise ValueError(f"logits are NaN at index {index}: leave diverged runs out by `valid`")
+    require_all(lambda x: x == x, "be numbers", "leave diverged runs out by `valid`", logits=logits)
     return predicted_classes(logits, threshold=0.0)
 
 

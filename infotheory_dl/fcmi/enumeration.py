@@ -8,12 +8,12 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from infotheory_dl._validation import is_concrete
+from infotheory_dl._validation import is_concrete, require_count
 from infotheory_dl.fcmi._runs import checked_runs
 from infotheory_dl.fcmi.codes import pair_labels
 from infotheory_dl.fcmi.formulas import weight_cmi
 from infotheory_dl.fcmi.results import Bound
-from infotheory_dl.fcmi.supersample import MAX_ENUMERATED_ROWS
+from infotheory_dl.fcmi.supersample import require_enumerable
 from infotheory_dl.information.discrete import entropy, information_from_counts, joint_codes, joint_counts
 from infotheory_dl.types import AnyArray
 
@@ -48,8 +48,7 @@ def exact_fcmi(
     runs = checked_runs(selection, predictions=predictions, num_classes=num_classes)
     rows = runs.selection.shape[-1]
     size = rows if subset_size is None else subset_size
-    if not 1 <= size <= rows:
-        raise ValueError(f"subset_size must lie in [1, {rows}], the number of rows, got {subset_size}")
+    require_count(1, rows, "the number of rows", subset_size=size)
     _require_enumeration(runs.selection)
     pairs = pair_labels(runs.outputs["predictions"], num_classes)
     subsets = jnp.array(list(combinations(range(rows), size)))
@@ -118,8 +117,7 @@ def _joint_information(
 
 def _require_enumeration(selection: Int[Array, "supersamples runs rows"]) -> None:
     _, num_runs, rows = selection.shape
-    if rows > MAX_ENUMERATED_ROWS:
-        raise ValueError(f"all selections can be enumerated of 1 to {MAX_ENUMERATED_ROWS} rows, got {rows}")
+    require_enumerable(rows)
     if not is_concrete(selection):
         return
     numbers = np.asarray(selection) @ (1 << np.arange(rows))

@@ -13,7 +13,7 @@ from jax.scipy.special import xlog1py
 from jaxtyping import Array, Float
 
 from infotheory_dl._roots import bisection, golden_section
-from infotheory_dl._validation import is_concrete
+from infotheory_dl._validation import require_count, require_positive
 from infotheory_dl.types import AnyArray, Scalar
 
 Numbers = Scalar | Float[AnyArray, "..."]
@@ -89,7 +89,7 @@ def vapnik_chervonenkis(dimension: Numbers, *, num_examples: Numbers) -> Float[A
 
     Source: Harutyunyan et al., 2021; Sauer, 1972.
     """
-    _require_positive(dimension=dimension, num_examples=num_examples)
+    require_positive(dimension=dimension, num_examples=num_examples)
     d = _floating(dimension)
     return weight_cmi(
         jnp.maximum((d + 1) * math.log(2), d * (1 + jnp.log(2 * num_examples / d))), subset_size=num_examples
@@ -182,10 +182,8 @@ def sgld(
             f"learning_rates and inverse_temperatures must have T + 1 = {steps + 1} entries for T = {steps} gradient"
             f" variances, got {lengths[0]} and {lengths[1]}"
         )
-    if num_examples < 2 or batch_size < 1:
-        raise ValueError(
-            f"the bound needs at least 2 examples and a batch of at least 1, got {num_examples} and {batch_size}"
-        )
+    require_count(2, num_examples=num_examples)
+    require_count(1, batch_size=batch_size)
     rates, temperatures, variances = map(jnp.asarray, (learning_rates, inverse_temperatures, gradient_variances))
     total = (rates[..., 1:steps] * temperatures[..., 1:steps] / 4 * variances[..., :-1]).sum(-1)
     return jnp.sqrt(num_examples / (4 * batch_size * (num_examples - 1) ** 2) * total)
@@ -285,7 +283,7 @@ def moment_gap(
 
     Source: Wang and Mao, 2023; the reduction is ours.
     """
-    _require_positive(gamma=gamma)
+    require_positive(gamma=gamma)
     # with few runs the two are estimated from different runs, and may come in the wrong order
     moment = jnp.minimum(_floating(moment), training_loss)
     return fast_rate_gap(information, moment + (training_loss - moment) / gamma**2)
@@ -304,9 +302,3 @@ def _floating(value: Numbers) -> Array:
 def _together(*values: Numbers) -> tuple[Array, ...]:
     # a list in jax 0.10, a tuple in 0.12
     return tuple(jnp.broadcast_arrays(*map(_floating, values)))
-
-
-def _require_positive(**values: Numbers) -> None:
-    for name, value in values.items():
-        if is_concrete(value) and not (np.asarray(value) > 0).all():
-            raise ValueError(f"{name} must be positive, got {value}")

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, Int8, Shaped
 
-from infotheory_dl._validation import require_choice
+from infotheory_dl._validation import require_choice, require_count
 from infotheory_dl.data import random_subset, select_classes
 from infotheory_dl.types import AnyArray, Key
 
@@ -132,8 +132,7 @@ def draw_selection(key: Key, runs: int, n: int, *, design: Design = "iid") -> In
       ValueError: if the number of runs does not fit the design, or there are no runs or rows.
     """
     require_choice("design", design, ("iid", "antithetic", "paired"))
-    if runs < 1 or n < 1:
-        raise ValueError(f"a selection needs at least 1 run and 1 row, got {runs} and {n}")
+    require_count(1, runs=runs, n=n)
     block = {"iid": 1, "antithetic": 2, "paired": n + 1}[design]
     if runs % block:
         raise ValueError(f"runs must be a multiple of {block} in the {design} design of {n} rows, got {runs}")
@@ -157,8 +156,7 @@ def enumerate_selections(n: int) -> Int8[Array, "runs rows"]:
     Raises:
       ValueError: if n is not in [1, 10].
     """
-    if not 1 <= n <= MAX_ENUMERATED_ROWS:
-        raise ValueError(f"all selections can be enumerated of 1 to {MAX_ENUMERATED_ROWS} rows, got {n}")
+    require_enumerable(n)
     return ((jnp.arange(2**n)[:, None] >> jnp.arange(n)) & 1).astype(jnp.int8)
 
 
@@ -171,6 +169,11 @@ def training_rows(selection: Selection) -> Int[Array, "*runs rows"]:
 def ghost_rows(selection: Selection) -> Int[Array, "*runs rows"]:
     """Entries of the supersample that are left out, 2i + 1 - S_i."""
     return training_rows(1 - jnp.asarray(selection).astype(int))
+
+
+def require_enumerable(n: int) -> None:
+    """Raises a ValueError if the rows are too many, or none."""
+    require_count(1, MAX_ENUMERATED_ROWS, "the rows of which all selections can be enumerated", n=n)
 
 
 def _legacy_generator(seed: int) -> np.random.RandomState:

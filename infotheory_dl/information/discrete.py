@@ -14,7 +14,14 @@ from jax import lax
 from jax.scipy.special import xlog1py, xlogy
 from jaxtyping import Array, Bool, Float, Int, Real
 
-from infotheory_dl._validation import is_concrete, require_choice, require_rank
+from infotheory_dl._validation import (
+    is_concrete,
+    require_choice,
+    require_count,
+    require_rank,
+    require_shape,
+    require_within,
+)
 from infotheory_dl.types import AnyArray, Key
 
 EntropyEstimator = Literal["plugin", "miller_madow", "jackknife"]
@@ -194,17 +201,16 @@ def permutation_null(
     Raises:
       ValueError: also if there is no permutation.
     """
-    if num_permutations < 1:
-        raise ValueError(f"a permutation null needs at least 1 permutation, got {num_permutations}")
-
+    require_choice("estimator", estimator, ESTIMATORS)
+    require_count(1, num_permutations=num_permutations)
     _require_draws(codes, selection, None, num_codes, num_selections)
+    codes, selection = jnp.asarray(codes), jnp.asarray(selection)
     if num_codes > len(codes):
         codes, num_codes = ranks(codes), len(codes)
+    weights = jnp.ones(len(codes), int)
 
-    def estimate(selection: AnyArray) -> Array:
-        return mutual_information(
-            codes, selection, num_codes=num_codes, estimator=estimator, num_selections=num_selections
-        )
+    def estimate(selection: Array) -> Array:
+        return _estimate(_floating(_joint_counts(codes, selection, weights, num_codes, num_selections)), estimator)
 
     information = estimate(selection)
     # equal tables in another order differ by rounding, and must tie
@@ -280,25 +286,12 @@ def _require_draws(
     runs = codes.shape[0]
     if np.ndim(selection) != 2 or any(s not in (1, c) for s, c in zip(selection.shape, codes.shape, strict=True)):
         raise ValueError(f"selection must have or broadcast to the shape of codes {codes.shape}, got {selection.shape}")
-    if num_codes < 1 or num_selections < 2:
-        raise ValueError(
-            f"mutual information needs at least 1 code and 2 selections, got {num_codes} and {num_selections}"
-        )
+    require_count(1, num_codes=num_codes)
+    require_count(2, num_selections=num_selections)
     if weights is not None:
-        if np.shape(weights) != (runs,):
-            raise ValueError(f"valid must have one entry for each of the {runs} runs, got shape {np.shape(weights)}")
+        require_shape("valid", weights, (runs,), "one entry for each run")
         runs = int(np.asarray(weights).sum()) if is_concrete(weights) else runs
     if runs < 2:
         raise ValueError(f"mutual information needs at least 2 runs, got {runs}")
-    require_alphabet("codes", codes, num_codes)
-    require_alphabet("selection", selection, num_selections)
-
-
-def require_alphabet(name: str, values: AnyArray, size: int) -> None:
-    """Raises a ValueError that names the first value outside [0, size)."""
-    if not is_concrete(values):
-        return
-    outside = (np.asarray(values) < 0) | (np.asarray(values) >= size)
-    if outside.any():
-        index = tuple(int(i) for i in np.argwhere(outside)[0])
-        raise ValueError(f"{name} must lie in [0, {size}), got {np.asarray(values)[index]} at index {index}")
+    require_within(f"[0, {num_codes})", codes=codes)
+    require_within(f"[0, {num_selections})", selection=selection)

@@ -6,7 +6,7 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Float, Int
 
-from infotheory_dl._validation import is_concrete, require_finite
+from infotheory_dl._validation import is_concrete, require_finite, require_square
 from infotheory_dl.types import AnyArray
 
 
@@ -121,9 +121,7 @@ def _diagonal(matrix: jax.Array) -> jax.Array:
 
 
 def _cholesky(name: str, covariance: AnyArray) -> jax.Array:
-    shape = np.shape(covariance)
-    if len(shape) < 2 or shape[-1] != shape[-2]:
-        raise ValueError(f"{name} must be square (variables, variables), got shape {shape}")
+    require_square(name, covariance, "(variables, variables)")
     require_finite(**{name: covariance})
     factor = jnp.linalg.cholesky(jnp.asarray(covariance))
     if is_concrete(factor) and not bool(jnp.isfinite(factor).all()):

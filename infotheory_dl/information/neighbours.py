@@ -10,10 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.scipy.special import digamma
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
-from infotheory_dl._validation import is_concrete, require_finite
-from infotheory_dl.types import AnyArray, Key
+from infotheory_dl._validation import (
+    class_labels,
+    is_concrete,
+    require_count,
+    require_finite,
+    require_rank,
+    require_same_length,
+    require_shape,
+)
+from infotheory_dl.types import AnyArray, AnyLabels, Key
 
 _BATCH = 1024  # samples whose distances to all others are held at once
 
@@ -64,8 +72,7 @@ def mutual_information(
 
     Source: Kraskov, Stögbauer and Grassberger, 2004 (first estimator).
     """
-    if x.shape[:1] != y.shape[:1]:
-        raise ValueError(f"x and y must have as many samples, got shapes {x.shape} and {y.shape}")
+    require_same_length(x=x, y=y)
     keys = (None, None) if key is None else jax.random.split(key)
     x, y = _points("x", x, neighbours, keys[0]), _points("y", y, neighbours, keys[1])
 
@@ -81,7 +88,7 @@ def mutual_information(
 
 def mixed_mutual_information(
     x: Float[AnyArray, "samples variables"],
-    labels: Int[AnyArray, " samples"] | Bool[AnyArray, " samples"],
+    labels: AnyLabels,
     *,
     neighbours: int = 3,
     valid: Bool[AnyArray, " samples"] | None = None,
@@ -104,19 +111,15 @@ def mixed_mutual_information(
 
     Source: Kozachenko and Leonenko, 1987, for both entropies.
     """
-    if x.shape[:1] != labels.shape:
-        raise ValueError(f"labels must have one entry for each of {x.shape[0]} samples, got shape {labels.shape}")
     points = _points("x", x, neighbours, key)
+    if valid is not None:
+        require_shape("valid", valid, (len(points),), "one entry for each sample")
+    valid = jnp.ones(len(points), bool) if valid is None else jnp.asarray(valid)
+    if is_concrete(labels):
+        labels, names = class_labels(labels, num_examples=len(points))
+        if is_concrete(valid):
+            _warn_of_rare(labels[np.asarray(valid)], names, neighbours)
     labels = jnp.asarray(labels)
-    valid = jnp.ones(labels.shape, bool) if valid is None else jnp.asarray(valid)
-    if is_concrete(labels) and is_concrete(valid):
-        classes, sizes = np.unique(np.asarray(labels)[np.asarray(valid)], return_counts=True)
-        if (sizes <= neighbours).any():
-            warnings.warn(
-                f"label {classes[np.argmin(sizes)]} has {np.min(sizes)} samples, no more than the {neighbours}"
-                " neighbours to look at: the information is NaN",
-                stacklevel=2,
-            )
 
     def term(sample: tuple[Array, Array]) -> Array:
         point, label = sample
@@ -130,6 +133,16 @@ def mixed_mutual_information(
 
     terms = _per_sample(term, (points, labels))
     return digamma(valid.sum().astype(points.dtype)) + jnp.mean(terms, where=valid)
+
+
+def _warn_of_rare(labels: Int[np.ndarray, " samples"], names: Shaped[np.ndarray, " labels"], neighbours: int) -> None:
+    classes, sizes = np.unique(labels, return_counts=True)
+    if (sizes <= neighbours).any():
+        warnings.warn(
+            f"label {names[classes[np.argmin(sizes)]]} has {np.min(sizes)} samples, no more than the {neighbours}"
+            " neighbours to look at: the information is NaN",
+            stacklevel=3,
+        )
 
 
 def _per_sample(function, samples) -> Array:
@@ -146,10 +159,8 @@ def _kth_smallest(distances: Array, k: int) -> Array:
 
 
 def _points(name: str, samples: AnyArray, neighbours: int, key: Key | None) -> Array:
-    if np.ndim(samples) != 2:
-        raise ValueError(f"{name} must have 2 axes (samples, variables), got shape {np.shape(samples)}")
-    if neighbours < 1 or len(samples) <= neighbours:
-        raise ValueError(f"{neighbours} neighbours need at least 1 of them and more samples, got {len(samples)}")
+    require_rank(name, samples, 2, "(samples, variables)")
+    require_count(1, len(samples) - 1, "fewer than the samples", neighbours=neighbours)
     require_finite(**{name: samples})
     points = jnp.asarray(samples)
     if key is None:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Integer, Real
 
-from infotheory_dl._validation import is_concrete, require_finite
+from infotheory_dl._validation import is_concrete, require_count, require_finite
 from infotheory_dl.types import AnyArray
 
 Labels: TypeAlias = Bool[AnyArray, " examples"] | Integer[AnyArray, " examples"]
@@ -81,8 +81,7 @@ def precision_at(scores: Real[AnyArray, " examples"], positives: Labels, count: 
         or `count` is not in [1, examples].
     """
     scores, positives = _checked(scores, positives)
-    if not 1 <= count <= scores.size:
-        raise ValueError(f"count must lie in [1, {scores.size}], the number of examples, got {count}")
+    require_count(1, scores.size, "the number of examples", count=count)
     last = jnp.sort(scores)[scores.size - count]
     above, tied = scores > last, scores == last
     places = count - above.sum()

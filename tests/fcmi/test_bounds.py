@@ -293,7 +293,7 @@ def test_bad_losses_are_named(as_a_user_sees):
         evaluate_all(selection, predictions=predictions, labels=labels[0, :7], num_classes=3)
     with pytest.raises(ValueError, match=r"labels must lie in \[0, 3\), got 9 at index \(0, 0\)"):
         evaluate_all(selection, predictions=predictions, labels=0 * labels + 9, num_classes=3)
-    with pytest.raises(ValueError, match=r"logits are NaN at index \(1, 4\)"):
+    with pytest.raises(ValueError, match=r"logits must be numbers, got nan at index \(1, 4, 0\): leave diverged runs"):
         predicted_labels(np.where(np.arange(18).reshape(2, 9)[..., None] == 13, np.nan, np.zeros((2, 9, 3))))
     with pytest.raises(TypeError, match="unexpected keyword argument 'bin'"):
         ecmi(losses, selection, bin=3)

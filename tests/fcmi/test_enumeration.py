@@ -98,7 +98,9 @@ def test_runs_of_another_design_are_named(as_a_user_sees):
     selection, predictions = np.asarray(enumerate_selections(2)), np.zeros((4, 4), int)
     with pytest.raises(ValueError, match=r"each of the 2\^2 = 4 selections equally often, but of 4 runs"):
         exact_fcmi(predictions, np.ones((4, 2), int), num_classes=2)
-    with pytest.raises(ValueError, match="of 1 to 10 rows, got 11"):
+    with pytest.raises(
+        ValueError, match=r"n must lie in \[1, 10\], the rows of which all selections can be enumerated, got 11"
+    ):
         exact_fcmi(np.zeros((4, 22), int), np.zeros((4, 11), int), num_classes=2)
     with pytest.raises(ValueError, match=r"subset_size must lie in \[1, 2\], the number of rows, got 3"):
         exact_fcmi(predictions, selection, num_classes=2, subset_size=3)

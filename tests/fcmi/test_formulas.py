@@ -133,7 +133,7 @@ def test_impossible_numbers_are_named(as_a_user_sees):
     history, variances = np.ones(5), np.ones(5)
     with pytest.raises(ValueError, match=r"must have T \+ 1 = 6 entries for T = 5 gradient variances, got 5 and 5"):
         formulas.sgld(history, history, variances, num_examples=10, batch_size=2)
-    with pytest.raises(ValueError, match="at least 2 examples and a batch of at least 1, got 1 and 2"):
+    with pytest.raises(ValueError, match="num_examples must be at least 2, got 1"):
         formulas.sgld(history, history, variances[:4], num_examples=1, batch_size=2)
     with pytest.raises(ValueError, match="dimension must be positive, got 0"):
         formulas.vapnik_chervonenkis(0, num_examples=10)

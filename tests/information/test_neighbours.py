@@ -81,11 +81,11 @@ def test_bad_samples_are_named(as_a_user_sees):
     x = np.zeros((10, 1))
     with pytest.raises(ValueError, match=r"x must have 2 axes \(samples, variables\), got shape \(10,\)"):
         mutual_information(x[:, 0], x)
-    with pytest.raises(ValueError, match="more samples, got 3"):
+    with pytest.raises(ValueError, match=r"neighbours must lie in \[1, 2\], fewer than the samples, got 3"):
         entropy(x[:3])
-    with pytest.raises(ValueError, match=r"x and y must have as many samples, got shapes \(10, 1\) and \(9, 1\)"):
+    with pytest.raises(ValueError, match="x and y must have one length, got 10 and 9"):
         mutual_information(x, x[:9])
-    with pytest.raises(ValueError, match=r"labels must have one entry for each of 10 samples, got shape \(9,\)"):
+    with pytest.raises(ValueError, match="labels must be one for each of the 10 examples, got 9"):
         mixed_mutual_information(x, np.zeros(9, int))
     with pytest.raises(ValueError, match="x has 10 of 10 entries that are NaN"):
         mixed_mutual_information(np.full((10, 1), np.nan), np.zeros(10, int))
