@@ -1,10 +1,11 @@
-"""What every benchmark shares: timing, the machine and its peaks, tables, and rows of results for machines to read."""
+"""What every benchmark shares: parts and presets, timing, the machine and its peaks, rows of results, missing peers."""
 
+import argparse
 import contextlib
+import dataclasses
 import datetime
 import functools
 import importlib.metadata
-import json
 import os
 import platform
 import resource
@@ -15,20 +16,45 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
-from rich.console import Console
-from rich.table import Table
+import tyro
+
+from experiments.harness import Row, as_json, console, print_table
 
 Result = TypeVar("Result")
-Row: TypeAlias = dict[str, Any]
 
 RESULTS = Path(__file__).parent / "results"
 
-# a file or a pipe has no width of its own
-_console = Console(width=None if sys.stdout.isatty() else 140)
+
+class Report(NamedTuple):
+    """What a part of a benchmark finds.
+
+    Attributes:
+      title: of its table.
+      rows: numbers and words by column, each kept as it comes; None where there is nothing to say.
+      notes: sentences below the table.
+    """
+
+    title: str
+    rows: Iterable[Row]
+    notes: Sequence[str] = ()
+
+
+class Part(NamedTuple):
+    """A part of a benchmark.
+
+    Attributes:
+      run: measures.
+      settings: of the measurement, an instance of a frozen dataclass of its own.
+      smoke: settings with which it runs in seconds and without a data set of others; None leaves it out.
+    """
+
+    run: Callable[[Any], Report]
+    settings: Any
+    smoke: Any = None
 
 
 class Timing(NamedTuple):
@@ -69,9 +95,79 @@ class Machine(NamedTuple):
         return max(operations / self.flops, moved / self.bandwidth)
 
 
+def main(name: str, description: str | None, parts: Mapping[str, Part], arguments: Sequence[str] | None = None) -> None:
+    """Runs one part of a benchmark, as the command line says, or all.
+
+    Args:
+      name: of the benchmark; rows are appended to NAME.jsonl in the folder that --output names.
+      description: of it, for --help.
+      parts: by name.
+      arguments: in place of those of the command line.
+    """
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--preset", choices=("full", "smoke"), default="full")
+    first.add_argument("--output", type=Path, default=RESULTS)
+    chosen, options = first.parse_known_args(sys.argv[1:] if arguments is None else list(arguments))
+    if chosen.preset == "smoke" and chosen.output == RESULTS:
+        first.error("smoke measures nothing: name a folder for its rows by --output")
+    settings = {part: parts[part].smoke if chosen.preset == "smoke" else parts[part].settings for part in parts}
+    settings = {part: value for part, value in settings.items() if value is not None}
+    if options:
+        description = f"{description}\n\n--preset smoke shows that they run; --output names the folder of the rows."
+        one = tyro.cli(
+            tyro.extras.subcommand_type_from_defaults(settings, prefix_names=False),
+            args=options,
+            description=description,
+        )
+        settings = {part: one for part, value in settings.items() if type(value) is type(one)}
+    for part, value in settings.items():
+        common = {"benchmark": name, "part": part, "settings": dataclasses.asdict(value)}
+        record(parts[part].run(value), chosen.output / f"{name}.jsonl", common)
+
+
+def record(report: Report, file: Path, common: Row) -> None:
+    """Appends the rows of a report to a file, each as it comes, and prints them as a table when all have come.
+
+    A row of a library that is missing is left out, and the library is named below the table.
+
+    Args:
+      report: the rows.
+      file: where they go.
+      common: what is said in each of them, besides the machine, the versions and the time.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    common = common | {
+        "machine": machine()._asdict(),
+        "versions": {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "numpy")},
+    }
+    rows: list[Row] = []
+    missing: dict[str, None] = {}
+    for row in report.rows:
+        if "missing" in row:
+            missing[row["missing"]] = None
+            continue
+        at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        with open(file, "a") as rows_of_all:
+            rows_of_all.write(as_json({**common, "at": at, **row}) + "\n")
+        rows.append(row)
+    notes = [f"{library} is not installed: its rows are missing." for library in missing]
+    print_table(report.title, rows, notes=[*report.notes, *notes])
+
+
 def announce(step: str) -> None:
     """Says what runs now."""
-    _console.print(step, style="dim", highlight=False)
+    console.print(step, style="dim", highlight=False)
+
+
+def of_peer(program: Callable[[], Row]) -> Row:
+    """The numbers of a program that needs a library of others; or the name of that library, where it is missing."""
+    try:
+        return program()
+    except ImportError as error:
+        library = (error.name or str(error)).split(".")[0]
+        if library in ("benchmarks", "experiments", "infotheory_dl"):
+            raise
+        return {"missing": library}
 
 
 def timed(function: Callable[[], Result]) -> tuple[Result, float]:
@@ -97,21 +193,18 @@ def in_turns(programs: Mapping[str, Callable[[], Row]], *, processes: int) -> It
       processes: of each program; 0 for all programs in this one.
 
     Yields:
-      The name of each program and the medians of its numbers over the processes; or a note of what is missing, where a
-      library is.
+      The name of each program and the medians of its numbers over the processes, or what `of_peer` says.
     """
     rounds: dict[str, list[Row]] = {name: [] for name in programs}
-    missing: dict[str, Row] = {}
     for _ in range(max(1, processes)):
         for name, program in programs.items():
+            if any("missing" in row for row in rounds[name]):
+                continue
             announce(name)
-            try:
-                rounds[name].append(_in_new_process(program) if processes else program())
-            except ImportError as error:
-                missing[name] = {"note": f"missing: {error}"}
+            rounds[name].append(of_peer(functools.partial(_in_new_process, program) if processes else program))
     for name, rows in rounds.items():
-        medians = {column: statistics.median(row[column] for row in rows) for column in (rows[0] if rows else ())}
-        yield name, missing.get(name, medians)
+        missing = "missing" in rows[-1]
+        yield name, rows[-1] if missing else {key: statistics.median(row[key] for row in rows) for key in rows[0]}
 
 
 def _in_new_process(program: Callable[[], Row]) -> Row:
@@ -133,10 +226,12 @@ def peak_memory() -> float:
 
 @functools.cache
 def machine() -> Machine:
-    """Describes this machine and measures its two peaks, which takes some seconds."""
-    matrix = jnp.ones((4096, 4096), jnp.float32)
+    """Describes this machine and measures its two peaks."""
+    # large enough for the peaks of the device, and on a CPU to leave its caches
+    side, length = (2048, 2**26) if jax.default_backend() == "cpu" else (4096, 2**27)
+    matrix = jnp.ones((side, side), jnp.float32)
     product = jax.jit(lambda a: jnp.matmul(a, a, precision="highest"))
-    vector = jnp.ones(2**27, jnp.float32)
+    vector = jnp.ones(length, jnp.float32)
     increment = jax.jit(lambda a: a + 1)
     return Machine(
         processor=_processor(),
@@ -146,52 +241,6 @@ def machine() -> Machine:
         flops=2 * len(matrix) ** 3 / measure(lambda: product(matrix))[1].fastest,
         bandwidth=2 * vector.nbytes / measure(lambda: increment(vector))[1].fastest,
     )
-
-
-def report(benchmark: str, part: str, title: str, rows: Iterable[Row], *, notes: Sequence[str] = ()) -> None:
-    """Appends rows to `results/BENCHMARK.jsonl`, each as it comes, and prints them as a table when all have come.
-
-    Args:
-      benchmark: name of the benchmark.
-      part: which part of it the rows belong to.
-      title: of the table.
-      rows: numbers and words by column; None where there is nothing to say.
-      notes: sentences below the table.
-    """
-    RESULTS.mkdir(exist_ok=True)
-    common = {
-        "benchmark": benchmark,
-        "part": part,
-        "machine": machine()._asdict(),
-        "versions": {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "numpy")},
-    }
-    reported = []
-    for row in rows:
-        at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        with open(RESULTS / f"{benchmark}.jsonl", "a") as file:
-            file.write(json.dumps({**common, "at": at, **row}) + "\n")
-        reported.append(row)
-
-    columns = list(dict.fromkeys(column for row in reported for column in row))
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for column in columns:
-        words = any(isinstance(row.get(column), str) for row in reported)
-        table.add_column(column, justify="left" if words else "right")
-    for row in reported:
-        table.add_row(*(_cell(row.get(column)) for column in columns))
-    _console.print(table)
-    for note in notes:
-        _console.print(note, style="dim", highlight=False)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, float):
-        return str(value)
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4g}"
-    return f"{value:.1e}"
 
 
 def _processor() -> str:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -53,7 +53,7 @@ class Results(NamedTuple):
         rows = {row.pop("name"): row for row in map(json.loads, finished.splitlines())}
         if name not in rows:
             console.print(name, style="dim", highlight=False)
-            line = json.dumps({"name": name, **compute()}, default=_plain)
+            line = as_json({"name": name, **compute()})
             write_text(file, f"{finished}{line}\n")
             rows[name] = {column: value for column, value in json.loads(line).items() if column != "name"}
         return rows[name]
@@ -121,18 +121,11 @@ def in_parts(parts: Mapping[Any, Callable[[Any, Results], None]]) -> Callable[[A
 
 def parse(description: str | None, presets: Mapping[str, Settings], arguments: Sequence[str] | None = None) -> Settings:
     """Reads the settings from the command line: those of `--preset`, the first by default, with options on top."""
-    chosen, options = choose_preset(presets, arguments)
-    description = f"{description}\n\n--preset {{{','.join(presets)}}} sets the scale (shown: {chosen})."
-    return tyro.cli(type(presets[chosen]), default=presets[chosen], args=options, description=description)
-
-
-def choose_preset(presets: Iterable[str], arguments: Sequence[str] | None = None) -> tuple[str, list[str]]:
-    """The name that `--preset` gives, the first by default, and the other arguments."""
-    names = list(presets)
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--preset", choices=names, default=names[0])
-    chosen, others = first.parse_known_args(sys.argv[1:] if arguments is None else list(arguments))
-    return chosen.preset, others
+    first.add_argument("--preset", choices=presets, default=next(iter(presets)))
+    chosen, options = first.parse_known_args(sys.argv[1:] if arguments is None else list(arguments))
+    description = f"{description}\n\n--preset {{{','.join(presets)}}} sets the scale (shown: {chosen.preset})."
+    return tyro.cli(type(presets[chosen.preset]), default=presets[chosen.preset], args=options, description=description)
 
 
 def open_results(folder: Path, settings: Any) -> Results:
@@ -155,6 +148,17 @@ def open_results(folder: Path, settings: Any) -> Results:
     write_text(file, json.dumps(config, indent=2) + "\n")
     (folder / "summary.txt").unlink(missing_ok=True)
     return Results(folder)
+
+
+def as_json(row: Row) -> str:
+    """A line for a row; arrays and numbers of NumPy and JAX become lists and numbers."""
+
+    def plain(value: Any) -> Any:
+        if hasattr(value, "__array__"):
+            return np.asarray(value).tolist()
+        raise TypeError(f"a row holds numbers, words and arrays, got {type(value).__name__}")
+
+    return json.dumps(row, default=plain)
 
 
 def print_table(title: str, rows: Sequence[Row], *, notes: Sequence[str] = (), console: Console = console) -> None:
@@ -207,10 +211,3 @@ def smoke(package: str, names: Sequence[str] = ()) -> None:
                 failed.append(name)
     if failed:
         raise SystemExit(f"{package} that fail: {', '.join(failed)}")
-
-
-def _plain(value: Any) -> Any:
-    """Arrays and numbers of NumPy and JAX as those of Python."""
-    if hasattr(value, "__array__"):
-        return np.asarray(value).tolist()
-    raise TypeError(f"a row holds numbers, words and arrays, got {type(value).__name__}")

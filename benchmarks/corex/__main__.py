@@ -7,20 +7,30 @@ import functools
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
-import tyro
 
 from benchmarks.corex import published
-from benchmarks.harness import Row, announce, machine, measure, peak_memory, report, reset_peak_memory, timed
+from benchmarks.harness import (
+    Part,
+    Report,
+    Row,
+    announce,
+    machine,
+    main,
+    measure,
+    of_peer,
+    peak_memory,
+    reset_peak_memory,
+    timed,
+)
 from infotheory_dl import data
 from infotheory_dl.corex import linear, temporal
 from infotheory_dl.corex._temporal.periods import as_samples, decay_logits, window_reach, windows_of
 
-NAME = "corex"
 _LONG = 120.0
 _STAGES = (*(0.6**i for i in range(1, 7)), 0.0)
 
@@ -86,17 +96,7 @@ class Growth:
     repeats: int = 2
 
 
-@dataclass(frozen=True)
-class All:
-    """The parts, one after the other."""
-
-    iterations: Iterations = field(default_factory=Iterations)
-    fits: Fits = field(default_factory=Fits)
-    temporal: Temporal = field(default_factory=Temporal)
-    growth: Growth = field(default_factory=Growth)
-
-
-def iterations(settings: Iterations) -> None:
+def iterations(settings: Iterations) -> Report:
     """Milliseconds of a quasi-Newton iteration without noise, from the same start."""
 
     def rows() -> Iterator[Row]:
@@ -117,13 +117,13 @@ def iterations(settings: Iterations) -> None:
                     "ours / floor": ours / floor,
                 }
 
-    report(NAME, "iterations", f"Milliseconds of a quasi-Newton iteration, {settings.n} samples", rows())
+    return Report(f"Milliseconds of a quasi-Newton iteration, {settings.n} samples", rows())
 
 
-def fits(settings: Fits) -> None:
+def fits(settings: Fits) -> Report:
     """Seconds of whole fits, and how far below the best of them each ends."""
     rows = (row for size in settings.variables for m in settings.factors for row in fits_of(settings, size, m))
-    report(NAME, "fits", f"Seconds of a fit with all stages of noise, {settings.n} samples", rows)
+    return Report(f"Seconds of a fit with all stages of noise, {settings.n} samples", rows)
 
 
 def fits_of(settings: Fits, num_variables: int, num_factors: int) -> list[Row]:
@@ -144,27 +144,26 @@ def fits_of(settings: Fits, num_variables: int, num_factors: int) -> list[Row]:
     }
     if num_variables <= settings.adam_variables:
         programs["published loop, PyTorch Adam"] = adam
-    rows: list[Row] = []
-    for program, run in programs.items():
+
+    def row(program: str, run: Callable[[], tuple[np.ndarray, int]]) -> Row:
         announce(f"{program}, {num_variables} variables, {num_factors} factors")
-        about: Row = {"variables": num_variables, "factors": num_factors, "program": program}
-        try:
-            (weights, count), timing = measure(run, repeats=1 if run is adam else settings.repeats)
-        except ImportError as error:
-            rows.append(about | {"note": f"missing: {error}"})
-            continue
-        if run is ours:
-            about["compilation"] = timing.compilation
-        total = float(linear.objective(weights.astype(x.dtype), x))
-        rows.append(about | {"seconds": timing.median, "iterations": count, "total correlation": total})
-    best = max(row["total correlation"] for row in rows if "seconds" in row)
-    for row in rows:
-        if "seconds" in row:
-            row["below the best"] = best - row["total correlation"]
-    return rows
+        (weights, count), timing = measure(run, repeats=1 if run is adam else settings.repeats)
+        return {
+            "variables": num_variables,
+            "factors": num_factors,
+            "program": program,
+            "compilation": timing.compilation if run is ours else None,
+            "seconds": timing.median,
+            "iterations": count,
+            "total correlation": float(linear.objective(weights.astype(x.dtype), x)),
+        }
+
+    rows = [of_peer(functools.partial(row, *program)) for program in programs.items()]
+    best = max(row["total correlation"] for row in rows if "missing" not in row)
+    return [row if "missing" in row else row | {"below the best": best - row["total correlation"]} for row in rows]
 
 
-def t_corex(settings: Temporal) -> None:
+def t_corex(settings: Temporal) -> Report:
     """Seconds of a whole fit of T-CorEx, and the log-likelihood of other samples."""
 
     def rows() -> Iterator[Row]:
@@ -183,9 +182,9 @@ def t_corex(settings: Temporal) -> None:
             # the first draw compiles for all
             yield about | our_t_corex(settings, x, others) | ({"compilation": None} if number else {})
             if size <= settings.published_variables:
-                yield about | published_t_corex(settings, x, others)
+                yield about | of_peer(functools.partial(published_t_corex, settings, x, others))
 
-    report(NAME, "temporal", "A whole fit of T-CorEx, and the log-likelihood of other samples", rows())
+    return Report("A whole fit of T-CorEx, and the log-likelihood of other samples", rows())
 
 
 def our_t_corex(settings: Temporal, x: np.ndarray, others: np.ndarray) -> Row:
@@ -211,7 +210,6 @@ def our_t_corex(settings: Temporal, x: np.ndarray, others: np.ndarray) -> Row:
 def published_t_corex(settings: Temporal, x: np.ndarray, others: np.ndarray) -> Row:
     """Seconds and quality of the published loops: linear CorEx on all samples, and T-CorEx from there."""
     announce(f"published loops, {x.shape[2]} variables")
-    row: Row = {"program": "published loops, PyTorch Adam"}
     samples = as_samples(x)
     logits = decay_logits(settings.decay, window_reach(samples.present, None))
     standardised = np.array(windows_of(samples, logits).values)
@@ -226,17 +224,19 @@ def published_t_corex(settings: Temporal, x: np.ndarray, others: np.ndarray) -> 
         weights = np.repeat(weights[None], len(x), axis=0)
         return published.temporal(list(standardised), weights, _STAGES, max_iterations=settings.max_iterations, **rates)
 
-    try:
-        (weights, row["steps"]), row["seconds"] = timed(run)
-    except ImportError as error:
-        return row | {"note": f"missing: {error}"}
+    (weights, steps), seconds = timed(run)
     # one step of no length: the model that these weights stand for
     there: dict[str, Any] = {"initial_weights": weights, "max_iterations": 1, "learning_rate": 1e-30, **rates}
     model = temporal.fit(jax.random.key(0), x, settings.factors, **there)
-    return row | {"log-likelihood": float(temporal.log_likelihood(model, others).mean())}
+    return {
+        "program": "published loops, PyTorch Adam",
+        "steps": steps,
+        "seconds": seconds,
+        "log-likelihood": float(temporal.log_likelihood(model, others).mean()),
+    }
 
 
-def growth(settings: Growth) -> None:
+def growth(settings: Growth) -> Report:
     """Milliseconds of an iteration, and memory, as the variables grow."""
 
     def rows() -> Iterator[Row]:
@@ -255,7 +255,7 @@ def growth(settings: Growth) -> None:
             }
 
     title = f"A quasi-Newton iteration by variables, {settings.factors} factors, {settings.n} samples"
-    report(NAME, "growth", title, rows())
+    return Report(title, rows())
 
 
 def draw(num_variables: int, num_factors: int, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -309,15 +309,12 @@ def normalized(weights: np.ndarray, x: np.ndarray) -> np.ndarray:
     return weights / np.sqrt(1 + signal)[:, None]
 
 
-PARTS: dict[type, Callable[[Any], None]] = {Iterations: iterations, Fits: fits, Temporal: t_corex, Growth: growth}
-
-
-def main() -> None:
-    """Runs one part, or all."""
-    settings = tyro.cli(Iterations | Fits | Temporal | Growth | All, default=All(), description=__doc__)
-    for part in vars(settings).values() if isinstance(settings, All) else [settings]:
-        PARTS[type(part)](part)
-
+PARTS = {
+    "iterations": Part(iterations, Iterations(), Iterations((60,), (4,), n=50, iterations=10, repeats=1)),
+    "fits": Part(fits, Fits(), Fits((60,), (4,), n=50, adam_steps=10, repeats=1)),
+    "temporal": Part(t_corex, Temporal()),
+    "growth": Part(growth, Growth()),
+}
 
 if __name__ == "__main__":
-    main()
+    main("corex", __doc__, PARTS)

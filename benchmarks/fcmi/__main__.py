@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -17,18 +17,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import tyro
 
 from benchmarks.fcmi import published
-from benchmarks.harness import Row, announce, machine, measure, report, timed
+from benchmarks.harness import Part, Report, Row, announce, machine, main, measure, of_peer, timed
 from infotheory_dl import data, fcmi, networks, training
 from infotheory_dl.fcmi import bounds
 from infotheory_dl.fcmi.linearized import linearized_runs
 from infotheory_dl.fcmi.run import run_networks
 from infotheory_dl.linearization import empirical_kernel
 from infotheory_dl.networks.layers import Implementation
-
-NAME = "fcmi"
 
 Axis: TypeAlias = Literal["map", "vmap"]
 
@@ -90,18 +87,7 @@ class Linearized:
     repeats: int = 3
 
 
-@dataclass(frozen=True)
-class All:
-    """The parts, one after the other."""
-
-    steps: Steps = field(default_factory=Steps)
-    sweep: Sweep = field(default_factory=Sweep)
-    scaling: Scaling = field(default_factory=Scaling)
-    bounds: Bounds = field(default_factory=Bounds)
-    linearized: Linearized = field(default_factory=Linearized)
-
-
-def steps(settings: Steps) -> None:
+def steps(settings: Steps) -> Report:
     """Milliseconds of a step of one model, forward, backward and Adam."""
     size = settings.batch_size
     x = np.random.default_rng(0).normal(size=(size, 28, 28, 1)).astype(np.float32)
@@ -146,13 +132,10 @@ def steps(settings: Steps) -> None:
 
         def row(program: str, models: int, seconds: Callable[[], float]) -> Row:
             announce(f"{program}, {models} models")
-            try:
-                taken = seconds()
-            except ImportError as error:
-                return {"program": program, "models": models, "note": f"missing: {error}"}
+            taken = seconds()
             return {"program": program, "models": models, "ms": 1e3 * taken, "taken / floor": taken / floor}
 
-        yield row("PyTorch, eager", 1, torch)
+        yield of_peer(lambda: row("PyTorch, eager", 1, torch))
         yield row("ours, a jitted step, patches", 1, functools.partial(one_by_one, "patches"))
         yield row("ours, a jitted step, lax.conv", 1, functools.partial(one_by_one, "lax"))
         for axis in ("map", "vmap"):
@@ -161,10 +144,10 @@ def steps(settings: Steps) -> None:
         yield row("ours, map, lax.conv", 1, functools.partial(in_one_program, "map", 1, "lax"))
 
     title = f"Milliseconds of a training step of one model, batch {size}, the four-layer CNN"
-    report(NAME, "steps", title, rows(), notes=[f"Floor: {machine().flops / 1e9:,.0f} Gflop/s, measured here."])
+    return Report(title, rows(), [f"Floor: {machine().flops / 1e9:,.0f} Gflop/s, measured here."])
 
 
-def sweep(settings: Sweep) -> None:
+def sweep(settings: Sweep) -> Report:
     """Seconds for all models of one training size."""
     supersamples, images = draw(settings.n, settings.num_supersamples)
     selection = fcmi.draw_selection_legacy(range(settings.num_runs), settings.n)
@@ -198,9 +181,7 @@ def sweep(settings: Sweep) -> None:
         {"program": "a process for each model", "seconds": scaled, "ratio": scaled / seconds},
         {"program": "of these: training", "seconds": models * one["train"], "ratio": models * one["train"] / seconds},
     ]
-    report(
-        NAME,
-        "sweep",
+    return Report(
         f"Seconds for {models} models, n = {settings.n}, {settings.num_epochs} epochs",
         rows,
         notes=[
@@ -210,7 +191,7 @@ def sweep(settings: Sweep) -> None:
     )
 
 
-def scaling(settings: Scaling) -> None:
+def scaling(settings: Scaling) -> Report:
     """Models per second, compilation apart, by how many are trained at once."""
     on_cpu = jax.default_backend() == "cpu"
     supersamples, _ = draw(settings.n, 1)
@@ -239,10 +220,10 @@ def scaling(settings: Scaling) -> None:
         if not (on_cpu and models > settings.largest_on_cpu)
     ]
     title = f"Models per second, n = {settings.n}, {settings.num_epochs} epochs"
-    report(NAME, "scaling", title, (row(*case) for case in cases))
+    return Report(title, (row(*case) for case in cases))
 
 
-def all_bounds(settings: Bounds) -> None:
+def all_bounds(settings: Bounds) -> Report:
     """Milliseconds for every bound."""
     random = np.random.default_rng(0)
     shape = settings.num_supersamples, settings.num_runs
@@ -263,16 +244,14 @@ def all_bounds(settings: Bounds) -> None:
         {"bounds": "f-CMI", "ms": 1e3 * one.median, "compilation": one.compilation},
         {"bounds": "f-CMI, a loop over rows in Python", "ms": 1e3 * loop, "ratio": loop / one.median},
     ]
-    report(
-        NAME,
-        "bounds",
+    return Report(
         f"Milliseconds from predictions {predictions.shape}",
         rows,
         notes=[f"The two f-CMI bounds differ by {abs(float(ours.value) - theirs):.1e}."],
     )
 
 
-def linearized(settings: Linearized) -> None:
+def linearized(settings: Linearized) -> Report:
     """Seconds for runs of the linearized network."""
     (supersample,), _ = draw(settings.n, 1)
     images = data.standardize(supersample.inputs, 0.456, 0.224, scale=255)
@@ -305,9 +284,7 @@ def linearized(settings: Linearized) -> None:
             ("2000 steps", {"time": 2000.0, "learning_rate": 0.01}),
         )
     )
-    report(
-        NAME,
-        "linearized",
+    return Report(
         f"Seconds for {settings.runs:,} runs, n = {n}",
         rows,
         notes=[f"The kernel of the {2 * n} entries, once, with its compilation: {kernel_seconds:.2f} s."],
@@ -328,21 +305,13 @@ def time_process(file: Path, n: int, seed: int, epochs: int) -> dict[str, float]
     return {**json.loads(process.stdout), "whole": whole}
 
 
-PARTS: dict[type, Callable[[Any], None]] = {
-    Steps: steps,
-    Sweep: sweep,
-    Scaling: scaling,
-    Bounds: all_bounds,
-    Linearized: linearized,
+PARTS = {
+    "steps": Part(steps, Steps()),
+    "sweep": Part(sweep, Sweep()),
+    "scaling": Part(scaling, Scaling()),
+    "bounds": Part(all_bounds, Bounds(), Bounds(num_supersamples=2, num_runs=16, entries=20, repeats=1)),
+    "linearized": Part(linearized, Linearized()),
 }
 
-
-def main() -> None:
-    """Runs one part, or all."""
-    settings = tyro.cli(Steps | Sweep | Scaling | Bounds | Linearized | All, default=All(), description=__doc__)
-    for part in vars(settings).values() if isinstance(settings, All) else [settings]:
-        PARTS[type(part)](part)
-
-
 if __name__ == "__main__":
-    main()
+    main("fcmi", __doc__, PARTS)

@@ -5,16 +5,15 @@
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from jax.scipy.special import entr
 
-from benchmarks.harness import Row, announce, in_turns, machine, measure, report, timed
+from benchmarks.harness import Part, Report, Row, announce, in_turns, machine, main, measure, of_peer, timed
 from benchmarks.label_noise import published
 from benchmarks.label_noise.detectors import all_detectors, cleanlab_ids, label_task, neighbour_probabilities, quality
 from benchmarks.label_noise.programs import PEER, STEPS, Epoch, Steps, our_epoch, published_epoch
@@ -22,8 +21,6 @@ from benchmarks.label_noise.systems import NUM_CLASSES, make_system
 from infotheory_dl import data, training
 from infotheory_dl.label_noise.detection import Filter, noisy_ids
 from infotheory_dl.label_noise.information import fano_error
-
-NAME = "label_noise"
 
 METHODS: tuple[published.Method, ...] = get_args(published.Method)
 
@@ -70,6 +67,7 @@ class Detection:
 class Filters:
     """The ids of wrong labels from given probabilities."""
 
+    dataset: Literal["mnist", "digits"] = "mnist"
     n: int = 10_000
     rate: float = 0.2
     repeats: int = 5
@@ -84,19 +82,7 @@ class Fano:
     repeats: int = 20
 
 
-@dataclass(frozen=True)
-class All:
-    """The parts, one after the other."""
-
-    steps: Steps = field(default_factory=Steps)
-    epoch: Epoch = field(default_factory=Epoch)
-    grid: Grid = field(default_factory=Grid)
-    detection: Detection = field(default_factory=Detection)
-    filters: Filters = field(default_factory=Filters)
-    fano: Fano = field(default_factory=Fano)
-
-
-def steps(settings: Steps) -> None:
+def steps(settings: Steps) -> Report:
     """Part (a): milliseconds of a step, forward, backward and Adam."""
 
     def rows() -> Iterator[Row]:
@@ -115,10 +101,10 @@ def steps(settings: Steps) -> None:
                     yield row
 
     notes = [taken_by(settings.processes), peak()]
-    report(NAME, "steps", "Milliseconds of a training step, the four-layer CNN", rows(), notes=notes)
+    return Report("Milliseconds of a training step, the four-layer CNN", rows(), notes)
 
 
-def epoch(settings: Epoch) -> None:
+def epoch(settings: Epoch) -> Report:
     """Part (b): seconds of an epoch with the validation after it."""
 
     def rows() -> Iterator[Row]:
@@ -146,10 +132,10 @@ def epoch(settings: Epoch) -> None:
         taken_by(settings.processes),
         peak(),
     ]
-    report(NAME, "epoch", title, rows(), notes=notes)
+    return Report(title, rows(), notes)
 
 
-def grid(settings: Grid) -> None:
+def grid(settings: Grid) -> Report:
     """Part (c): models per second, compilation apart, by how many settings are trained at once."""
 
     def rows() -> Iterator[Row]:
@@ -166,7 +152,7 @@ def grid(settings: Grid) -> None:
 
     title = f"Models per second, penalties of LIMIT, n = {settings.n}, {settings.num_epochs} epochs"
     notes = [f"vmap: at most {settings.models_at_once} side by side. Times: that of the first row of a set."]
-    report(NAME, "grid", title, rows(), notes=notes)
+    return Report(title, rows(), notes)
 
 
 def grid_row(settings: Grid, examples: tuple[np.ndarray, np.ndarray], axis: Literal["map", "vmap"], models: int) -> Row:
@@ -189,7 +175,7 @@ def grid_row(settings: Grid, examples: tuple[np.ndarray, np.ndarray], axis: Lite
     return {"seconds": seconds, "compilation": first - seconds, "models/s": models / seconds}
 
 
-def detection(settings: Detection) -> None:
+def detection(settings: Detection) -> Report:
     """Part (d): area under ROC, average precision and seconds, mean over the draws."""
 
     def rows() -> Iterator[Row]:
@@ -205,9 +191,7 @@ def detection(settings: Detection) -> None:
                         common = {"task": f"{name}, {rate:.0%}", "detector": detector_name}
                         yield from (common | row for row in quality(detector, tasks))
 
-    report(
-        NAME,
-        "detection",
+    return Report(
         f"Wrong labels among {settings.n}, mean of {settings.draws} draws",
         rows(),
         notes=[
@@ -216,19 +200,19 @@ def detection(settings: Detection) -> None:
     )
 
 
-def filters(settings: Filters) -> None:
+def filters(settings: Filters) -> Report:
     """Part (e): milliseconds from probabilities to ids, and how many of them are wrong labels indeed."""
-    task = label_task(jax.random.key(settings.seed), data.load("mnist"), size=settings.n, flipped=settings.rate)
+    task = label_task(
+        jax.random.key(settings.seed), data.load(settings.dataset), size=settings.n, flipped=settings.rate
+    )
     probabilities = neighbour_probabilities(task)
 
     def row(program: str, method: str, ids: Callable[[], np.ndarray]) -> Row:
-        common: Row = {"filter": method, "program": program}
-        try:
-            found, timing = measure(ids, repeats=settings.repeats)
-        except ImportError as error:
-            return common | {"note": f"missing: {error}"}
+        found, timing = measure(ids, repeats=settings.repeats)
         hits = task.flipped[found].sum()
-        return common | {
+        return {
+            "filter": method,
+            "program": program,
             "ms": 1e3 * timing.median,
             "ids": len(found),
             "precision": float(hits / len(found)),
@@ -240,13 +224,16 @@ def filters(settings: Filters) -> None:
             yield row("ours", method, functools.partial(noisy_ids, probabilities, task.labels, method=method))
             for jobs in (None, 1):
                 name = "cleanlab" if jobs is None else "cleanlab, one process"
-                yield row(name, method, functools.partial(cleanlab_ids, probabilities, task.labels, method, jobs))
+                ids = functools.partial(cleanlab_ids, probabilities, task.labels, method, jobs)
+                yield of_peer(functools.partial(row, name, method, ids))
 
-    title = f"Ids of wrong labels, {settings.n:,} of MNIST, {settings.rate:.0%} wrong, by nearest neighbours"
-    report(NAME, "filters", title, rows())
+    title = (
+        f"Ids of wrong labels, {settings.n:,} of {settings.dataset}, {settings.rate:.0%} wrong, by nearest neighbours"
+    )
+    return Report(title, rows())
 
 
-def fano(settings: Fano) -> None:
+def fano(settings: Fano) -> Report:
     """Part (f): milliseconds for a curve."""
     noises = {f"uniform {rate}": data.uniform_transition(NUM_CLASSES, rate)[0] for rate in (0.4, 0.8)}
     noises["pairs 0.4"] = data.cifar10_transition(0.4)[9]
@@ -267,7 +254,7 @@ def fano(settings: Fano) -> None:
             }
 
     notes = ["The grid is of a thousand error rates, from 0.001 to 0.999: where the error is zero it says 0.001."]
-    report(NAME, "fano", f"Milliseconds of a curve of {settings.points} points", rows(), notes=notes)
+    return Report(f"Milliseconds of a curve of {settings.points} points", rows(), notes)
 
 
 def taken_by(processes: int) -> str:
@@ -280,22 +267,14 @@ def peak() -> str:
     return f"Floor: operations over {machine().flops / 1e9:,.0f} Gflop/s, measured here."
 
 
-PARTS: dict[type, Callable[[Any], None]] = {
-    Steps: steps,
-    Epoch: epoch,
-    Grid: grid,
-    Detection: detection,
-    Filters: filters,
-    Fano: fano,
+PARTS = {
+    "steps": Part(steps, Steps()),
+    "epoch": Part(epoch, Epoch()),
+    "grid": Part(grid, Grid(), Grid(("digits",), n=64, num_epochs=1, batch_size=32, models=(2,), axes=("map",))),
+    "detection": Part(detection, Detection()),
+    "filters": Part(filters, Filters(), Filters("digits", n=200, repeats=1)),
+    "fano": Part(fano, Fano(), Fano(points=20, repeats=1)),
 }
 
-
-def main() -> None:
-    """Runs one part, or all."""
-    settings = tyro.cli(Steps | Epoch | Grid | Detection | Filters | Fano | All, default=All(), description=__doc__)
-    for part in vars(settings).values() if isinstance(settings, All) else [settings]:
-        PARTS[type(part)](part)
-
-
 if __name__ == "__main__":
-    main()
+    main("label_noise", __doc__, PARTS)

@@ -201,7 +201,7 @@ def quality(detector: Detector, tasks: Sequence[LabelTask]) -> Iterator[Row]:
         ranked = [(scores[name], task.flipped) for (scores, _), task in zip(runs, tasks, strict=True)]
         known = [(scores, flipped) for scores, flipped in ranked if scores is not None]
         if not known:
-            yield {"score": name, "note": "missing"}
+            yield {"score": name, "missing": "cleanlab"}
             continue
         areas = [float(metrics.area_under_roc(scores, flipped)) for scores, flipped in known]
         precisions = [float(metrics.average_precision(scores, flipped)) for scores, flipped in known]
