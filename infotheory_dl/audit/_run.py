@@ -22,10 +22,10 @@ from infotheory_dl.audit.robustness import Robustness, compare_robust
 from infotheory_dl.audit.scores import (
     NetworkName,
     Scores,
-    centred_targets,
     example_shape,
     score,
 )
+from infotheory_dl.data.preprocessing import centred_targets
 from infotheory_dl.linearization import (
     KernelEigen,
     LinearizationQuality,

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from threadpoolctl import threadpool_limits
 
-from infotheory_dl.audit.scores import centred_targets
+from infotheory_dl.data.preprocessing import centred_targets
 from infotheory_dl.fcmi import bounds, draw_selection
 from infotheory_dl.fcmi.linearized import linearized_runs
 from infotheory_dl.information.discrete import mutual_information

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from infotheory_dl import data
 from infotheory_dl._validation import require_choice
+from infotheory_dl.data.preprocessing import centred_targets
 from infotheory_dl.linearization import KernelEigen
 from infotheory_dl.metrics import label_margins
 from infotheory_dl.sample_information import leave_one_out
@@ -46,11 +46,6 @@ def example_shape(name: NetworkName, inputs: Float[np.ndarray, "examples *featur
     if name == "cnn" and inputs.ndim != 4:
         raise ValueError(f"network='cnn' needs images (examples, height, width[, channels]), got shape {inputs.shape}")
     return inputs.shape[1:] if name != "mlp" and inputs.ndim == 4 else (math.prod(inputs.shape[1:]),)
-
-
-def centred_targets(labels: np.ndarray, num_classes: int) -> Float[np.ndarray, "examples classes"]:
-    """One-hot rows whose mean over balanced classes is zero, as the outputs of the centred networks are."""
-    return data.one_hot(labels, num_classes, dtype=np.float64) - 1 / num_classes
 
 
 def score(

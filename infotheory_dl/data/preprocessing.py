@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from jaxtyping import Float, Real
+from jaxtyping import Float, Int, Real
 from numpy.typing import DTypeLike
 
 from infotheory_dl._validation import class_labels, require_choice, require_count, require_positive
@@ -123,8 +123,7 @@ def one_hot(
     Raises:
       ValueError: if a label lies outside [0, num_classes), naming the first.
     """
-    codes = class_labels(labels, num_classes=num_classes).codes
-    return (codes[:, None] == np.arange(num_classes)).astype(dtype)
+    return indicators(class_labels(labels, num_classes=num_classes).codes, num_classes, dtype)
 
 
 def targets(
@@ -146,9 +145,24 @@ def targets(
       ValueError: if there are fewer than two classes, or a label lies outside [0, num_classes), naming the first.
     """
     require_count(2, num_classes=num_classes)
-    columns = one_hot(labels, num_classes, dtype=dtype)
-    columns = columns[:, 1:] if num_classes == 2 else columns
-    return columns - columns.dtype.type(1 / num_classes) if centered else columns
+    codes = class_labels(labels, num_classes=num_classes).codes
+    columns = centred_targets(codes, num_classes, dtype=dtype) if centered else indicators(codes, num_classes, dtype)
+    return columns[:, 1:] if num_classes == 2 else columns
+
+
+def indicators(
+    codes: Int[AnyArray, " examples"], num_classes: int, dtype: DTypeLike
+) -> Float[np.ndarray, "examples classes"]:
+    """The core of `one_hot`."""
+    return (np.asarray(codes)[:, None] == np.arange(num_classes)).astype(dtype)
+
+
+def centred_targets(
+    codes: Int[AnyArray, " examples"], num_classes: int, *, dtype: DTypeLike = np.float64
+) -> Float[np.ndarray, "examples classes"]:
+    """One-hot rows minus 1/num_classes, a column for each class always, of codes that are known to be sound."""
+    rows = indicators(codes, num_classes, dtype)
+    return rows - rows.dtype.type(1 / num_classes)
 
 
 def _blocks(x: np.ndarray, *, copy: bool = True) -> Iterator[np.ndarray]:

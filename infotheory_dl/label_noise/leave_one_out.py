@@ -22,6 +22,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from infotheory_dl._validation import class_labels, require_count, require_not_negative, require_positive, require_rank
+from infotheory_dl.data.preprocessing import centred_targets
 from infotheory_dl.label_noise._labels import checked_probabilities
 from infotheory_dl.linearization import Calibration, KernelEigen, calibrate, leave_one_out_predictions
 from infotheory_dl.linearization.calibration import probabilities
@@ -98,7 +99,7 @@ def leave_one_out_targets(
         require_rank("weight_decays", weight_decays, 1, "(candidates,)")
         require_positive(weight_decays=weight_decays)
         candidates = jnp.asarray(weight_decays, dtype)
-    centred = jax.nn.one_hot(given, num_classes, dtype=dtype) - 1 / num_classes
+    centred = jnp.asarray(centred_targets(given, num_classes, dtype=dtype))
     of_all = lax.map(lambda weight_decay: leave_one_out_predictions(kernel, centred, weight_decay), candidates)
     if standard_deviation > 0:
         if key is None:
