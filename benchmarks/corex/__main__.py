@@ -105,7 +105,9 @@ def iterations(settings: Iterations) -> Report:
                 announce(f"{size} variables, {m} factors")
                 x, start = draw(size, m, settings.n)
                 lengths = 5, settings.iterations
-                ours = seconds_of_iteration(functools.partial(fit, x, start, (0.0,)), lengths, settings.repeats)
+                ours = seconds_of_iteration(
+                    functools.partial(fit, x, of_unit_noise(start, x)), lengths, settings.repeats
+                )
                 theirs = seconds_of_iteration(functools.partial(published_fit, x, start), lengths, settings.repeats)
                 floor = floor_of_iteration(size, m, settings.n)
                 yield {
@@ -128,19 +130,23 @@ def fits(settings: Fits) -> Report:
 
 def fits_of(settings: Fits, num_variables: int, num_factors: int) -> list[Row]:
     """Every program from one start, by the same measure of where it ends."""
-    x, start = draw(num_variables, num_factors, settings.n)
+    x, normalized = draw(num_variables, num_factors, settings.n)
+    start = of_unit_noise(normalized, x)
 
     def ours() -> tuple[np.ndarray, int]:
         model = linear.fit(jax.random.key(0), x, num_factors, initial_weights=start, noises=_STAGES)
         return np.asarray(model.weights), len(model.history)
 
     def adam() -> tuple[np.ndarray, int]:
-        weights, steps = published.adam(x, start, _STAGES, max_iterations=settings.adam_steps)
-        return normalized(weights, x), steps
+        return published.adam(x, start, _STAGES, max_iterations=settings.adam_steps)
+
+    def quasi_newton() -> tuple[np.ndarray, int]:
+        weights, count = published.quasi_newton(x, normalized, _STAGES, max_iterations=10_000)
+        return of_unit_noise(weights, x), count
 
     programs: dict[str, Callable[[], tuple[np.ndarray, int]]] = {
         "ours": ours,
-        "published loop, NumPy": lambda: published.quasi_newton(x, start, _STAGES, max_iterations=10_000),
+        "published loop, NumPy": quasi_newton,
     }
     if num_variables <= settings.adam_variables:
         programs["published loop, PyTorch Adam"] = adam
@@ -155,7 +161,7 @@ def fits_of(settings: Fits, num_variables: int, num_factors: int) -> list[Row]:
             "compilation": timing.compilation if run is ours else None,
             "seconds": timing.median,
             "iterations": count,
-            "total correlation": float(linear.objective(weights.astype(x.dtype), x)),
+            "total correlation": float(linear.explained_total_correlation(weights.astype(x.dtype), x)),
         }
 
     rows = [of_peer(functools.partial(row, *program)) for program in programs.items()]
@@ -244,7 +250,7 @@ def growth(settings: Growth) -> Report:
             announce(f"{size} variables")
             x, start = draw(size, settings.factors, settings.n)
             reset_peak_memory()
-            run = functools.partial(fit, x, start, (0.0,))
+            run = functools.partial(fit, x, of_unit_noise(start, x))
             seconds = seconds_of_iteration(run, settings.iterations, settings.repeats)
             yield {
                 "variables": size,
@@ -259,7 +265,7 @@ def growth(settings: Growth) -> Report:
 
 
 def draw(num_variables: int, num_factors: int, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Samples of a modular model, in single precision, and weights to start from."""
+    """Samples of a modular model, in single precision, and weights of normalized factors to start from."""
     keys = jax.random.split(jax.random.key(num_variables + num_factors), 3)
     truth = data.modular_factors(keys[0], num_variables, num_factors)
     x = np.asarray(data.sample_latent_factors(keys[1], truth, n), np.float32)
@@ -268,10 +274,10 @@ def draw(num_variables: int, num_factors: int, n: int) -> tuple[np.ndarray, np.n
     return (x - x.mean(0)) / x.std(0), start.astype(np.float32)
 
 
-def fit(x: np.ndarray, start: np.ndarray, noises: tuple[float, ...], max_iterations: int) -> int:
-    """Fits with hardly a tolerance to stop at, and returns the number of iterations done."""
+def fit(x: np.ndarray, start: np.ndarray, max_iterations: int) -> int:
+    """Fits without noise, with hardly a tolerance to stop at, and returns the number of iterations done."""
     m = len(start)
-    settings: dict[str, Any] = {"noises": noises, "max_iterations": max_iterations, "tolerance": 1e-30}
+    settings: dict[str, Any] = {"noises": (0.0,), "max_iterations": max_iterations, "tolerance": 1e-30}
     return len(linear.fit(jax.random.key(0), x, m, initial_weights=start, **settings).history)
 
 
@@ -303,10 +309,10 @@ def floor_of_iteration(num_variables: int, num_factors: int, n: int) -> float:
     return machine().floor(4 * n * num_variables * num_factors, 4 * n * num_variables)
 
 
-def normalized(weights: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Weights of normalized factors from those of factors of unit noise."""
+def of_unit_noise(weights: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Weights of factors of unit noise from those of normalized factors, which the published quasi-Newton loop has."""
     signal = np.square(x @ weights.T).mean(0)
-    return weights / np.sqrt(1 + signal)[:, None]
+    return weights / np.sqrt(1 - signal)[:, None]
 
 
 PARTS = {

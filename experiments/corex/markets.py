@@ -69,7 +69,7 @@ def losses_of(splits: Splits) -> dict[str, float]:
 
 
 def corex_losses_of(
-    splits: Splits, num_factors: int, *, seed: int, **grid: Sequence[float]
+    splits: Splits, num_factors: int, *, seed: int, decay: Sequence[float], l1: Sequence[float]
 ) -> dict[str, dict[str, float]]:
     """The loss of linear CorEx and T-CorEx on the validation and the test days.
 
@@ -77,7 +77,7 @@ def corex_losses_of(
       splits: the days.
       num_factors: of both.
       seed: of the fits.
-      grid: what is tried for T-CorEx; the validation days decide.
+      decay, l1: what is tried for T-CorEx; the validation days decide.
 
     Returns:
       For each method the two losses, and of T-CorEx what was chosen.
@@ -86,7 +86,7 @@ def corex_losses_of(
     losses = lambda covariances: {name: gaussian_loss(covariances, moments) for name, moments in held_out.items()}
     train, validation = splits.train.astype(np.float32), splits.validation.astype(np.float32)
     together = linear_corex(np.concatenate(train), num_factors, seed)
-    chosen = temporal.select(jax.random.key(seed), train, num_factors, validation, **grid)
+    chosen = temporal.select(jax.random.key(seed), train, num_factors, validation, decay=decay, l1=l1)
     settings = {"factors": num_factors, "decay": float(chosen.decay), "l1": float(chosen.l1)}
     return {
         "linear CorEx, all periods": losses(together),
@@ -95,7 +95,14 @@ def corex_losses_of(
 
 
 def outcomes_of(
-    splits: Splits, ahead: np.ndarray, num_factors: int, num_portfolios: int, *, seed: int, **grid: Sequence[float]
+    splits: Splits,
+    ahead: np.ndarray,
+    num_factors: int,
+    num_portfolios: int,
+    *,
+    seed: int,
+    decay: Sequence[float],
+    l1: Sequence[float],
 ) -> dict[str, dict[str, float]]:
     """Realised deviation and return, mean over the portfolios of least variance, by each estimate of the last period.
 
@@ -105,14 +112,14 @@ def outcomes_of(
       num_factors: of T-CorEx.
       num_portfolios: of expected returns from zero to that of the best hundredth of the stocks.
       seed: of the fit.
-      grid: what is tried on the validation days.
+      decay, l1: what is tried on the validation days.
 
     Returns:
       For each estimate the two numbers, in per cent a day.
     """
     # in per cent variances are about one
     train, validation = (100 * days.astype(np.float32) for days in (splits.train, splits.validation))
-    chosen = temporal.select(jax.random.key(seed), train, num_factors, validation, **grid)
+    chosen = temporal.select(jax.random.key(seed), train, num_factors, validation, decay=decay, l1=l1)
     estimates = {name: COVARIANCES[name](train[-1], num_factors) for name in ("diagonal", "Ledoit-Wolf", "OAS")}
     estimates["Ledoit-Wolf, all periods"] = COVARIANCES["Ledoit-Wolf"](np.concatenate(train), num_factors)
     estimates["T-CorEx"] = dense(temporal.forecast(chosen.model))

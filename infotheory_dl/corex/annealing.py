@@ -1,12 +1,12 @@
 """The loop of every solver: noise on the data falls stage by stage, and each stage runs until it has settled."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypedDict
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from infotheory_dl.types import Scalar
 
@@ -18,7 +18,7 @@ class SolverState(Protocol):
     """What the loop asks of the state of a solver, a pytree."""
 
     @property
-    def weights(self) -> Float[Array, "factors variables"]:
+    def weights(self) -> PyTree[Float[Array, "..."]]:
         """Where it is."""
 
     @property
@@ -30,18 +30,25 @@ class SolverState(Protocol):
         """Whether the stage is done."""
 
 
+class EndOfStage(TypedDict):
+    """When a stage ends: settings that every solver has."""
+
+    tolerance: Scalar
+    max_iterations: int
+
+
 class Solution(NamedTuple):
     """Where a solver has come to.
 
     Attributes:
-      weights: the last finite ones.
+      weights: the last finite ones, of factors of unit noise; or the tree of what the gradient solver learns.
       history: the objective after each iteration, nats, NaN beyond the last.
       num_iterations: iterations done, of all stages.
       converged: whether the last stage settled within its iterations.
       diverged: whether an iteration ended in something infinite or NaN; nothing was done after it.
     """
 
-    weights: Float[Array, "*restarts factors variables"]
+    weights: PyTree[Float[Array, "..."]]
     history: Float[Array, "*restarts iterations"]
     num_iterations: Int[Array, "*restarts"]
     converged: Bool[Array, "*restarts"]
@@ -115,10 +122,9 @@ def anneal(
             converged=progress.state.settled & ~progress.diverged,
         )
 
-    weights = state.weights
     start = _Progress(
         state=state,
-        history=jnp.full(num_stages * max_iterations, jnp.nan, weights.dtype),
+        history=jnp.full(num_stages * max_iterations, jnp.nan, state.objective.dtype),
         total=jnp.asarray(0),
         stage=jnp.asarray(0),
         iteration=jnp.asarray(0),

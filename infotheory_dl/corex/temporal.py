@@ -6,15 +6,17 @@ chooses how much periods share. `make_periods` cuts a series into periods.
 
 from infotheory_dl.corex._temporal.drift import Changes, change_points, changes, most_changed
 from infotheory_dl.corex._temporal.fitting import fit
-from infotheory_dl.corex._temporal.model import TemporalCorex, clusters, covariances, forecast, log_likelihood
+from infotheory_dl.corex._temporal.model import TemporalCorex, covariances, forecast, load, log_likelihood
 from infotheory_dl.corex._temporal.objective import Smoothed
 from infotheory_dl.corex._temporal.periods import Periods, make_periods
 from infotheory_dl.corex._temporal.selection import TemporalSelection, select
-from infotheory_dl.corex.files import load_temporal as load
-from infotheory_dl.corex.files import save
+from infotheory_dl.corex.assignment import clusters
+from infotheory_dl.corex.moments import FactorMoments
+from infotheory_dl.results import save
 
 __all__ = [
     "Changes",
+    "FactorMoments",
     "Periods",
     "Smoothed",
     "TemporalCorex",

@@ -10,23 +10,21 @@ import pytest
 
 from infotheory_dl import data
 from infotheory_dl.corex import linear
+from infotheory_dl.corex._linear.objective import exact_objective, sampled_objective
 from infotheory_dl.corex.annealing import NOISE_SCHEDULE, anneal
-from infotheory_dl.corex.moments import (
-    CORRELATION_EXPLANATION,
-    OVERLAPPING,
-    Objective,
+from infotheory_dl.corex.correlations import (
     add_noise,
-    bound,
     correlations_from_gram,
     second_moment_product,
     unit_noise_correlations,
 )
-from infotheory_dl.corex.solvers import adam, fixed_point, quasi_newton
+from infotheory_dl.corex.objectives import CORRELATION_EXPLANATION, OVERLAPPING, Objective
+from infotheory_dl.corex.solvers import fixed_point, quasi_newton
 from tests.conftest import reference
 
 
 def start_of(weights, x, noise):
-    state = quasi_newton.State(
+    state = quasi_newton.QuasiNewtonState(
         jnp.asarray(weights), jnp.zeros_like(weights), jnp.asarray(noise), jnp.asarray(0.0), jnp.asarray(False)
     )
     return quasi_newton.enter_stage(state, x, jnp.asarray(noise), CORRELATION_EXPLANATION)
@@ -79,7 +77,7 @@ def test_the_direction_is_one_of_ascent_with_its_true_slope_for_any_objective(ob
             state.product + step * direction.update_product, state.weights + step * direction.update, noise
         )
         gram = (state.weights + step * direction.update) @ product.T
-        return bound(correlations_from_gram(product, gram), objective)
+        return objective(correlations_from_gram(product, gram))
 
     assert direction.slope > 0
     np.testing.assert_allclose(jax.grad(along)(0.0), direction.slope, rtol=1e-9)
@@ -132,7 +130,7 @@ def test_sampled_adam_steps_with_the_published_noise_are_the_published_ones(tag)
 
     @jax.jit
     def loss(weights, variable_noise, factor_noise, noise):
-        value = adam.sampled_objective(weights, case["x"], variable_noise, factor_noise, noise)
+        value = sampled_objective(weights, case["x"], variable_noise, factor_noise, noise)
         return l1 * jnp.abs(weights).sum() - value
 
     weights = jnp.asarray(case["w0"])
@@ -154,8 +152,8 @@ def test_the_mean_of_the_sampled_objective_is_the_exact_one_but_for_its_known_bi
     x = jnp.tile(jnp.asarray(case["x"]), (250, 1))
     keys = jax.random.split(jax.random.key(0))
     variable_noise, factor_noise = jax.random.normal(keys[0], x.shape), jax.random.normal(keys[1], (len(x), 4))
-    sampled = adam.sampled_objective(case["fit_w"], x, variable_noise, factor_noise, 0.36)
-    exact = adam.exact_objective(case["fit_w"], case["x"], 0.36, CORRELATION_EXPLANATION)
+    sampled = sampled_objective(case["fit_w"], x, variable_noise, factor_noise, 0.36)
+    exact = exact_objective(case["fit_w"], case["x"], 0.36, CORRELATION_EXPLANATION)
     np.testing.assert_allclose(sampled, exact, atol=0.1)
 
 
@@ -165,7 +163,7 @@ def test_fixed_point_steps_are_the_published_ones():
     for step in range(3):
         weights = fixed_point.update(weights, second_moment_product(weights, case["x"]))
         np.testing.assert_allclose(weights, case[f"syn_s{step}_w"], rtol=1e-10)
-        value = bound(unit_noise_correlations(weights, second_moment_product(weights, case["x"])), OVERLAPPING)
+        value = OVERLAPPING(unit_noise_correlations(weights, second_moment_product(weights, case["x"])))
         np.testing.assert_allclose(value, case[f"syn_s{step}_TC"], rtol=1e-10)
 
 

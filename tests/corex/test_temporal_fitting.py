@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from infotheory_dl.corex import linear, temporal
-from infotheory_dl.corex._temporal import fitting
-from infotheory_dl.corex.moments import second_moment_product
+from infotheory_dl.corex._settings import keyword_defaults
+from infotheory_dl.corex._temporal import fitting, program
 from tests.corex.series import SERIES, SHORT
 
 KEY = jax.random.key(0)
@@ -17,12 +17,9 @@ def test_of_one_period_the_fit_is_that_of_linear_corex():
     start = np.random.default_rng(1).normal(size=(3, 12)) / 12
     settings = {"noises": (0.36, 0.0), "max_iterations": 60, "learning_rate": 0.01}
     model = temporal.fit(KEY, [x], 3, initial_weights=start, **settings)
-    standardised = (x - x.mean(0)) / x.std(0)
-    signal = (start * second_moment_product(start, standardised)).sum(1)
-    normalized = start / np.sqrt(1 + signal)[:, None]
-    alone = linear.fit(KEY, x, 3, solver="adam", initial_weights=normalized, **settings)
+    alone = linear.fit(KEY, x, 3, solver="adam", initial_weights=start, **settings)
     np.testing.assert_allclose(model.history, alone.history, rtol=1e-9)
-    np.testing.assert_allclose(model.weights[0], linear.unit_noise_weights(alone), rtol=1e-7, atol=1e-10)
+    np.testing.assert_allclose(model.weights[0], alone.weights, rtol=1e-7, atol=1e-10)
     for ours, theirs in zip(model.moments, alone.moments, strict=True):
         np.testing.assert_allclose(ours[0], theirs, rtol=1e-7, atol=1e-9)
     covariance = jax.tree.map(lambda leaf: leaf[0], temporal.covariances(model))
@@ -32,11 +29,11 @@ def test_of_one_period_the_fit_is_that_of_linear_corex():
 
 def test_a_key_gives_one_result_and_settings_that_are_values_share_a_program():
     first = temporal.fit(KEY, SERIES, 3, **SHORT, l1=0.1)
-    compiled = fitting.run._cache_size()
+    compiled = program.run._cache_size()
     again = temporal.fit(KEY, SERIES, 3, **SHORT, l1=0.1)
     np.testing.assert_array_equal(first.weights, again.weights)
     temporal.fit(KEY, [x + 1 for x in SERIES], 3, **SHORT, l1=0.2, l2=0.1, decay=0.7, learning_rate=0.1)
-    assert fitting.run._cache_size() == compiled
+    assert program.run._cache_size() == compiled
     totals = first.moments.total_correlations.sum(0)
     assert (np.diff(totals) <= 0).all()
 
@@ -98,13 +95,13 @@ X = np.random.default_rng(5).normal(size=(2, 6, 4))
 @pytest.mark.parametrize(
     ("num_factors", "settings", "message"),
     [
-        (0, {}, r"num_factors must lie in \[1, 4\], the number of variables, got 0"),
+        (0, {}, "num_factors must be at least 1, got 0"),
         (5, {}, r"num_factors must lie in \[1, 4\], the number of variables, got 5"),
         (2, {"decay": 1.5}, r"decay must lie in \[0, 1\], got 1.5"),
-        (2, {"l1": -1.0}, "l1, l2 and concentration must not be negative, got -1.0, 0.0 and 0.2"),
-        (2, {"l2": -1.0}, "l1, l2 and concentration must not be negative, got 0.0, -1.0 and 0.2"),
-        (2, {"tolerance": 0.0}, "tolerance and learning_rate must be positive, got 0.0 and 0.01"),
-        (2, {"noises": (0.5,)}, r"noises must lie in \[0, 1\) and end with 0, got \[0.5\]"),
+        (2, {"l1": -1.0}, "l1 must be finite and not negative, got -1.0"),
+        (2, {"l2": -1.0}, "l2 must be finite and not negative, got -1.0"),
+        (2, {"tolerance": 0.0}, "tolerance must be positive, got 0.0"),
+        (2, {"noises": (0.5,)}, r"noises must end with 0, got \[0.5\]"),
         (2, {"max_iterations": 0}, "max_iterations must be at least 1, got 0"),
         (2, {"max_window_samples": 0}, "max_window_samples must be at least 1, got 0"),
         (2, {"smoothed": "means"}, "unknown smoothed 'means'; choose one of 'weights', 'mutual_informations', 'cov"),
@@ -128,8 +125,10 @@ def test_matrices_of_too_many_variables_are_refused_unless_more_are_allowed(as_a
     message = "matrices of 4097 by 4097, more than 4096; smooth the weights instead, or raise max_smoothed_covariance"
     with pytest.raises(ValueError, match=message):
         temporal.fit(KEY, x, 2, smoothed="covariances")
-    program, _ = fitting.prepare(x, 2, smoothed="covariances", max_smoothed_covariance=4097)
-    assert program.smoothed == "covariances"
+    settings = keyword_defaults(temporal.fit) | {"smoothed": "covariances", "max_smoothed_covariance": 4097}
+    of_rates = program.TemporalRates._fields
+    setup, _ = fitting.prepare(x, 2, **{name: value for name, value in settings.items() if name not in of_rates})
+    assert setup.smoothed == "covariances"
 
 
 def test_constant_variables_are_named_with_their_window(as_a_user_sees):

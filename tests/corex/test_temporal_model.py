@@ -66,7 +66,8 @@ def test_clusters_are_the_modules_of_each_regime(model):
     for labels, parents in zip(np.asarray(temporal.clusters(model)), [BEFORE, BEFORE, AFTER, AFTER], strict=True):
         assert (together(labels) == together(parents)).mean() > 0.9
     by_weight = temporal.clusters(model, by="weight")
-    np.testing.assert_array_equal(by_weight, np.abs(model.weights).argmax(1))
+    scale = np.sqrt(1 - model.moments.signal_shares)[..., None]
+    np.testing.assert_array_equal(by_weight, np.abs(scale * model.weights).argmax(1))
 
 
 @pytest.mark.parametrize("of", ["inverse_correlations", "correlations", "covariances"])

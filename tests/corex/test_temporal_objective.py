@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 
+from infotheory_dl.corex._linear.objective import exact_objective
 from infotheory_dl.corex._temporal import objective
 from infotheory_dl.corex._temporal.objective import (
     Draws,
@@ -18,8 +19,8 @@ from infotheory_dl.corex._temporal.objective import (
     window_second_moments,
 )
 from infotheory_dl.corex._temporal.periods import as_samples, decay_logits, window_reach, windows_of
-from infotheory_dl.corex.moments import CORRELATION_EXPLANATION, loadings
-from infotheory_dl.corex.solvers import adam
+from infotheory_dl.corex.correlations import independent_loadings
+from infotheory_dl.corex.objectives import CORRELATION_EXPLANATION
 from tests.conftest import reference
 
 COUNTS = [9, 12, 7, 12, 10]
@@ -98,7 +99,7 @@ def test_every_step_with_the_published_noise_is_the_published_one(name):
             np.testing.assert_allclose(part, published(key), rtol=1e-9, atol=atol, err_msg=f"{step} {key}")
         np.testing.assert_allclose(gradient, published("grad"), rtol=1e-9, atol=atol)
         if step == 0:
-            factor = np.asarray(loadings(parts["R"]))
+            factor = np.asarray(independent_loadings(parts["R"]))
             np.testing.assert_allclose(factor, published("factor"), rtol=1e-9, atol=atol)
             sigma = np.einsum("tmp,tmq->tpq", factor, factor)
             sigma[:, np.arange(VARIABLES), np.arange(VARIABLES)] = 1
@@ -153,7 +154,7 @@ def test_of_one_period_it_is_the_objective_of_linear_corex():
     windows = random_windows(jax.random.key(1), [40])
     weights = reference("corex_tcorex_steps")["w0"][:1]
     window, own = jax.jit(exact_moments)(weights, windows, 0.216)
-    linear = adam.exact_objective(weights[0], windows.values[0], 0.216, CORRELATION_EXPLANATION)
+    linear = exact_objective(weights[0], windows.values[0], 0.216, CORRELATION_EXPLANATION)
     np.testing.assert_allclose(explained(window, own), [linear], rtol=1e-10)
     np.testing.assert_allclose(explained(window, window), [linear], rtol=1e-10)
 

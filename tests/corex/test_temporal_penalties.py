@@ -7,7 +7,7 @@ import pytest
 
 from infotheory_dl.corex import temporal
 from infotheory_dl.corex._temporal.periods import as_samples, windows_of
-from infotheory_dl.corex.solvers import descent
+from infotheory_dl.corex.solvers import gradient
 from tests.corex.series import SERIES, SHORT
 
 KEY = jax.random.key(0)
@@ -34,7 +34,7 @@ def test_a_large_penalty_leaves_one_set_of_weights():
 
 def test_the_soft_threshold_is_the_proximal_map_of_the_absolute_value():
     values = jnp.linspace(-2, 2, 41)
-    ours = descent.soft_threshold(values, jnp.full(41, 0.7))
+    ours = gradient.soft_threshold(values, jnp.full(41, 0.7))
     grid = np.linspace(-2, 2, 4001)
     brute = grid[np.argmin((grid - np.asarray(values)[:, None]) ** 2 / 2 + 0.7 * np.abs(grid), axis=1)]
     np.testing.assert_allclose(ours, brute, atol=1e-3)

@@ -1,26 +1,49 @@
 """Fitting of linear CorEx to a table."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypedDict
 
 import jax.numpy as jnp
 from jaxtyping import Float, Num
 
-from infotheory_dl._validation import require_choice, require_finite
+from infotheory_dl._validation import require_choice, require_count
 from infotheory_dl.corex._linear.model import LinearCorex
-from infotheory_dl.corex._linear.programs import (
-    Program,
-    Rates,
-    Solver,
-    fit_starts,
-    model_of,
-    prepare,
+from infotheory_dl.corex._linear.programs import LinearRates, LinearSetup, Solver, fit_starts, model_of, prepare
+from infotheory_dl.corex._settings import (
+    GRADIENT_ITERATIONS,
+    PRECISION,
+    QUASI_NEWTON_ITERATIONS,
+    TOLERANCE,
+    require_ascent,
     require_num_factors,
+    require_stages,
+    require_start,
 )
 from infotheory_dl.corex.annealing import NOISE_SCHEDULE
-from infotheory_dl.corex.moments import CORRELATION_EXPLANATION, OVERLAPPING, Objective
+from infotheory_dl.corex.objectives import CORRELATION_EXPLANATION, OVERLAPPING, FactorObjective
 from infotheory_dl.corex.preprocessing import Method, Missing
 from infotheory_dl.types import AnyArray, Key, Scalar
+
+
+class LinearSettings(TypedDict, total=False):
+    """The settings of `fit`, for functions that pass them on."""
+
+    solver: Solver
+    overlapping: bool
+    objective: FactorObjective | None
+    preprocessing: Method
+    missing: Missing
+    missing_value: Scalar | None
+    on_constant: Literal["raise", "drop"]
+    initial_weights: Float[AnyArray, "factors variables"] | None
+    num_restarts: int
+    noises: Sequence[float] | None
+    max_iterations: int | None
+    tolerance: Scalar
+    learning_rate: Scalar
+    l1: Scalar
+    sampled: bool
+    precision: str
 
 
 def fit(
@@ -30,7 +53,7 @@ def fit(
     *,
     solver: Solver = "quasi_newton",
     overlapping: bool = False,
-    objective: Objective | None = None,
+    objective: FactorObjective | None = None,
     preprocessing: Method = "standard",
     missing: Missing = "refuse",
     missing_value: Scalar | None = None,
@@ -39,11 +62,11 @@ def fit(
     num_restarts: int = 1,
     noises: Sequence[float] | None = None,
     max_iterations: int | None = None,
-    tolerance: Scalar = 1e-5,
+    tolerance: Scalar = TOLERANCE,
     learning_rate: Scalar = 1e-3,
     l1: Scalar = 0.0,
     sampled: bool = False,
-    precision: str = "highest",
+    precision: str = PRECISION,
 ) -> LinearCorex:
     """Finds the linear factors that explain the correlations of a table, each variable by few of them.
 
@@ -58,13 +81,14 @@ def fit(
       solver: "quasi_newton"; "adam", the published gradient solver; "fixed_point", the published solver of the
         overlapping mode.
       overlapping: whether a variable may be explained by several factors together, so that synergy costs nothing.
-      objective: another objective for "quasi_newton" and "adam", in place of these two.
+      objective: another one for "quasi_newton" and "adam" in place of these two: an `Objective` or any pytree that can
+        be called, as `FactorObjective` says.
       preprocessing: as the method of `fit_preprocessing`.
       missing: whether to "refuse" missing values, or put the "mean" in their place, or take every correlation over the
         samples that have both variables ("pairwise": needs memory for variables by variables).
       missing_value: a number that stands for a missing value; NaN always does.
       on_constant: whether columns that are constant or empty "raise" an error or "drop" out.
-      initial_weights: of normalized factors, where to start; by default random.
+      initial_weights: of factors of unit noise, where to start; by default random.
       num_restarts: random starts, side by side; the one with the largest objective is kept.
       noises: standard deviation of the noise on the variables, stage by stage, in [0, 1) and 0 at last; by default the
         published 0.6, 0.36, …, 0 from random starts, and 0 alone from given ones and where `overlapping`.
@@ -72,7 +96,7 @@ def fit(
       tolerance: a stage ends when an iteration changes the objective by less, in nats; with "adam", when its mean over
         50 iterations changes by less, relatively.
       learning_rate: of "adam".
-      l1: penalty of "adam" on the weights of factors of unit noise.
+      l1: penalty of "adam" on the absolute sum of the weights.
       sampled: whether "adam" draws its noise, as published, instead of integrating it out.
       precision: of matrix products. Less than "highest" lets accelerators round so much that the line search fails.
 
@@ -95,18 +119,17 @@ def fit(
         raise ValueError(f"only the solver 'adam' can be sampled, got {solver!r}")
     if sampled and (overlapping or objective is not None):
         raise ValueError("the sampled objective is the default one: neither overlapping nor another")
-    if num_restarts < 1:
-        raise ValueError(f"num_restarts must be at least 1, got {num_restarts}")
+    require_count(1, num_restarts=num_restarts)
     if initial_weights is not None and num_restarts > 1:
         raise ValueError("restarts are from random weights; give either initial_weights or num_restarts")
-    if not (learning_rate > 0 and l1 >= 0):
-        raise ValueError(f"learning_rate must be positive and l1 not negative, got {learning_rate} and {l1}")
-    if solver != "adam" and l1 != 0:
-        raise ValueError(f"only the solver 'adam' has an l1 penalty, got {solver!r}")
     if noises is None:
         noises = NOISE_SCHEDULE if initial_weights is None and not overlapping else (0.0,)
     if max_iterations is None:
-        max_iterations = 1000 if solver == "adam" else 10000
+        max_iterations = GRADIENT_ITERATIONS if solver == "adam" else QUASI_NEWTON_ITERATIONS
+    require_stages(noises, max_iterations)
+    require_ascent(tolerance=tolerance, learning_rate=learning_rate, l1=l1)
+    if solver != "adam" and l1 != 0:
+        raise ValueError(f"only the solver 'adam' has an l1 penalty, got {solver!r}")
     if objective is None:
         objective = OVERLAPPING if overlapping else CORRELATION_EXPLANATION
 
@@ -114,21 +137,16 @@ def fit(
     prepared, rows = prepare(x, preprocessing, missing, missing_value, on_constant, precision, compress=not sampled)
     require_num_factors(num_factors, rows.shape[1])
     if initial_weights is not None:
-        if initial_weights.shape != (num_factors, rows.shape[1]):
-            raise ValueError(
-                f"initial_weights must have the shape {(num_factors, rows.shape[1])}, got {initial_weights.shape}"
-            )
-        require_finite(initial_weights=initial_weights)
+        require_start(initial_weights, (num_factors, rows.shape[1]))
         initial_weights = jnp.asarray(initial_weights, rows.dtype)
     fits = fit_starts(
         key,
         rows,
         initial_weights,
         jnp.ones((num_restarts, num_factors), bool),
-        noises,
-        Program(solver, max_iterations, sampled),
-        Rates(objective, tolerance, learning_rate, l1),
-        precision,
+        jnp.asarray(noises, rows.dtype),
+        LinearSetup(solver, max_iterations, sampled, precision),
+        LinearRates(objective, tolerance, learning_rate, l1),
     )
     total = fits.moments.total_correlation
     best = int(jnp.argmax(jnp.where(jnp.isfinite(total), total, -jnp.inf)))

@@ -1,20 +1,21 @@
 """Layers of linear CorEx: factors of factors."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Unpack, cast
 
 import jax
 from jaxtyping import Array, Int, Num
 
-from infotheory_dl.corex._linear.fitting import fit
-from infotheory_dl.corex._linear.model import LinearCorex, clusters, transform
+from infotheory_dl.corex._linear.fitting import LinearSettings, fit
+from infotheory_dl.corex._linear.model import LinearCorex, transform
+from infotheory_dl.corex.assignment import clusters
 from infotheory_dl.types import AnyArray, Key
 
 _OF_THE_TABLE = ("preprocessing", "missing", "missing_value", "on_constant")
 
 
 def fit_hierarchy(
-    key: Key, x: Num[AnyArray, "samples columns"], layers: Sequence[int], **settings: Any
+    key: Key, x: Num[AnyArray, "samples columns"], layers: Sequence[int], **settings: Unpack[LinearSettings]
 ) -> tuple[LinearCorex, ...]:
     """Fits linear CorEx to a table, then to the factors of that, and so on.
 
@@ -34,11 +35,12 @@ def fit_hierarchy(
     """
     if not layers:
         raise ValueError("a hierarchy needs at least one layer, got none")
-    of_factors = {name: value for name, value in settings.items() if name not in _OF_THE_TABLE}
-    missing = {name: settings[name] for name in ("missing", "missing_value") if name in settings}
+    of_factors = cast(LinearSettings, {name: value for name, value in settings.items() if name not in _OF_THE_TABLE})
     keys = jax.random.split(key, len(layers))
     models = [fit(keys[0], x, layers[0], **settings)]
-    values = transform(models[0], x, **missing)
+    values = transform(
+        models[0], x, missing=settings.get("missing", "refuse"), missing_value=settings.get("missing_value")
+    )
     for key_layer, num_factors in zip(keys[1:], layers[1:], strict=True):
         models.append(fit(key_layer, values, num_factors, **of_factors))
         values = transform(models[-1], values)

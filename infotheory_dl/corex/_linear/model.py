@@ -1,12 +1,14 @@
-"""A fitted linear CorEx, and what it says: factors of new data, clusters, the covariance."""
+"""A fitted linear CorEx, and what it says: factors of new data, predictions, the covariance."""
 
-from typing import Literal, NamedTuple
+import os
+from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Num
+from jaxtyping import Array, Bool, Float, Num
 
-from infotheory_dl._validation import require_choice, require_rank
-from infotheory_dl.corex.moments import Moments
+from infotheory_dl import results
+from infotheory_dl._validation import require_rank
+from infotheory_dl.corex.moments import FactorMoments, estimated_covariance
 from infotheory_dl.corex.preprocessing import Missing, Preprocessing, apply_preprocessing, invert_preprocessing
 from infotheory_dl.information.low_rank import LowRankPlusDiagonal
 from infotheory_dl.types import AnyArray, Scalar
@@ -16,8 +18,8 @@ class LinearCorex(NamedTuple):
     """A fitted linear CorEx. Its variables are the columns of the table that the preprocessing kept.
 
     Attributes:
-      weights: of normalized factors, Z_j = weights_j x + noise of the variance 1 - signal_variances_j with standardised
-        x, in descending order of the total correlations.
+      weights: of factors of unit noise, Z_j = weights_j x + noise of variance one with x standardised, in descending
+        order of the total correlations.
       moments: of these factors with the training data, without noise on the data.
       preprocessing: of the training data.
       history: the objective after each iteration, of all stages of noise, nats.
@@ -27,7 +29,7 @@ class LinearCorex(NamedTuple):
     """
 
     weights: Float[Array, "factors variables"]
-    moments: Moments
+    moments: FactorMoments
     preprocessing: Preprocessing
     history: Float[Array, " iterations"]
     converged: Bool[Array, ""]
@@ -89,7 +91,8 @@ def predict(model: LinearCorex, factors: Float[AnyArray, "samples factors"]) -> 
     require_rank("factors", factors, 2, "(samples, factors)")
     if factors.shape[1] != len(model.weights):
         raise ValueError(f"factors must have {len(model.weights)} columns, got shape {factors.shape}")
-    return invert_preprocessing(model.preprocessing, factors @ model.moments.regression)
+    standardised = factors * jnp.sqrt(1 - model.moments.signal_shares)
+    return invert_preprocessing(model.preprocessing, standardised @ model.moments.regression)
 
 
 def covariance(model: LinearCorex) -> LowRankPlusDiagonal:
@@ -106,35 +109,20 @@ def covariance(model: LinearCorex) -> LowRankPlusDiagonal:
 
     Source: Steeg et al., 2019.
     """
-    return covariance_of(model.moments.loadings, model.preprocessing)
+    return estimated_covariance(model.moments.loadings, model.preprocessing.mean, model.preprocessing.std)
 
 
-def covariance_of(loadings: Float[Array, "factors variables"], preprocessing: Preprocessing) -> LowRankPlusDiagonal:
-    """The covariance that loadings of factors on standardised variables stand for, in the units before."""
-    unshared = 1 - jnp.square(loadings).sum(-2)
-    return LowRankPlusDiagonal(loadings, unshared, preprocessing.std, preprocessing.mean)
-
-
-def clusters(
-    model: LinearCorex, by: Literal["mutual_information", "weight"] = "mutual_information"
-) -> Int[Array, " variables"]:
-    """Assigns every variable to one factor.
+def load(path: str | os.PathLike[str]) -> LinearCorex:
+    """Reads a fit from a file of `save`.
 
     Args:
-      model: the fit.
-      by: the factor with the most "mutual_information" with the variable, or with its largest absolute "weight".
+      path: of the file.
 
     Returns:
-      Numbers of factors.
+      The fit.
 
     Raises:
-      ValueError: if `by` is another word.
+      ValueError: if the file holds no such fit.
+      OSError: if it cannot be opened.
     """
-    require_choice("by", by, ("mutual_information", "weight"))
-    strength = model.moments.mutual_informations if by == "mutual_information" else jnp.abs(model.weights)
-    return strength.argmax(0)
-
-
-def unit_noise_weights(model: LinearCorex) -> Float[Array, "factors variables"]:
-    """The weights in units in which the noise of every factor has variance one."""
-    return model.weights / jnp.sqrt(1 - model.moments.signal_variances)[:, None]
+    return results.load(path, LinearCorex)

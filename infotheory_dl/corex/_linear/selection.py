@@ -8,18 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
-from infotheory_dl.corex._linear.model import LinearCorex, covariance_of
-from infotheory_dl.corex._linear.programs import (
-    Program,
-    Rates,
-    fit_starts,
-    model_of,
-    moments_of,
-    prepare,
+from infotheory_dl.corex._linear.model import LinearCorex
+from infotheory_dl.corex._linear.programs import LinearRates, LinearSetup, fit_starts, model_of, moments_of, prepare
+from infotheory_dl.corex._settings import (
+    PRECISION,
+    QUASI_NEWTON_ITERATIONS,
+    TOLERANCE,
+    require_ascent,
     require_num_factors,
+    require_stages,
 )
 from infotheory_dl.corex.annealing import NOISE_SCHEDULE
-from infotheory_dl.corex.moments import CORRELATION_EXPLANATION, OVERLAPPING
+from infotheory_dl.corex.moments import estimated_covariance
+from infotheory_dl.corex.objectives import CORRELATION_EXPLANATION, OVERLAPPING
 from infotheory_dl.corex.preprocessing import Method, Missing, Preprocessing, apply_preprocessing
 from infotheory_dl.information import low_rank
 from infotheory_dl.types import AnyArray, Key, Scalar
@@ -51,9 +52,9 @@ def choose_num_factors(
     preprocessing: Method = "standard",
     missing: Missing = "refuse",
     missing_value: Scalar | None = None,
-    max_iterations: int = 10000,
-    tolerance: Scalar = 1e-5,
-    precision: str = "highest",
+    max_iterations: int = QUASI_NEWTON_ITERATIONS,
+    tolerance: Scalar = TOLERANCE,
+    precision: str = PRECISION,
 ) -> FactorSelection:
     """Fits with several numbers of factors, as one program, and chooses one.
 
@@ -78,14 +79,17 @@ def choose_num_factors(
         raise ValueError(f"candidates must be numbers of factors in ascending order, got {list(candidates)}")
     if validation is not None and preprocessing in ("outliers", "empirical"):
         raise ValueError(f"no log-density follows from {preprocessing!r} preprocessing; choose without validation data")
+    setup = LinearSetup(max_iterations=max_iterations, precision=precision)
+    rates = LinearRates(OVERLAPPING if overlapping else CORRELATION_EXPLANATION, tolerance)
+    noises = (0.0,) if overlapping else NOISE_SCHEDULE
+    require_stages(noises, max_iterations)
+    require_ascent(tolerance=tolerance, learning_rate=rates.learning_rate)
     prepared, rows = prepare(x, preprocessing, missing, missing_value, "raise", precision)
     for number in numbers[[0, -1]]:
         require_num_factors(int(number), rows.shape[1])
     # a row of zeros is no factor and stays one: every start has as many rows as the largest
     active = jnp.asarray(np.arange(numbers[-1]) < numbers[:, None])
-    rates = Rates(OVERLAPPING if overlapping else CORRELATION_EXPLANATION, tolerance)
-    noises = (0.0,) if overlapping else NOISE_SCHEDULE
-    fits = fit_starts(key, rows, None, active, noises, Program("quasi_newton", max_iterations), rates, precision)
+    fits = fit_starts(key, rows, None, active, jnp.asarray(noises, rows.dtype), setup, rates)
     if validation is None:
         scores = _finite(fits.moments.total_correlation_no_overlap)
         best_so_far = np.maximum.accumulate(scores)
@@ -109,5 +113,5 @@ def _finite(scores: Array) -> Float[np.ndarray, " candidates"]:
 @jax.jit
 def _log_likelihoods(loadings: Array, prepared: Preprocessing, points: Array) -> Array:
     """The mean log-density of the points under the estimate from each of the loadings."""
-    score = lambda loadings: low_rank.log_density(covariance_of(loadings, prepared), points).mean()
-    return jax.vmap(score)(loadings)
+    estimate = lambda loadings: estimated_covariance(loadings, prepared.mean, prepared.std)
+    return jax.vmap(lambda loadings: low_rank.log_density(estimate(loadings), points).mean())(loadings)

@@ -1,14 +1,14 @@
-"""A fitted T-CorEx, and what it says: covariances, likelihoods, clusters, a forecast."""
+"""A fitted T-CorEx, and what it says: covariances, likelihoods, a forecast."""
 
-from typing import Literal, NamedTuple
+import os
+from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
-from infotheory_dl._validation import require_choice
+from infotheory_dl import results
 from infotheory_dl.corex._temporal.periods import Samples, Tables, samples_like
-from infotheory_dl.corex.moments import Moments
+from infotheory_dl.corex.moments import FactorMoments, estimated_covariance
 from infotheory_dl.information import low_rank
 from infotheory_dl.information.low_rank import LowRankPlusDiagonal
 
@@ -30,7 +30,7 @@ class TemporalCorex(NamedTuple):
     """
 
     weights: Float[Array, "periods factors variables"]
-    moments: Moments
+    moments: FactorMoments
     mean: Float[Array, "periods variables"]
     std: Float[Array, "periods variables"]
     window_shares: Float[Array, "windows periods"]
@@ -56,9 +56,7 @@ def covariances(model: TemporalCorex) -> LowRankPlusDiagonal:
 
     Source: Harutyunyan et al., 2019.
     """
-    loadings = model.moments.loadings
-    unshared = 1 - jnp.square(loadings).sum(-2)
-    return LowRankPlusDiagonal(loadings, unshared, model.std, model.mean, jnp.ones(len(loadings), loadings.dtype))
+    return estimated_covariance(model.moments.loadings, model.mean, model.std)
 
 
 def forecast(model: TemporalCorex) -> LowRankPlusDiagonal:
@@ -100,21 +98,17 @@ def mean_log_densities(matrices: LowRankPlusDiagonal, samples: Samples) -> Float
     return (densities * samples.present).sum(1) / samples.present.sum(1)
 
 
-def clusters(
-    model: TemporalCorex, by: Literal["mutual_information", "weight"] = "mutual_information"
-) -> Int[Array, "periods variables"]:
-    """Assigns every variable to one factor in each period.
+def load(path: str | os.PathLike[str]) -> TemporalCorex:
+    """Reads a fit from a file of `save`.
 
     Args:
-      model: the fit.
-      by: the factor with the most "mutual_information" with the variable, or with its largest absolute "weight".
+      path: of the file.
 
     Returns:
-      Numbers of factors; a number means the same factor in all periods.
+      The fit.
 
     Raises:
-      ValueError: if `by` is another word.
+      ValueError: if the file holds no such fit.
+      OSError: if it cannot be opened.
     """
-    require_choice("by", by, ("mutual_information", "weight"))
-    strength = model.mutual_informations if by == "mutual_information" else jnp.abs(model.weights)
-    return strength.argmax(1)
+    return results.load(path, TemporalCorex)

@@ -14,14 +14,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from infotheory_dl.corex._temporal.periods import Windows
-from infotheory_dl.corex.moments import (
-    Moments,
+from infotheory_dl.corex.correlations import (
     add_noise,
-    all_moments,
-    loadings,
+    independent_loadings,
+    pairwise_informations,
     sum_over_factors,
     unit_noise_correlations,
 )
+from infotheory_dl.corex.moments import FactorMoments, all_moments
 from infotheory_dl.types import AnyArray, Key, Scalar
 
 # about what lies in the caches with what is made of it
@@ -192,7 +192,7 @@ def explained(window: SecondMoments, readers: SecondMoments) -> Float[Array, "*p
     Source: Harutyunyan et al., 2019.
     """
     variances = _variances(window)
-    readout = loadings(correlations_of(window)) / jnp.sqrt(variances)[..., None]
+    readout = independent_loadings(correlations_of(window)) / jnp.sqrt(variances)[..., None]
     quadratic = readout * (readers.factors @ readout - 2 * readers.cross)
     errors = readers.variables + sum_over_factors(quadratic)
     # what rounding has made negative, or as good as zero
@@ -200,8 +200,8 @@ def explained(window: SecondMoments, readers: SecondMoments) -> Float[Array, "*p
     return -(jnp.log(errors).sum(-1) + jnp.log(variances).sum(-1)) / 2
 
 
-def window_moments(weights: Float[Array, "periods factors variables"], window: SecondMoments) -> Moments:
-    """Everything that follows from the exact moments of factors of unit noise; see `Moments`.
+def window_moments(weights: Float[Array, "periods factors variables"], window: SecondMoments) -> FactorMoments:
+    """Everything that follows from the exact moments of factors of unit noise; see `FactorMoments`.
 
     A sample is standardised by the window of its own period, so that in another's window the variables have variances
     about one. Here they are correlations all the same, where the published code lets them exceed one.
@@ -229,9 +229,8 @@ def changes_of(
         return jnp.diff(weights, axis=0)
     rho = correlations_of(window)
     if smoothed == "mutual_informations":
-        squares = jnp.minimum(jnp.square(rho), 1 - jnp.finfo(rho.dtype).eps)
-        return jnp.diff(-jnp.log1p(-squares) / 2, axis=0)
-    shared = loadings(rho)
+        return jnp.diff(pairwise_informations(rho), axis=0)
+    shared = independent_loadings(rho)
     off_diagonal = ~jnp.eye(shared.shape[-1], dtype=bool)
     return jnp.diff(off_diagonal * jnp.einsum("tmp,tmq->tpq", shared, shared), axis=0)
 

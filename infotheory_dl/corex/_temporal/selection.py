@@ -3,16 +3,18 @@
 import functools
 import itertools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from infotheory_dl.corex._temporal.fitting import Problem, Program, Rates, prepare, require_rates, run
+from infotheory_dl.corex._settings import keyword_defaults
+from infotheory_dl.corex._temporal.fitting import TemporalSettings, fit, prepare, require_rates
 from infotheory_dl.corex._temporal.model import TemporalCorex, covariances, mean_log_densities
 from infotheory_dl.corex._temporal.periods import Samples, Tables, samples_like
+from infotheory_dl.corex._temporal.program import Problem, TemporalRates, TemporalSetup, run
 from infotheory_dl.types import Key, Scalar
 
 
@@ -43,7 +45,7 @@ def select(
     decay: Sequence[float] = (0.3, 0.5, 0.7),
     l1: Sequence[float] = (0.0, 0.1, 0.3, 1.0),
     l2: Sequence[float] = (0.0,),
-    **settings: Any,
+    **settings: Unpack[TemporalSettings],
 ) -> TemporalSelection:
     """Fits with all combinations of decay and penalties, side by side as one program, and keeps the best.
 
@@ -64,15 +66,19 @@ def select(
     shape = (len(decay), len(l1), len(l2))
     if 0 in shape:
         raise ValueError(f"decay, l1 and l2 must each have a value to try, got {shape} of them")
-    of_rates = {name: settings.pop(name) for name in Rates._fields if name in settings}
-    program, problem = prepare(periods, num_factors, **settings)
-    points = [Rates(*map(float, point), **of_rates) for point in itertools.product(decay, l1, l2)]
+    others: dict[str, Any] = keyword_defaults(fit) | {**settings}
+    of_rates = {name: others.pop(name) for name in TemporalRates._fields}
+    setup, problem = prepare(periods, num_factors, **others)
+    points = [
+        TemporalRates(**of_rates | dict(zip(("decay", "l1", "l2"), map(float, point), strict=True)))
+        for point in itertools.product(decay, l1, l2)
+    ]
     for point in points:
         require_rates(problem, point)
     rates = jax.tree.map(lambda *values: jnp.asarray(values, problem.noises.dtype), *points)
     num_periods, _, num_variables = problem.samples.values.shape
-    others = samples_like((num_periods, num_variables), validation, "validation")
-    scores, models, num_steps = _run_all(key, problem, rates, others, program)
+    held_out = samples_like((num_periods, num_variables), validation, "validation")
+    scores, models, num_steps = _run_all(key, problem, rates, held_out, setup)
     if not np.isfinite(scores).any():
         raise ValueError(f"all {len(points)} fits failed: none gives the validation samples a finite density")
     best = int(jnp.argmax(jnp.where(jnp.isfinite(scores), scores, -jnp.inf)))
@@ -86,14 +92,14 @@ def select(
     )
 
 
-@functools.partial(jax.jit, static_argnames="program")
+@functools.partial(jax.jit, static_argnames="setup")
 def _run_all(
-    key: Key, problem: Problem, rates: Rates, validation: Samples, program: Program
+    key: Key, problem: Problem, rates: TemporalRates, validation: Samples, setup: TemporalSetup
 ) -> tuple[Array, TemporalCorex, Array]:
     """Scores, fits and their numbers of steps for every point of the rates."""
 
-    def run_one(point: Rates) -> tuple[Array, TemporalCorex, Array]:
-        model, num_steps = run(key, problem, point, program)
+    def run_one(point: TemporalRates) -> tuple[Array, TemporalCorex, Array]:
+        model, num_steps = run(key, problem, point, setup)
         return mean_log_densities(covariances(model), validation).mean(), model, num_steps
 
     return jax.vmap(run_one)(rates)

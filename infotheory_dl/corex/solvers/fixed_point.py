@@ -6,20 +6,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from infotheory_dl.corex.annealing import Solution, anneal, settles
-from infotheory_dl.corex.moments import (
-    OVERLAPPING,
-    SMALLEST_RESIDUAL,
-    add_noise,
-    bound,
-    second_moment_product,
-    unit_noise_correlations,
-)
+from infotheory_dl.corex.correlations import add_noise, second_moment_product, unit_noise_correlations
+from infotheory_dl.corex.objectives import OVERLAPPING, SMALLEST_RESIDUAL
 from infotheory_dl.types import Scalar
 
 DAMPING = 0.1
 
 
-class State(NamedTuple):
+class FixedPointState(NamedTuple):
     """Where the solver is.
 
     Attributes:
@@ -46,29 +40,25 @@ def solve(
     """Maximises sum_i I(X_i; Z) - sum_j I(Z_j; X) over the weights of factors of unit noise.
 
     Args:
-      x: standardised data.
-      initial_weights: where to start.
-      noises: standard deviation of the noise in each stage.
-      tolerance: a stage has settled when an iteration changes the objective by less, in nats.
-      max_iterations: in each stage.
+      x, initial_weights, noises, tolerance, max_iterations: as of `quasi_newton.solve`.
 
     Returns:
-      The solution, with weights of factors of unit noise.
+      The solution.
 
     Source: the published code of Steeg et al., 2019.
     """
 
-    def at(weights: Array, noise: Array) -> State:
+    def at(weights: Array, noise: Array) -> FixedPointState:
         product = add_noise(second_moment_product(weights, x), weights, noise)
-        value = bound(unit_noise_correlations(weights, product), OVERLAPPING)
-        return State(weights, product, value, jnp.asarray(False))
+        value = OVERLAPPING(unit_noise_correlations(weights, product))
+        return FixedPointState(weights, product, value, jnp.asarray(False))
 
-    def advance(state: State, noise: Array) -> State:
+    def advance(state: FixedPointState, noise: Array) -> FixedPointState:
         new = at(update(state.weights, state.product), noise)
         return new._replace(settled=settles(new.objective, state.objective, tolerance))
 
     zero = jnp.zeros_like(initial_weights)
-    start = State(initial_weights, zero, zero[0, 0], jnp.asarray(False))
+    start = FixedPointState(initial_weights, zero, zero[0, 0], jnp.asarray(False))
     enter = lambda state, noise: at(state.weights, noise)
     return anneal(enter, advance, start, noises, max_iterations=max_iterations, refresh=max_iterations)
 

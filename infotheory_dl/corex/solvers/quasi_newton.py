@@ -1,7 +1,8 @@
 """The quasi-Newton solver: one product with the data for each iteration, however many steps the line search tries.
 
 The product of the weights with the second moment of the data is carried along. It is linear in the weights, so that
-its change along the search direction, once known, gives it after any step.
+its change along the search direction, once known, gives it after any step. Inside, factors are normalized: it is
+their metric that makes the Hessian simple.
 """
 
 from typing import NamedTuple
@@ -12,26 +13,26 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from infotheory_dl.corex.annealing import Solution, anneal, settles
-from infotheory_dl.corex.moments import (
+from infotheory_dl.corex.correlations import (
     Correlations,
-    Objective,
     add_noise,
-    bound,
     correlations_from_gram,
     normalized_correlations,
     second_moment_product,
 )
+from infotheory_dl.corex.moments import noise_floor
+from infotheory_dl.corex.objectives import FactorObjective
 from infotheory_dl.types import Scalar
 
 _SUFFICIENT_INCREASE = 0.1
 _SMALLEST_STEP = 1e-10
-LARGEST_SIGNAL = 0.999
-_INITIAL_SIGNAL = 0.01
+LARGEST_SHARE = 0.999
+_INITIAL_SHARE = 0.01
 # rounding of the carried product grows like the root of the iterations: this often it is computed anew
 _REFRESH = 50
 
 
-class State(NamedTuple):
+class QuasiNewtonState(NamedTuple):
     """Where the solver is.
 
     Attributes:
@@ -72,17 +73,17 @@ def solve(
     initial_weights: Float[Array, "factors variables"],
     noises: Float[Array, " stages"],
     *,
-    objective: Objective,
+    objective: FactorObjective,
     tolerance: Scalar,
     max_iterations: int,
 ) -> Solution:
-    """Maximises the objective over the weights of normalized factors.
+    """Maximises the objective over the weights of factors of unit noise.
 
     Args:
       x: standardised data.
       initial_weights: where to start; rows of zeros stand for no factor, and stay zero.
       noises: standard deviation of the noise in each stage.
-      objective: what is maximised.
+      objective: what is maximised; its leaves may be traced.
       tolerance: a stage has settled when an iteration changes the objective by less, in nats.
       max_iterations: in each stage.
 
@@ -91,21 +92,25 @@ def solve(
 
     Source: Steeg et al., 2019, and its published code.
     """
-    zero = jnp.zeros_like(initial_weights)
-    start = State(initial_weights, zero, noises[0], zero[0, 0], jnp.asarray(False))
-    return anneal(
+    start = initial_weights / jnp.sqrt(1 + _signal(initial_weights, x))
+    zero = jnp.zeros_like(start)
+    solution = anneal(
         lambda state, noise: enter_stage(state, x, noise, objective),
         lambda state, noise: advance(state, x, noise, objective, tolerance),
-        start,
+        QuasiNewtonState(start, zero, noises[0], zero[0, 0], jnp.asarray(False)),
         noises,
         max_iterations=max_iterations,
         refresh=_REFRESH,
     )
+    weights = solution.weights
+    # where rounding hides the noise, less than what counts as lost
+    left = jnp.maximum(1 - _signal(weights, x), noise_floor(weights.dtype) / 2)
+    return solution._replace(weights=weights / jnp.sqrt(left))
 
 
 def enter_stage(
-    state: State, x: Float[Array, "samples variables"], noise: Float[Array, ""], objective: Objective
-) -> State:
+    state: QuasiNewtonState, x: Float[Array, "samples variables"], noise: Float[Array, ""], objective: FactorObjective
+) -> QuasiNewtonState:
     """Computes the product anew, and scales rows so that a change of the noise leaves every signal below one."""
     weights = state.weights
     product = second_moment_product(weights, x)
@@ -114,24 +119,27 @@ def enter_stage(
     # the published thousandths leave room for rounding below the old signal
     kept = jnp.floor(1000 * jnp.sqrt(_ratio(signal_at(state.noise), signal))) / 1000
     scale = jnp.where(noise == state.noise, 1, kept)
-    scale = jnp.where(scale**2 * signal < 1, scale, jnp.sqrt(_ratio(LARGEST_SIGNAL, signal)))[:, None]
+    scale = jnp.where(scale**2 * signal < 1, scale, jnp.sqrt(_ratio(LARGEST_SHARE, signal)))[:, None]
     weights, product = scale * weights, scale * product
-    return State(
-        weights, product, noise, bound(_correlations_at(weights, product, noise), objective), jnp.asarray(False)
+    return QuasiNewtonState(
+        weights, product, noise, objective(_correlations_at(weights, product, noise)), jnp.asarray(False)
     )
 
 
 def scaled_start(
     weights: Float[Array, "factors variables"], x: Float[Array, "samples variables"]
 ) -> Float[Array, "factors variables"]:
-    """Scales random weights to the published initial signal variance of 0.01 without noise."""
-    signal = (weights * second_moment_product(weights, x)).sum(-1)
-    return weights * jnp.sqrt(_ratio(_INITIAL_SIGNAL, signal))[:, None]
+    """Scales random weights of factors of unit noise to the published start: a hundredth of the variance is signal."""
+    return weights * jnp.sqrt(_ratio(_INITIAL_SHARE / (1 - _INITIAL_SHARE), _signal(weights, x)))
 
 
 def advance(
-    state: State, x: Float[Array, "samples variables"], noise: Float[Array, ""], objective: Objective, tolerance: Scalar
-) -> State:
+    state: QuasiNewtonState,
+    x: Float[Array, "samples variables"],
+    noise: Float[Array, ""],
+    objective: FactorObjective,
+    tolerance: Scalar,
+) -> QuasiNewtonState:
     """Takes one step along the search direction, the first of 1, 1/2, 1/4, … that increases the objective enough."""
     direction = search_direction(state, x, noise, objective)
     after = lambda step: (
@@ -146,7 +154,7 @@ def advance(
         step = trial[0] / 2
         correlations = _correlations_at(*after(step), noise)
         inside = (correlations.informations <= most).all()
-        return step, jnp.where(inside, bound(correlations, objective), -jnp.inf)
+        return step, jnp.where(inside, objective(correlations), -jnp.inf)
 
     def rejected(trial: tuple[Array, Array]) -> Array:
         step, value = trial
@@ -160,11 +168,11 @@ def advance(
     keep = lambda new, old: jnp.where(accepted, new, old)
     weights, product = map(keep, after(step), (state.weights, state.product))
     value = keep(value, state.objective)
-    return State(weights, product, noise, value, settles(value, state.objective, tolerance))
+    return QuasiNewtonState(weights, product, noise, value, settles(value, state.objective, tolerance))
 
 
 def search_direction(
-    state: State, x: Float[Array, "samples variables"], noise: Float[Array, ""], objective: Objective
+    state: QuasiNewtonState, x: Float[Array, "samples variables"], noise: Float[Array, ""], objective: FactorObjective
 ) -> Direction:
     """Multiplies the gradient by about the inverse Hessian: identity plus rank one for each factor, in the metric S_e.
 
@@ -173,7 +181,7 @@ def search_direction(
     weights, product = state.weights, state.product
     correlations = add_noise(product, weights, noise)
     gram = weights @ correlations.T
-    value = lambda correlations, gram: bound(correlations_from_gram(correlations, gram), objective)
+    value = lambda correlations, gram: objective(correlations_from_gram(correlations, gram))
     by_correlations, by_gram = jax.grad(value, (0, 1))(correlations, gram)
     gradient = -by_correlations - (by_gram + by_gram.T) @ weights
 
@@ -188,13 +196,13 @@ def search_direction(
     return Direction(gradient, update, update_product, slope, correlations_from_gram(correlations, gram).informations)
 
 
-def noise_floor(dtype: jnp.dtype) -> float:
-    """The variance of a normalized factor's noise that rounding begins to hide."""
-    return 64 * float(jnp.finfo(dtype).eps)
-
-
 def _correlations_at(weights: Array, product: Array, noise: Array) -> Correlations:
     return normalized_correlations(weights, add_noise(product, weights, noise))
+
+
+def _signal(weights: Array, x: Array) -> Array:
+    """w S wᵀ of each factor, as a column."""
+    return (weights * second_moment_product(weights, x)).sum(-1, keepdims=True)
 
 
 def _ratio(numerator: Array | float, denominator: Array) -> Array:

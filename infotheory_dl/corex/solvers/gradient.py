@@ -1,8 +1,7 @@
-"""Adam with a proximal step, through the stages of noise: the solver of T-CorEx.
+"""The gradient solver: Adam through the stages of noise, with a proximal step where absolute values have a cost.
 
-An L1 penalty on the change of the weights is a sum of absolute values of increments. With the increments as parameters,
-each of these values has one parameter, and the proximal step in Adam's own metric is a soft threshold: changes
-that the data do not ask for are exactly zero. A subgradient step leaves them hovering about zero.
+The absolute value of a parameter has a corner at zero. Its proximal step in Adam's own metric is a soft threshold:
+parameters that are not worth their cost are exactly zero. A subgradient step leaves them hovering about zero.
 """
 
 from collections.abc import Callable
@@ -11,48 +10,33 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, PyTree
 
 from infotheory_dl.corex.annealing import Solution, anneal
 from infotheory_dl.types import Key, Scalar
 
+# the published ones, which are those of PyTorch
 _DECAYS = (0.9, 0.999)
+_EPSILON = 1e-8
 _WINDOW = 50
 
 
-class Parameters(NamedTuple):
-    """What is learned.
-
-    Attributes:
-      weights: of factors of unit noise, of each period; or of the first, and their increments after it.
-      logits: of a sample of each period in each window; None where the sample weights are given.
-    """
-
-    weights: Float[Array, "periods factors variables"]
-    logits: Float[Array, "windows periods"] | None
-
-    @property
-    def dtype(self) -> jnp.dtype:
-        """Of the weights."""
-        return self.weights.dtype
-
-
-class State(NamedTuple):
+class GradientState(NamedTuple):
     """Where the solver is.
 
     Attributes:
       key: source of the sampled noise to come.
-      weights: the parameters.
+      weights: the parameters, a tree.
       gradient: of the smooth part of the loss at them.
       optimizer: state of Adam, one through all stages.
       recent: the objective after the last 100 steps of this stage, NaN before its first.
-      objective: at the parameters, less the penalties.
+      objective: at the parameters, less their cost, nats.
       settled: whether its mean over 50 steps has stopped to change.
     """
 
     key: Key
-    weights: Parameters
-    gradient: Parameters
+    weights: PyTree[Float[Array, "..."]]
+    gradient: PyTree[Float[Array, "..."]]
     optimizer: Any
     recent: Float[Array, " steps"]
     objective: Float[Array, ""]
@@ -61,59 +45,69 @@ class State(NamedTuple):
 
 def solve(
     key: Key,
-    objective: Callable[[Parameters, Key, Array], Array],
-    start: Parameters,
+    objective: Callable[[Any, Key, Array], Array],
+    start: PyTree[Float[Array, "..."]],
     noises: Float[Array, " stages"],
     *,
     tolerance: Scalar,
     max_iterations: int,
     learning_rate: Scalar,
-    l1: Scalar,
+    costs: PyTree | None = None,
 ) -> Solution:
-    """Maximises an objective less l1 times the absolute sum of all weights but those of the first period.
+    """Maximises an objective less the costs of the absolute values of its parameters.
 
     Args:
       key: source of randomness for the objective.
-      objective: `objective(parameters, key, noise)`, smooth.
-      start: where to start.
+      objective: `objective(parameters, key, noise)`, nats.
+      start: the parameters to start from.
       noises: standard deviation of the noise in each stage.
       tolerance: a stage has settled when the mean of the objective over 50 steps differs by less from the mean over the
         50 before, relatively.
       max_iterations: in each stage.
       learning_rate: of Adam.
-      l1: penalty, of which Adam takes the proximal step.
+      costs: of absolute values, a tree like the parameters of numbers or of arrays that broadcast; they take the
+        proximal step.
 
     Returns:
-      The solution, with the parameters in place of weights.
+      The solution, the parameters in place of its weights.
 
     Source: Kingma and Ba, 2015; Yun et al., 2021 (the proximal step); the published code of Harutyunyan et al., 2019.
     """
-    optimizer = optax.scale_by_adam(*_DECAYS)
+    optimizer = optax.scale_by_adam(*_DECAYS, eps=_EPSILON)
 
-    def at(state: State, noise: Array) -> State:
+    def at(state: GradientState, noise: Array) -> GradientState:
         key, key_now = jax.random.split(state.key)
         value, gradient = jax.value_and_grad(objective)(state.weights, key_now, noise)
-        penalty = l1 * jnp.abs(state.weights.weights[1:]).sum()
-        return state._replace(key=key, gradient=jax.tree.map(jnp.negative, gradient), objective=value - penalty)
+        if costs is not None:
+            cost = jax.tree.map(lambda cost, values: (cost * jnp.abs(values)).sum(), costs, state.weights)
+            value -= sum(jax.tree.leaves(cost))
+        return state._replace(key=key, gradient=jax.tree.map(jnp.negative, gradient), objective=value)
 
-    def enter(state: State, noise: Array) -> Any:
+    def enter(state: GradientState, noise: Array) -> GradientState:
         recent = jnp.full_like(state.recent, jnp.nan)
         return at(state, noise)._replace(recent=recent, settled=jnp.asarray(False))
 
-    def advance(state: State, noise: Array) -> Any:
+    def advance(state: GradientState, noise: Array) -> GradientState:
         direction, moments = optimizer.update(state.gradient, state.optimizer)
-        moved = jax.tree.map(lambda value, change: value - learning_rate * change, state.weights, direction)
-        # Adam's metric, by which it has divided the gradient
-        metric = jnp.sqrt(optax.tree.bias_correction(moments.nu.weights[1:], _DECAYS[1], moments.count)) + 1e-8
-        increments = soft_threshold(moved.weights[1:], jnp.asarray(learning_rate * l1 / metric))
-        moved = moved._replace(weights=moved.weights.at[1:].set(increments))
+        moved = jax.tree.map(lambda values, change: values - learning_rate * change, state.weights, direction)
+        if costs is not None:
+            # Adam's metric, by which it has divided the gradient
+            squares = optax.tree.bias_correction(moments.nu, _DECAYS[1], moments.count)
+            moved = jax.tree.map(
+                lambda cost, values, square: soft_threshold(
+                    values, learning_rate * cost / (jnp.sqrt(square) + _EPSILON)
+                ),
+                costs,
+                moved,
+                squares,
+            )
         new = at(state._replace(weights=moved, optimizer=moments), noise)
         recent = jnp.append(state.recent[1:], new.objective)
         before, now = recent[:_WINDOW].mean(), recent[_WINDOW:].mean()
         return new._replace(recent=recent, settled=jnp.abs(now - before) < tolerance * jnp.abs(before))
 
-    dtype = start.weights.dtype
-    state = State(
+    dtype = jax.tree.leaves(start)[0].dtype
+    state = GradientState(
         key=key,
         weights=start,
         gradient=jax.tree.map(jnp.zeros_like, start),
