@@ -15,6 +15,7 @@ __all__ = [
     "fcmi",
     "information",
     "label_noise",
+    "linear_models",
     "linearization",
     "metrics",
     "networks",

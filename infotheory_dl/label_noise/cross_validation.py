@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
-from jaxtyping import Array, Float, Int, Num
+from jaxtyping import Array, Float, Num
 
+from infotheory_dl._folds import stratified_order
 from infotheory_dl._validation import class_labels, require_count
 from infotheory_dl.label_noise.losses import cross_entropy
 from infotheory_dl.training import AnyNetwork, as_network, draw_states, predict, supervised, train_many
@@ -61,7 +62,7 @@ def cross_validated_probabilities(
     given = class_labels(labels, num_classes=logits.shape[-1], num_examples=len(inputs)).codes
     require_count(2, len(given), "the number of examples", num_folds=num_folds)
     key_order, key_initial, key_training = jax.random.split(key, 3)
-    order = _stratified_order(key_order, given)
+    order = stratified_order(key_order, given)
     size = -(-len(order) // num_folds)
     starts = size * np.arange(num_folds)[:, None]
     folds = order[(starts + np.arange(size)) % len(order)]
@@ -92,14 +93,3 @@ def _predict_folds(apply_fn, batch_size, models, inputs):
         return jax.nn.softmax(jnp.where(diverged, jnp.nan, logits))
 
     return lax.map(predict_fold, models)
-
-
-def _stratified_order(key: Key, labels: Int[np.ndarray, " examples"]) -> Int[np.ndarray, " examples"]:
-    """The examples in random order, but so that every stretch of it holds all classes in proportion."""
-    order = np.asarray(jax.random.permutation(key, len(labels)))
-    shuffled = labels[order]
-    by_class = np.argsort(shuffled, kind="stable")
-    _, places, counts = np.unique(shuffled[by_class], return_inverse=True, return_counts=True)
-    starts = np.cumsum(counts) - counts
-    quantiles = (np.arange(len(labels)) - starts[places] + 0.5) / counts[places]
-    return order[by_class[np.argsort(quantiles, kind="stable")]]

@@ -1,0 +1,31 @@
+"""Folds in which every class has its share."""
+
+import jax
+import numpy as np
+from jaxtyping import Int
+
+from infotheory_dl._validation import require_count
+from infotheory_dl.types import Key
+
+
+def stratified_folds(key: Key, labels: Int[np.ndarray, " examples"], num_folds: int) -> Int[np.ndarray, " examples"]:
+    """Draws the fold of every example. The folds differ in size, and in examples of a class, by one or two at most.
+
+    Raises:
+      ValueError: if the folds are fewer than 2 or more than the examples.
+    """
+    require_count(2, len(labels), "the number of examples", num_folds=num_folds)
+    folds = np.empty(len(labels), int)
+    folds[stratified_order(key, labels)] = np.arange(len(labels)) * num_folds // len(labels)
+    return folds
+
+
+def stratified_order(key: Key, labels: Int[np.ndarray, " examples"]) -> Int[np.ndarray, " examples"]:
+    """The examples in random order, but so that every stretch of it holds all classes in proportion."""
+    order = np.asarray(jax.random.permutation(key, len(labels)))
+    shuffled = labels[order]
+    by_class = np.argsort(shuffled, kind="stable")
+    _, places, counts = np.unique(shuffled[by_class], return_inverse=True, return_counts=True)
+    starts = np.cumsum(counts) - counts
+    quantiles = (np.arange(len(labels)) - starts[places] + 0.5) / counts[places]
+    return order[by_class[np.argsort(quantiles, kind="stable")]]

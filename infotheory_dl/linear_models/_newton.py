@@ -1,0 +1,272 @@
+"""The solver: truncated Newton steps, projected onto an orthant where there is an L1 penalty.
+
+One loop serves every case. It never writes a Hessian out: conjugate gradients need its products alone, which are two
+products with the data, and under `vmap` two products for all problems together.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.scipy.linalg import solve_triangular
+from jaxtyping import Array, Bool, Float, Int
+
+_SUFFICIENT_DECREASE = 1e-4
+_SMALLEST_STEP = 1e-10
+# a step that changes a logit by more says that the optimum is not there yet, or nowhere: where a hyperplane separates
+# the classes every step adds about one, however flat the objective
+_SMALL_CHANGE = 1e-2
+# near an optimum one or two steps make the change small; the slope of one at infinity sinks into rounding in the end
+_MOST_FLAT = 5
+_MAX_PRODUCTS = 100
+_DAMPING = 1e-6
+
+
+class Problem(NamedTuple):
+    """One regression; the last column of the design, of ones, belongs to the intercept.
+
+    Attributes:
+      design: centred columns of unit variance, and ones.
+      targets: probabilities of the classes; of two classes those of the second alone.
+      weights: of the examples; they add up to one.
+      ridge: factors of the squares of the parameters, halved.
+      lasso: factors of their absolute values.
+      offset: what is added to the logits: large numbers for classes that no example has.
+      whitening: W with WᵀW about the inverse of the Hessian for each class; None for a diagonal one.
+    """
+
+    design: Float[Array, "examples parameters"]
+    targets: Float[Array, "examples outputs"]
+    weights: Float[Array, " examples"]
+    ridge: Float[Array, " parameters"]
+    lasso: Float[Array, " parameters"]
+    offset: Float[Array, " outputs"]
+    whitening: Float[Array, "parameters parameters"] | None
+
+
+class State(NamedTuple):
+    """Where the solver is.
+
+    Attributes:
+      parameters: in units of the design.
+      logits: of the examples.
+      value: the objective.
+      slope: the steepest slope of the objective, of the sub-differential the part nearest to zero.
+      change: of the logits by the last step, at most.
+      flat: steps since the slope was larger than the tolerance.
+      stuck: whether no step decreased the objective.
+      iterations: steps so far.
+    """
+
+    parameters: Float[Array, "parameters outputs"]
+    logits: Float[Array, "examples outputs"]
+    value: Float[Array, ""]
+    slope: Float[Array, "parameters outputs"]
+    change: Float[Array, ""]
+    flat: Int[Array, ""]
+    stuck: Bool[Array, ""]
+    iterations: Int[Array, ""]
+
+
+def whitening_factor(
+    design: Float[Array, "examples parameters"], ridge: Float[Array, " parameters"], outputs: int
+) -> Float[Array, "parameters parameters"]:
+    """The inverse root of the Hessian that all classes being equally likely would give, the same for every class.
+
+    Conjugate gradients in its metric see columns that depend on each other no more. Only the scale of the weights of
+    the examples differs from problem to problem, and is left out, so that problems share the factor where they share
+    the penalty.
+    """
+    classes = max(2, outputs)
+    curvature = (classes - 1) / classes**2
+    gram = design.T @ design * (curvature / len(design))
+    # directions without variance, which no penalty holds, keep a positive curvature
+    floor = curvature * jnp.sqrt(jnp.finfo(design.dtype).eps)
+    identity = jnp.eye(len(gram), dtype=gram.dtype)
+    factor = jnp.linalg.cholesky(gram + jnp.diag(ridge + floor))
+    return solve_triangular(factor, identity, lower=True)
+
+
+def minimise(
+    problem: Problem, start: Float[Array, "parameters outputs"], tolerance: Float[Array, ""], max_iterations: int
+) -> tuple[State, Bool[Array, ""]]:
+    """Minimises the objective; returns where the solver ended and whether that is the minimum.
+
+    Each step solves (H + s I) d = -g by conjugate gradients, to a residual that shrinks with g. So does s, which keeps
+    a singular H from blowing up the step, and costs no speed in the end (Li, Fukushima, Qi and Yamashita, 2004).
+
+    With an L1 penalty the objective is smooth within an orthant. Parameters that are held at zero stay there; those
+    that a step of their own would bring across zero take that step; the others go along d. All stop where they would
+    leave the orthant. Such steps, halved until the objective decreases, converge (Bertsekas, 1982).
+    """
+
+    def unsettled(state: State) -> Array:
+        moving = (state.change > _SMALL_CHANGE) & (state.flat <= _MOST_FLAT)
+        return (moving | (state.flat == 0)) & ~state.stuck & (state.iterations < max_iterations)
+
+    def advance(state: State) -> State:
+        return _counted(_advance(problem, state), tolerance)
+
+    end = lax.while_loop(unsettled, advance, _counted(_begin(problem, start), tolerance))
+    return end, (end.flat > 0) & (end.change <= _SMALL_CHANGE)
+
+
+def _counted(state: State, tolerance: Float[Array, ""]) -> State:
+    return state._replace(flat=jnp.where(jnp.abs(state.slope).max() <= tolerance, state.flat + 1, 0))
+
+
+def _begin(problem: Problem, parameters: Array) -> State:
+    logits = problem.design @ parameters + problem.offset
+    value, slope = _value(problem, parameters, logits), _slope(problem, parameters, logits)
+    return State(
+        parameters, logits, value, slope, jnp.zeros_like(value), jnp.asarray(0), jnp.asarray(False), jnp.asarray(0)
+    )
+
+
+def _advance(problem: Problem, state: State) -> State:
+    lasso = problem.lasso[:, None]
+    curvature = _curvature(problem, state.logits)
+    at_zero = (lasso > 0) & (state.parameters == 0)
+    # where a step of its own would bring a parameter across zero, the others must not count on it
+    own_step = state.slope / curvature
+    crosses = (lasso > 0) & (jnp.abs(state.parameters) <= own_step * jnp.sign(state.parameters)) & ~at_zero
+    coupled = ~(at_zero & (state.slope == 0)) & ~crosses & ~_references(problem, at_zero, state.slope)
+    orthant = jnp.where(at_zero, -jnp.sign(state.slope), jnp.sign(state.parameters))
+
+    direction = _solve(problem, state, coupled, curvature)
+    direction = jnp.where(crosses, -own_step, direction)
+
+    def after(step: Array) -> tuple[Array, Array, Array]:
+        parameters = state.parameters + step * direction
+        parameters = jnp.where((lasso > 0) & (parameters * orthant < 0), 0, parameters)
+        logits = problem.design @ parameters + problem.offset
+        return parameters, logits, _value(problem, parameters, logits)
+
+    # of the losses, which are differences of logits
+    size = problem.weights @ jnp.abs(jnp.where(problem.offset == 0, state.logits, 0)).max(1) + jnp.abs(state.value)
+    rounding = 4 * jnp.finfo(size.dtype).eps * size
+
+    def rejected(trial: tuple[Array, tuple[Array, Array, Array]]) -> Array:
+        step, (parameters, _, value) = trial
+        promised = (state.slope * (state.parameters - parameters)).sum()
+        # negated, so that a value that is NaN is rejected too
+        enough = value <= state.value - _SUFFICIENT_DECREASE * jnp.maximum(promised, 0) + rounding
+        return ~enough & (step > _SMALLEST_STEP)
+
+    one = jnp.ones_like(state.value)
+    halve = lambda trial: (trial[0] / 2, after(trial[0] / 2))
+    step, (parameters, logits, value) = lax.while_loop(rejected, halve, (one, after(one)))
+    stuck = step <= _SMALLEST_STEP
+    keep = lambda new, old: jnp.where(stuck, old, new)
+    parameters, logits, value = map(keep, (parameters, logits, value), (state.parameters, state.logits, state.value))
+    change = logits - state.logits
+    if change.shape[1] > 1:
+        change -= change.mean(1, keepdims=True)
+        parameters = _centred(problem, parameters)
+        value = _value(problem, parameters, logits)
+    change = jnp.where(problem.weights[:, None] > 0, jnp.abs(change), 0).max()
+    slope = _slope(problem, parameters, logits)
+    return State(parameters, logits, value, slope, change, state.flat, stuck, state.iterations + 1)
+
+
+def _centred(problem: Problem, parameters: Array) -> Array:
+    """Subtracts one of the classes from all where this decreases an L1 penalty; the loss does not notice."""
+    present = problem.offset == 0
+    differences = (parameters[:, None, :] - parameters[:, :, None]) * present
+    lasso, ridge = problem.lasso[:, None], problem.ridge[:, None]
+    penalty = lambda values: lasso * jnp.abs(values).sum(-1) + ridge / 2 * (values**2).sum(-1)
+    penalties = jnp.where(present, penalty(differences), jnp.inf)
+    least = penalties.argmin(1)
+    centred = jnp.take_along_axis(differences, least[:, None, None], axis=1)[:, 0]
+    better = penalties.min(1, keepdims=True) <= penalty(parameters[:, None, :])
+    return jnp.where((lasso > 0) & better, centred, parameters)
+
+
+def _references(problem: Problem, at_zero: Array, slope: Array) -> Array:
+    """For each column one class that stays at zero for this step, so that the classes cannot all move together.
+
+    The loss has no curvature in that direction. Nothing is lost, since `_centred` moves them so.
+    """
+    at_zero = at_zero & (problem.offset == 0)
+    if slope.shape[1] == 1:
+        return jnp.zeros_like(at_zero)
+    least = jnp.where(at_zero, jnp.abs(slope), jnp.inf).argmin(1)
+    return at_zero & (jnp.arange(slope.shape[1]) == least[:, None]) & (problem.ridge == 0)[:, None]
+
+
+def _solve(problem: Problem, state: State, coupled: Array, curvature: Array) -> Array:
+    """Conjugate gradients for (H + s I) d = -slope among the coupled parameters, zero elsewhere."""
+    weights = problem.weights[:, None]
+    steepest = jnp.abs(state.slope).max()
+    ridge = problem.ridge[:, None] + _DAMPING * steepest
+
+    def product(vector: Array) -> Array:
+        changes = weights * _probability_changes(state.logits, problem.design @ vector)
+        return jnp.where(coupled, problem.design.T @ changes + ridge * vector, 0)
+
+    def precondition(residual: Array) -> Array:
+        if problem.whitening is None:
+            return residual / curvature
+        return problem.whitening.T @ (problem.whitening @ residual)
+
+    norm = jnp.linalg.norm
+    slope = jnp.where(coupled, state.slope, 0)
+    accuracy = jnp.minimum(0.1, jnp.sqrt(steepest)) * norm(slope)
+
+    def unsolved(carry):
+        _, residual, _, _, count = carry
+        return (norm(residual) > accuracy) & (count < _MAX_PRODUCTS)
+
+    def improve(carry):
+        solution, residual, search, energy, count = carry
+        image = product(search)
+        curved = (search * image).sum()
+        step = energy / jnp.where(curved > 0, curved, jnp.inf)
+        solution, residual = solution + step * search, residual - step * image
+        preconditioned = precondition(residual)
+        new_energy = (residual * preconditioned).sum()
+        search = preconditioned + new_energy / jnp.where(energy > 0, energy, jnp.inf) * search
+        return solution, residual, search, new_energy, count + 1
+
+    first = precondition(-slope)
+    carry = jnp.zeros_like(slope), -slope, first, (-slope * first).sum(), 0
+    return lax.while_loop(unsolved, improve, carry)[0]
+
+
+def _value(problem: Problem, parameters: Array, logits: Array) -> Array:
+    penalty = problem.ridge @ parameters**2 / 2 + problem.lasso @ jnp.abs(parameters)
+    return problem.weights @ _losses(problem.targets, logits) + penalty.sum()
+
+
+def _slope(problem: Problem, parameters: Array, logits: Array) -> Array:
+    """The gradient; where the L1 penalty has a kink, the part of it that the penalty does not hold."""
+    errors = problem.weights[:, None] * (_probabilities(logits) - problem.targets)
+    gradient = problem.design.T @ errors + problem.ridge[:, None] * parameters
+    lasso = problem.lasso[:, None]
+    held = jnp.where(parameters == 0, jnp.clip(-gradient, -lasso, lasso), lasso * jnp.sign(parameters))
+    return jnp.where(problem.offset == 0, gradient + held, 0)
+
+
+def _curvature(problem: Problem, logits: Array) -> Array:
+    """About the diagonal of the Hessian: as if the variance of the columns were one among any examples."""
+    probabilities = _probabilities(logits)
+    return problem.weights @ (probabilities * (1 - probabilities)) + problem.ridge[:, None]
+
+
+def _losses(targets: Array, logits: Array) -> Array:
+    if logits.shape[-1] == 1:
+        return (jax.nn.softplus(logits) - targets * logits)[:, 0]
+    return jax.nn.logsumexp(logits, axis=-1) - (targets * logits).sum(-1)
+
+
+def _probabilities(logits: Array) -> Array:
+    return jax.nn.sigmoid(logits) if logits.shape[-1] == 1 else jax.nn.softmax(logits)
+
+
+def _probability_changes(logits: Array, changes: Array) -> Array:
+    """Derivative of the probabilities along a change of the logits."""
+    probabilities = _probabilities(logits)
+    if logits.shape[-1] == 1:
+        return probabilities * (1 - probabilities) * changes
+    return probabilities * (changes - (probabilities * changes).sum(-1, keepdims=True))
