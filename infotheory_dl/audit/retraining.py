@@ -28,6 +28,7 @@ from infotheory_dl.training import (
     System,
     draw_states,
     half_squared_error,
+    of_variants,
     predict,
     supervised,
     train,
@@ -73,29 +74,22 @@ def held_out_accuracy(
       Accuracies on the held-out examples.
     """
     n, seeds = len(examples.inputs), len(keys)
-    system = _system(network)
-    labelings: list[list[int]] = []
-    rows = []
-    for variants in training_sets:
-        for training_set in (list(variants) * seeds)[:seeds]:
-            labels = training_set.labels.tolist()
-            if labels not in labelings:
-                labelings.append(labels)
-            # a smaller set is repeated, so that all models take the same steps in one program
-            rows.append(np.resize(training_set.rows, n) + n * labelings.index(labels))
-    data = np.concatenate([examples.inputs] * len(labelings)), np.concatenate(labelings)
-    states = draw_states(keys, network, system, examples.inputs[:1])
-    keys, states = jax.tree.map(lambda leaf: jnp.concatenate([leaf] * len(training_sets)), (keys, states))
+    of_models = [training_set for sets in training_sets for training_set in (list(sets) * seeds)[:seeds]]
+    labelings, variants = np.unique([training_set.labels for training_set in of_models], axis=0, return_inverse=True)
+    system = of_variants(_system(network))
+    keys = jnp.concatenate([keys] * len(training_sets))
+    states = draw_states(keys, network, system, examples.inputs[:1], variant=variants.ravel())
     num_epochs = _num_epochs(n)
     held_out = examples.held_out_inputs, examples.held_out_labels
     training = train_many(
         keys,
         system.step,
         states,
-        data,
+        (examples.inputs, labelings.T),
         num_epochs=num_epochs,
         batch_size=_BATCH_SIZE,
-        subsets=np.stack(rows),
+        # a smaller set is repeated, so that all models take the same steps in one program
+        subsets=np.stack([np.resize(training_set.rows, n) for training_set in of_models]),
         evaluation=Evaluation(system.evaluate, held_out, epochs=(num_epochs,)),
     )
     return np.asarray(training.evaluations["accuracy"]).reshape(len(training_sets), seeds)

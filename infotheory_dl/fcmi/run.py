@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 from jaxtyping import Key as Keys
 
@@ -23,14 +22,19 @@ from infotheory_dl.fcmi.sgld import track_gradient_variance
 from infotheory_dl.fcmi.supersample import Selection, Supersample, training_rows
 from infotheory_dl.training import (
     AnyNetwork,
-    Batch,
     Data,
     EngineOptions,
     Evaluation,
     Metrics,
+    Network,
     Schedule,
+    System,
     as_network,
+    begin,
+    draw_states,
     gather,
+    of_variants,
+    own_rows,
     predict,
     predicted_classes,
     supervised,
@@ -164,34 +168,33 @@ def run_networks(
     network = as_network(network)
     subsets = (rows + entries * np.arange(len(rows))[:, None, None]).reshape(-1, n)
 
-    # optax makes new functions for the same settings, for which the engine would compile anew
     optimizer = _ADAM if optimizer is None else optimizer
-    system = supervised(network, optimizer, loss)
     if isinstance(batch_size, int) and 1 in (n, batch_size, n % batch_size):
-        state = jax.eval_shape(lambda: system.init(network.init(key, data[0][:1])))
-        if state.collections:
+        drawn = jax.eval_shape(lambda: begin(network, _ADAM, network.init(key, data[0][:1])))
+        if drawn.collections:
             raise ValueError(
                 f"{n} examples in batches of {batch_size} leave a batch of one, whose moments do not exist"
             )
-    if gradient_variance_every is not None:
-
-        def losses(variables: Params, data: Data) -> Array:
-            return loss(network.apply(variables, data[0]), data[1])
-
-        system = track_gradient_variance(system, losses, data, every=gradient_variance_every)
-    step, evaluate = _system_of_runs(system, network.apply, entries, evaluation_batch_size)
+    system = _system_of_runs(network, optimizer, loss, gradient_variance_every, evaluation_batch_size)
     init_keys, train_keys = (_keys(part, rows.shape[:2], deterministic).reshape(-1) for part in jax.random.split(key))
+    own: dict[str, AnyArray] = {"variant": np.repeat(np.arange(len(rows)), rows.shape[1])}
+    if gradient_variance_every is not None:
+        own["rows"] = subsets
+    states = draw_states(init_keys, network, system, data[0][:1], **own)
     training = train_many(
         train_keys,
-        step,
-        _begin(
-            network.init, system.init, data[0][:1], init_keys, subsets, entries, gradient_variance_every is not None
-        ),
+        system.step,
+        states,
         data,
+        shared=None if gradient_variance_every is None else data,
         num_epochs=num_epochs,
         batch_size=batch_size,
         subsets=subsets,
-        evaluation=Evaluation(evaluate, epochs=(num_epochs,) if epochs is None else epochs),
+        evaluation=Evaluation(
+            system.evaluate,
+            (data[0], np.arange(labels.size).reshape(labels.shape)),
+            epochs=(num_epochs,) if epochs is None else epochs,
+        ),
         **options,
     )
     diverged, predictions, metrics = gather((training.diverged, training.evaluations["predictions"], training.metrics))
@@ -206,43 +209,32 @@ def run_networks(
     )
 
 
+# optax makes new functions for the same settings, for which the engine would compile anew
 _ADAM = optax.adam(1e-3)
 
 
-class _RunState(NamedTuple):
-    """A model, and where the entries of its supersample begin."""
+@functools.lru_cache(maxsize=32)  # with the same functions the engine finds its program compiled
+def _system_of_runs(
+    network: Network,
+    optimizer: optax.GradientTransformation,
+    loss: Callable[[Array, Array], Array],
+    gradient_variance_every: int | None,
+    batch_size: int,
+) -> System:
+    """The ordinary system, whose evaluation predicts the entries of a model's own supersample."""
 
-    state: Any
-    first: Int[Array, ""]
+    def losses(variables: Params, data: Data) -> Array:
+        return loss(network.apply(variables, data[0]), data[1])
 
-
-# with the same functions the engine finds its program compiled
-@functools.lru_cache(maxsize=8)
-def _system_of_runs(system, apply_fn, entries, batch_size):
-    """The step of a system, and the evaluation that predicts the entries of a model's own supersample."""
-
-    def step(run: _RunState, batch: Batch, key: Key) -> tuple[_RunState, Metrics]:
-        state, metrics = system.step(run.state, batch, key)
-        return run._replace(state=state), metrics
-
-    def evaluate(run: _RunState, data: Data) -> Metrics:
-        inputs = lax.dynamic_slice_in_dim(data[0], run.first, entries)
-        outputs = predict(apply_fn, run.state.variables, inputs, batch_size=batch_size)
+    def evaluate(state: Any, data: Data, *shared: Any) -> Metrics:
+        outputs = predict(network.apply, state.variables, *data, batch_size=batch_size)
         smallest = next(size for size in (jnp.int8, jnp.int16, jnp.int32) if outputs.shape[-1] <= jnp.iinfo(size).max)
         return {"predictions": predicted_classes(outputs, threshold=0.0).astype(smallest)}
 
-    return step, evaluate
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1, 5, 6))
-def _begin(network_init, system_init, example, keys, subsets, entries, tracked):
-    """The states of all models before their first step."""
-
-    def begin(key, subset):
-        rows = (subset,) if tracked else ()
-        return _RunState(system_init(network_init(key, example), *rows), subset[0] // entries * entries)
-
-    return jax.vmap(begin)(keys, subsets)
+    system = supervised(network, optimizer, loss)
+    if gradient_variance_every is not None:
+        system = track_gradient_variance(system, losses, every=gradient_variance_every)
+    return of_variants(system._replace(evaluate=evaluate), step=None, evaluation=own_rows)
 
 
 def _checked(supersamples, selection):

@@ -6,6 +6,7 @@ temperature β. The code behind the published figures draws ξ with standard dev
 `noise="original"` is there to reproduce those figures, and for nothing else.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -187,20 +188,22 @@ def gradient_variance(losses: Losses, params: Params, data: Data, *, batch_size:
 
 
 def track_gradient_variance(
-    system: System, losses: Losses, data: Data, *, num_examples: int = 100, every: int = 1, batch_size: int = 50
+    system: System, losses: Losses, *, num_examples: int = 100, every: int = 1, batch_size: int = 50
 ) -> System:
     """The same system, whose steps report besides the `gradient_variance` at the weights that they arrive at.
+
+    In a training of it `shared` has to be the training data, of which a step otherwise sees only its batch.
 
     Args:
       system: of `training.supervised`.
       losses: `losses(variables, data)`, one for each example.
-      data: the training data, as the engine is given them.
       num_examples: examples drawn without replacement, each time, from the training set of the model.
       every: the variance is computed after updates 1, 1 + every, 1 + 2 every, …, and held between them.
       batch_size: gradients held at once.
 
     Returns:
-      A system whose `init` takes the variables and the rows of the model's training set.
+      A system whose `init` takes the variables and the rows of the model's training set. Equal arguments give the same
+      one, for which nothing is compiled anew.
 
     Raises:
       ValueError: if a count is less than 1.
@@ -211,18 +214,22 @@ def track_gradient_variance(
         raise ValueError(
             f"num_examples, every and batch_size must be at least 1, got {num_examples}, {every} and {batch_size}"
         )
+    return _track_gradient_variance(system, losses, num_examples, every, batch_size)
 
+
+@functools.lru_cache(maxsize=32)
+def _track_gradient_variance(system: System, losses: Losses, num_examples: int, every: int, batch_size: int) -> System:
     def init(variables: Params, rows: Int[AnyArray, " rows"]) -> TrackedState:
         state = system.init(variables)
         dtype = jnp.result_type(*jax.tree.leaves(state.params))
         return TrackedState(state, jnp.asarray(rows), jnp.int32(0), jnp.zeros((), dtype))
 
-    def variance(state, rows, key):
+    def variance(state, rows, data, key):
         drawn = jax.random.choice(key, rows, (min(num_examples, len(rows)),), replace=False)
         return gradient_variance(
             lambda params, data: losses(state._replace(params=params).variables, data),
             state.params,
-            jax.tree.map(lambda leaf: jnp.asarray(leaf)[drawn], data),
+            jax.tree.map(lambda leaf: leaf[drawn], data),
             batch_size=batch_size,
         )
 
@@ -231,12 +238,12 @@ def track_gradient_variance(
         state, metrics = system.step(tracked.state, batch, step_key)
         value = lax.cond(
             tracked.updates % every == 0,
-            lambda: variance(state, tracked.rows, draw_key),
+            lambda: variance(state, tracked.rows, batch.shared, draw_key),
             lambda: tracked.variance,
         )
         return TrackedState(state, tracked.rows, tracked.updates + 1, value), {**metrics, "gradient_variance": value}
 
-    def evaluate(tracked: TrackedState, data: Data) -> Metrics:
-        return system.evaluate(tracked.state, data)
+    def evaluate(tracked: TrackedState, data: Data, *shared: Any) -> Metrics:
+        return system.evaluate(tracked.state, data, *shared)
 
     return System(init, step, evaluate)

@@ -1,6 +1,6 @@
 """Training with early-learning regularization, whose memory of every example is part of the state."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -96,7 +96,7 @@ def early_learning(
         moved = descend(optimizer, state.network, gradient, collections, optimizer_key)
         return EarlyLearningState(moved, memory), metrics
 
-    def evaluate(state: EarlyLearningState, data: Data) -> Metrics:
-        return system.evaluate(state.network, data)
+    def evaluate(state: EarlyLearningState, data: Data, *shared: Any) -> Metrics:
+        return system.evaluate(state.network, data, *shared)
 
     return System(init, step, evaluate)

@@ -15,14 +15,15 @@ from jaxtyping import Key as Keys
 from infotheory_dl.label_noise._labels import checked_labels
 from infotheory_dl.label_noise.methods import Method
 from infotheory_dl.training import (
-    Batch,
     Best,
     Data,
     EngineOptions,
     Evaluation,
     Metrics,
     State,
+    System,
     gather,
+    of_variants,
     predict,
     predicted_classes,
     train_many,
@@ -123,8 +124,9 @@ def train_grid(
     init_key, train_key = jax.random.split(key)
     names = tuple(settings)
     chosen = None if variables is None else jax.tree.map(lambda leaf: jnp.asarray(leaf)[variant, seed], variables)
+    system = _of_variants(method, evaluation_batch_size)
     states = _begin(
-        method,
+        system,
         names,
         _fold(init_key, variant, seed),
         chosen,
@@ -132,18 +134,17 @@ def train_grid(
         jnp.asarray(variant),
     )
     epochs = sorted({*range(evaluate_every, num_epochs + 1, evaluate_every), num_epochs})
-    step, evaluate = _of_variants(method, evaluation_batch_size)
     examples = jnp.asarray(inputs), jnp.asarray(labels)
     training = train_many(
         _fold(train_key, variant, seed),
-        step,
+        system.step,
         states,
         examples,
         num_epochs=num_epochs,
         batch_size=batch_size,
         subsets=np.asarray(training_rows)[variant],
         evaluation=Evaluation(
-            evaluate,
+            system.evaluate,
             (*examples, jnp.asarray(validation_rows)),
             epochs=epochs,
             maximize="accuracy",
@@ -192,29 +193,19 @@ def predict_grid(
     return probabilities.reshape(*shape, *probabilities.shape[1:])
 
 
-class _OfVariant(NamedTuple):
-    """A model, and which column of the labels is its own."""
-
-    state: State
-    variant: Int[Array, ""]
-
-
 @functools.lru_cache(maxsize=32)  # with the same functions the engine finds its program compiled
-def _of_variants(method: Method, batch_size: int):
-    def step(model: _OfVariant, batch: Batch, key: Key) -> tuple[_OfVariant, Metrics]:
-        inputs, labels = batch.data
-        state, metrics = method.step(model.state, batch._replace(data=(inputs, labels[:, model.variant])), key)
-        return model._replace(state=state), metrics
-
-    def evaluate(model: _OfVariant, data: Data) -> Metrics:
-        inputs, labels, rows = data
-        chosen = rows[model.variant]
-        logits = predict(method.classifier, model.state.variables, inputs[chosen], batch_size=batch_size)
-        given = labels[chosen, model.variant]
-        classes = given if given.ndim == 1 else predicted_classes(given)
+def _of_variants(method: Method, batch_size: int) -> System:
+    def evaluate(state: State, data: Data) -> Metrics:
+        inputs, labels = data
+        logits = predict(method.classifier, state.variables, inputs, batch_size=batch_size)
+        classes = labels if labels.ndim == 1 else predicted_classes(labels)
         return {"accuracy": (predicted_classes(logits) == classes).mean()}
 
-    return step, evaluate
+    def own(data: Data, variant: Int[Array, ""]) -> Data:
+        inputs, labels, rows = data
+        return inputs[rows[variant]], labels[rows[variant], variant]
+
+    return of_variants(System(method.begin, method.step, evaluate), evaluation=own)
 
 
 def _require_possible(
@@ -229,10 +220,10 @@ def _require_possible(
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _begin(method, names, keys, variables, points, variants):
+def _begin(system, names, keys, variables, points, variants):
     def begin(model):
         key, variables, point, variant = model
-        return _OfVariant(method.begin(key, variables, **dict(zip(names, point, strict=True))), variant)
+        return system.init(key, variables, variant=variant, **dict(zip(names, point, strict=True)))
 
     return lax.map(begin, (keys, variables, points, variants))
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -122,8 +122,8 @@ def joint(
             classifier = jax.tree.map(lambda old, new: jnp.where(waiting, old, new), before, classifier)
         return JointState((classifier, *others), state.settings, state.steps + 1), metrics
 
-    def evaluate(state: JointState, data: Data) -> Metrics:
-        return alone.evaluate(state.networks[0], data)
+    def evaluate(state: JointState, data: Data, *shared: Any) -> Metrics:
+        return alone.evaluate(state.networks[0], data, *shared)
 
     return System(init, step, evaluate)
 

@@ -35,6 +35,7 @@ from infotheory_dl.training.network import (
 )
 from infotheory_dl.training.parallel import gather
 from infotheory_dl.training.system import System, draw_states, half_squared_error, masked_mean, supervised
+from infotheory_dl.training.variants import VariantState, of_variants, own_labels, own_rows
 
 __all__ = [
     "AnyNetwork",
@@ -55,6 +56,7 @@ __all__ = [
     "Step",
     "System",
     "TrainingState",
+    "VariantState",
     "as_network",
     "begin",
     "descend",
@@ -64,6 +66,9 @@ __all__ = [
     "half_squared_error",
     "masked_mean",
     "minibatches",
+    "of_variants",
+    "own_labels",
+    "own_rows",
     "predict",
     "predicted_classes",
     "progress",

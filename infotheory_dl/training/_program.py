@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxtyping import Key as Keys
 
 from infotheory_dl.training.parallel import on_each_device
-from infotheory_dl.types import Key
+from infotheory_dl.types import AnyArray, Key
 
 State: TypeAlias = Any
 """A pytree of arrays: whatever a system carries from step to step."""
@@ -31,11 +31,13 @@ class Batch(NamedTuple):
       data: rows of the training data; their leading axes are those of `indices`.
       mask: False where a row is repeated only to fill a short batch.
       indices: where in the training data the rows lie, for a step that knows something of single examples.
+      shared: what the training is given of arrays without an axis of examples, such as a graph; None without any.
     """
 
     data: Data
     mask: Bool[Array, " *batch"]
     indices: Int[Array, " *batch"]
+    shared: Any = None
 
 
 class Minibatches(NamedTuple):
@@ -51,7 +53,9 @@ class Minibatches(NamedTuple):
 
 
 Step: TypeAlias = Callable[[State, Batch, Key], tuple[State, Metrics]]
-Evaluate: TypeAlias = Callable[[State, Data], Metrics]
+Evaluate: TypeAlias = Callable[..., Metrics]
+"""`evaluate(state, data)`, or `evaluate(state, data, shared)` in a training with shared arrays."""
+
 Schedule: TypeAlias = Callable[[Key, Array], Minibatches]
 """`schedule(key, epoch)`: the batches of an epoch, counted from 0. The key is the same in all epochs of a training."""
 
@@ -118,29 +122,37 @@ class Program(NamedTuple):
     mesh: Mesh | None
 
 
-class Shared(NamedTuple):
-    """The arrays that all models read: rows to train on, data to evaluate on, and the epochs to evaluate after."""
+class Common(NamedTuple):
+    """The arrays that all models read.
+
+    Attributes:
+      data: rows to train on.
+      shared: what has no rows; None without any.
+      evaluation_data: what to evaluate on.
+      evaluation_epochs: after which epochs.
+    """
 
     data: Data
+    shared: Any
     evaluation_data: Data
-    evaluation_epochs: Int[Array, " evaluations"]
+    evaluation_epochs: Int[AnyArray, " evaluations"]
 
 
 @functools.partial(jax.jit, static_argnames="program")
 def begin(
     program: Program,
-    shared: Shared,
+    common: Common,
     keys: Keys[Array, " models"],
     states: State,
     subsets: Int[Array, "models rows"] | None,
 ) -> TrainingState:
     """The models before their first epoch, in arrays of their own: the epochs will overwrite them."""
 
-    def begin_one(model, shared):
+    def begin_one(model, common):
         key, state, subset = model
-        one_epoch = functools.partial(_one_epoch, program, _gatherer(program, shared.data, subset))
+        one_epoch = functools.partial(_one_epoch, program, _gatherer(program, common, subset))
         _, metrics = jax.eval_shape(one_epoch, state, key, jnp.int32(0))
-        evaluation = jax.eval_shape(program.evaluate, state, shared.evaluation_data)
+        evaluation = jax.eval_shape(functools.partial(_report, program), common, state)
         best = None
         if program.selection is not None:
             score = jax.eval_shape(functools.partial(_score, program.selection), evaluation)
@@ -151,36 +163,36 @@ def begin(
             state=state,
             diverged=jnp.array(False),
             metrics=_blank(metrics, program.num_epochs),
-            evaluations=_blank(evaluation, len(shared.evaluation_epochs)),
+            evaluations=_blank(evaluation, len(common.evaluation_epochs)),
             best=best,
         )
 
-    models = _for_each_model(program, begin_one, jax.tree.map(jnp.copy, (keys, states, subsets)), shared)
+    models = _for_each_model(program, begin_one, jax.tree.map(jnp.copy, (keys, states, subsets)), common)
     return models._replace(epoch=jnp.int32(0))
 
 
 @functools.partial(jax.jit, static_argnames="program", donate_argnames="training")
 def advance(
     program: Program,
-    shared: Shared,
+    common: Common,
     training: TrainingState,
     subsets: Int[Array, "models rows"] | None,
     until: Int[Array, ""],
 ) -> TrainingState:
     """The models, trained from the epoch they are at to the epoch `until`. Chunks of all lengths are one program."""
 
-    def advance_one(model, common):
+    def advance_one(model, given):
         training, subset = model
-        shared, start, until = common
-        one_epoch = functools.partial(_one_epoch, program, _gatherer(program, shared.data, subset))
+        common, start, until = given
+        one_epoch = functools.partial(_one_epoch, program, _gatherer(program, common, subset))
 
         def goes_on(carry):
             epoch, training = carry
-            return (epoch < until) & _any_model(~_is_out_of_patience(program, shared, training, epoch))
+            return (epoch < until) & _any_model(~_is_out_of_patience(program, common, training, epoch))
 
         def advance_epoch(carry):
             epoch, training = carry
-            stopped = _is_out_of_patience(program, shared, training, epoch)
+            stopped = _is_out_of_patience(program, common, training, epoch)
             state, metrics = one_epoch(training.state, training.key, epoch)
             diverged = training.diverged | ~(stopped | _is_finite(state))
             training = training._replace(
@@ -188,27 +200,27 @@ def advance(
                 diverged=diverged,
                 metrics=_record(training.metrics, epoch, metrics, unless=stopped),
             )
-            return epoch + 1, _evaluate(program, shared, training, epoch + 1, stopped)
+            return epoch + 1, _evaluate(program, common, training, epoch + 1, stopped)
 
         return lax.while_loop(goes_on, advance_epoch, (start, training))[1]
 
     models = (training._replace(epoch=None), subsets)  # type: ignore[arg-type]
-    trained = _for_each_model(program, advance_one, models, (shared, training.epoch, until))
+    trained = _for_each_model(program, advance_one, models, (common, training.epoch, until))
     return trained._replace(epoch=until)
 
 
-def _for_each_model(program, function, models, common):
-    """`function(model, common)` of every model: the devices share them, side by side or one after the other."""
+def _for_each_model(program, function, models, given):
+    """`function(model, given)` of every model: the devices share them, side by side or one after the other."""
 
-    def on_one_device(models, common):
-        of_one = lambda model: function(model, common)
+    def on_one_device(models, given):
+        of_one = lambda model: function(model, given)
         if program.models_at_once == 1:
             return lax.map(of_one, models)
         if program.models_at_once >= len(jax.tree.leaves(models)[0]):
             return jax.vmap(of_one)(models)
         return lax.map(of_one, models, batch_size=program.models_at_once)
 
-    return on_each_device(on_one_device, program.mesh)(models, common)
+    return on_each_device(on_one_device, program.mesh)(models, given)
 
 
 @jax.custom_batching.custom_vmap
@@ -225,17 +237,17 @@ def _any_of_many(axis_size, in_batched, flags):
     return flags.any(), False
 
 
-def _gatherer(program, data, subset):
+def _gatherer(program, common, subset):
     """The function that makes the batch of a step from what the schedule says."""
 
     def gather(indices, mask):
         indices = indices if subset is None else subset[indices]
-        rows = jax.tree.map(lambda leaf: leaf.at[indices].get(mode="promise_in_bounds"), data)
-        return Batch(rows, mask, indices)
+        rows = jax.tree.map(lambda leaf: leaf.at[indices].get(mode="promise_in_bounds"), common.data)
+        return Batch(rows, mask, indices, common.shared)
 
     if program.schedule is not None:
         return gather
-    size = len(jax.tree.leaves(data)[0]) if subset is None else len(subset)
+    size = len(jax.tree.leaves(common.data)[0]) if subset is None else len(subset)
     everything = gather(jnp.arange(size), jnp.ones(size, bool))
     return lambda: everything
 
@@ -254,30 +266,36 @@ def _one_epoch(program, gather, state, key, epoch):
     return lax.scan(one_step, state, (jnp.arange(num_steps), scheduled))
 
 
-def _evaluate(program, shared, training, epoch, stopped):
+def _evaluate(program, common, training, epoch, stopped):
     """The training after the evaluation, and the selection, that may be due after so many epochs if it goes on."""
-    if not len(shared.evaluation_epochs):
+    if not len(common.evaluation_epochs):
         return training
 
     def evaluate(evaluations, best):
-        evaluation = program.evaluate(training.state, shared.evaluation_data)
+        evaluation = _report(program, common, training.state)
         if best is not None:
             score = _score(program.selection, evaluation)
             # strictly, so that the first of equal epochs stays; a score of NaN is not greater than any
             best = _where(~stopped & (score > best.score), Best(training.state, epoch, score), best)
-        place = jnp.searchsorted(shared.evaluation_epochs, epoch)
+        place = jnp.searchsorted(common.evaluation_epochs, epoch)
         return _record(evaluations, place, evaluation, unless=stopped), best
 
-    is_due = (shared.evaluation_epochs == epoch).any()
+    is_due = (common.evaluation_epochs == epoch).any()
     evaluations, best = lax.cond(is_due, evaluate, lambda *unchanged: unchanged, training.evaluations, training.best)
     return training._replace(evaluations=evaluations, best=best)
 
 
-def _is_out_of_patience(program, shared, training, epoch):
+def _report(program, common, state):
+    """The evaluation of a state; what is shared is given to it only where there is something."""
+    shared = () if common.shared is None else (common.shared,)
+    return program.evaluate(state, common.evaluation_data, *shared)
+
+
+def _is_out_of_patience(program, common, training, epoch):
     """Whether so many evaluations, as many as the patience, have come since the best one."""
     if program.patience is None:
         return jnp.array(False)
-    since = (shared.evaluation_epochs > training.best.epoch) & (shared.evaluation_epochs <= epoch)
+    since = (common.evaluation_epochs > training.best.epoch) & (common.evaluation_epochs <= epoch)
     return since.sum() >= program.patience
 
 

@@ -24,7 +24,8 @@ class Evaluation(NamedTuple):
     """What to look at while a model trains.
 
     Attributes:
-      function: `function(state, data)` reports anything of a state: losses, accuracies, predictions.
+      function: `function(state, data)` reports anything of a state: losses, accuracies, predictions. In a training with
+        shared arrays it is called as `function(state, data, shared)`.
       data: what it is given; default the training data.
       epochs: after how many epochs it is called, increasing; default after every one.
       maximize: the metric that is largest at the best epoch; default none is selected.
@@ -52,7 +53,7 @@ class EngineOptions(TypedDict, total=False):
     mesh: Mesh | None
 
 
-_NO_EVALUATION = Evaluation(lambda state, data: {}, epochs=())
+_NO_EVALUATION = Evaluation(lambda *given: {}, epochs=())
 
 
 @functools.cache  # the same settings give the same function, and a second training finds its program compiled
@@ -88,6 +89,7 @@ def train(
     state: State,
     data: Data,
     *,
+    shared: Any = None,
     num_epochs: int,
     batch_size: int | Schedule | None = None,
     subset: Int[AnyArray, " rows"] | None = None,
@@ -106,6 +108,9 @@ def train(
       step: one update of the system.
       state: its initial state.
       data: the training data. They stay on the device in their own dtype; every step gathers its rows.
+      shared: arrays without an axis of examples, such as a graph: they are `batch.shared` in every step, and the third
+        argument of the evaluation. Like the data they are arguments of the program: others of the same shapes compile
+        nothing.
       num_epochs: passes over the training set.
       batch_size: examples per step, as `minibatches` schedules them, or a schedule of another kind. None makes the
         whole training set, in its order, the one batch of an epoch.
@@ -130,6 +135,7 @@ def train(
         step,
         states,
         data,
+        shared=shared,
         num_epochs=num_epochs,
         batch_size=batch_size,
         subsets=subsets,
@@ -148,6 +154,7 @@ def train_many(
     states: State,
     data: Data,
     *,
+    shared: Any = None,
     num_epochs: int,
     batch_size: int | Schedule | None = None,
     subsets: Int[AnyArray, "models rows"] | None = None,
@@ -168,9 +175,9 @@ def train_many(
       keys: one key per model; equal keys see the examples in the same order.
       step: one update of one model. The settings that are not listed here are those of `train`.
       states: initial states, with a leading axis of models.
-      data: the training data, shared by the models.
+      data: the training data, the same for all models.
       subsets: the training set of each model, as rows of `data`; default all rows for all models.
-      evaluation: what to look at in each model; its data are shared.
+      evaluation: what to look at in each model, on the same data.
       callback: is given the training of all models.
       checkpoint: of all models together.
       axis: "vmap" trains the models of a device side by side, "map" one after the other. "auto" is "map" on CPUs, where
@@ -215,14 +222,10 @@ def train_many(
         models_at_once=1 if axis == "map" else models_at_once or len(keys),
         mesh=mesh,
     )
-    rows = parallel.replicate(data, mesh)
-    shared = _program.Shared(
-        data=rows,
-        evaluation_data=rows if evaluation.data is None else parallel.replicate(evaluation.data, mesh),
-        evaluation_epochs=parallel.replicate(evaluation_epochs, mesh),
-    )
+    evaluation_data = data if evaluation.data is None else evaluation.data
+    common = parallel.replicate(_program.Common(data, shared, evaluation_data, evaluation_epochs), mesh)
     models = parallel.spread((keys, states, subsets), mesh)
-    training = _program.begin(program, shared, *models)
+    training = _program.begin(program, common, *models)
     of_models = functools.partial(parallel.without_copies, num_models=len(keys), mesh=mesh)
 
     callbacks, done = [] if callback is None else [callback], 0
@@ -235,7 +238,14 @@ def train_many(
             "selection": selection,
             "patience": evaluation.patience,
         }
-        arrays = {"keys": keys, "states": states, "subsets": subsets, "data": data, "evaluation_data": evaluation.data}
+        arrays = {
+            "keys": keys,
+            "states": states,
+            "subsets": subsets,
+            "data": data,
+            "shared": shared,
+            "evaluation_data": evaluation.data,
+        }
         restored = checkpoints.restore(checkpoint, settings, arrays, of_models(training))
         training, done = parallel.spread(restored, mesh), int(restored.epoch)
         callbacks.insert(0, functools.partial(checkpoints.save, checkpoint))
@@ -243,7 +253,7 @@ def train_many(
     every = callback_every or num_epochs
     for until in [*range(every, num_epochs, every), num_epochs]:
         if until > done:
-            training = _program.advance(program, shared, training, models[2], np.int32(until))
+            training = _program.advance(program, common, training, models[2], np.int32(until))
             for call in callbacks:
                 call(of_models(training))
     return of_models(training)

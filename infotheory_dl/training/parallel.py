@@ -48,10 +48,11 @@ def spread(models: Tree, mesh: Mesh | None) -> Tree:
 
 
 def replicate(tree: Any, mesh: Mesh | None) -> Any:
-    """The arrays, whole on every device."""
-    if mesh is None:
-        return jax.tree.map(jnp.asarray, tree)
-    return _map_arrays(lambda leaf: jax.device_put(leaf, NamedSharding(mesh, _WHOLE)), tree)
+    """The arrays, whole on every device; one that is in several places of the tree is put there once."""
+    put = jnp.asarray if mesh is None else lambda leaf: jax.device_put(leaf, NamedSharding(mesh, _WHOLE))
+    leaves, structure = jax.tree.flatten(tree)
+    placed = {name: _map_arrays(put, leaf) for name, leaf in {id(leaf): leaf for leaf in leaves}.items()}
+    return jax.tree.unflatten(structure, [placed[id(leaf)] for leaf in leaves])
 
 
 def without_copies(models: Tree, num_models: int, mesh: Mesh | None) -> Tree:

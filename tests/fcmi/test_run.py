@@ -82,18 +82,20 @@ def test_a_diverged_model_is_named_and_not_valid():
     np.testing.assert_array_equal(runs.valid, [[True, False]])
 
 
-def test_the_variances_of_gradients_come_with_the_runs():
-    dynamics = sgld.annealing()
-    runs = run_networks(
-        KEY,
-        MLP,
-        SUPERSAMPLES,
-        SELECTION,
-        num_epochs=2,
-        batch_size=3,
-        optimizer=sgld.langevin(dynamics),
-        gradient_variance_every=1,
-    )
+def test_the_variances_of_gradients_come_with_the_runs_and_a_second_call_compiles_nothing():
+    dynamics, traced = sgld.annealing(), []
+
+    def loss(outputs, labels):
+        traced.append("loss")
+        return optax.softmax_cross_entropy_with_integer_labels(outputs, labels)
+
+    settings = {"num_epochs": 2, "batch_size": 3, "optimizer": sgld.langevin(dynamics), "loss": loss}
+    runs = run_networks(KEY, MLP, SUPERSAMPLES, SELECTION, gradient_variance_every=1, **settings)
+    count = len(traced)
+    others = [Supersample(2 * inputs, labels) for inputs, labels in SUPERSAMPLES]
+    network = networks.MLP((4,), 2)
+    assert run_networks(KEY, network, others, 1 - SELECTION, gradient_variance_every=1, **settings).valid.all()
+    assert len(traced) == count
     assert runs.gradient_variances.shape == (2, 3, 4)
     assert (runs.gradient_variances > 0).all()
     rates, inverse_temperatures = sgld.histories(dynamics, 4)

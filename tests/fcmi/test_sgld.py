@@ -116,11 +116,10 @@ def test_a_tracked_training_reports_the_variance_where_it_arrives():
     subsets = np.stack([np.arange(12), np.arange(15, 27)])
 
     def variances(**settings):
-        system = sgld.track_gradient_variance(plain, squared_errors, data, **settings)
+        system = sgld.track_gradient_variance(plain, squared_errors, **settings)
         states = jax.vmap(system.init)(jnp.zeros((2, 3)), subsets)
-        trained = training.train_many(
-            jax.random.split(KEY, 2), system.step, states, data, num_epochs=3, batch_size=6, subsets=subsets
-        )
+        plan = {"shared": data, "num_epochs": 3, "batch_size": 6, "subsets": subsets}
+        trained = training.train_many(jax.random.split(KEY, 2), system.step, states, data, **plan)
         return trained.metrics["gradient_variance"].reshape(2, 6), trained.state
 
     values, tracked = variances(num_examples=12)
@@ -140,4 +139,4 @@ def test_impossible_settings_are_refused(as_a_user_sees):
     with pytest.raises(ValueError, match="unknown noise 'pink'; choose one of 'paper', 'original'"):
         sgld.langevin(sgld.annealing(), noise="pink")
     with pytest.raises(ValueError, match="at least 1, got 100, 0 and 50"):
-        sgld.track_gradient_variance(None, squared_errors, (), every=0)
+        sgld.track_gradient_variance(None, squared_errors, every=0)

@@ -150,6 +150,32 @@ def test_full_batch_descent_has_its_closed_form():
     np.testing.assert_allclose(training.state.weights, expected, rtol=1e-12)
 
 
+def test_shared_arrays_are_seen_by_steps_and_evaluations_and_others_of_their_shapes_compile_nothing():
+    traced = []
+
+    def descend_by_table(state, batch, key):
+        traced.append("step")
+        (targets,) = batch.data
+        return descend(state, batch._replace(data=(batch.shared["table"][batch.indices], targets)), key)
+
+    def error(state, data, shared):
+        return {"error": jnp.square(shared["table"] @ state.weights - data[0]).sum()}
+
+    def train_by(table):
+        evaluation = Evaluation(error, epochs=(2,))
+        plan = {"num_epochs": 2, "batch_size": 4, "evaluation": evaluation}
+        return train(KEY, descend_by_table, start(), (TARGETS,), shared={"table": table}, **plan)
+
+    first, count = train_by(INPUTS), len(traced)
+    second = train_by(-2 * INPUTS)
+    assert len(traced) == count
+    for trained, table in ((first, INPUTS), (second, -2 * INPUTS)):
+        plain = train(KEY, descend, start(), (table, TARGETS), num_epochs=2, batch_size=4)
+        assert_equal(trained.state, plain.state)
+        expected = np.square(table @ np.asarray(plain.state.weights) - TARGETS).sum()
+        np.testing.assert_allclose(trained.evaluations["error"], [expected], rtol=1e-12)
+
+
 def test_every_step_has_a_key_of_its_own_and_the_same_key_gives_the_same():
     draws = train(KEY, look, start(), DATA, num_epochs=3, batch_size=4).metrics["draw"]
     assert len(np.unique(draws)) == 9

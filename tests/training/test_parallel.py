@@ -19,17 +19,18 @@ from infotheory_dl.training import Checkpoint, Evaluation, gather, train_many
 ROOT = Path(__file__).parents[2]
 RANDOM = np.random.default_rng(0)
 DATA = (RANDOM.normal(size=(10, 3)), RANDOM.normal(size=10))
+SHARED = {"noise": np.array([0.1, 0.2, 0.3])}
 
 
 def descend(state, batch, key):
     inputs, targets = batch.data
     errors = jnp.where(batch.mask, inputs @ state["weights"] - targets, 0)
-    gradient = inputs.T @ errors + 0.1 * jax.random.normal(key, 3)
+    gradient = inputs.T @ errors + batch.shared["noise"] * jax.random.normal(key, 3)
     return state | {"weights": state["weights"] - state["rate"] * gradient}, {"loss": (errors**2).sum()}
 
 
-def squared_norm(state, data):
-    return {"norm": (state["weights"] ** 2).sum()}
+def squared_norm(state, data, shared):
+    return {"norm": (state["weights"] ** 2).sum() + shared["noise"].sum()}
 
 
 def start(num_models):
@@ -43,7 +44,7 @@ def run(num_models, **settings):
     subsets = np.stack([np.roll(np.arange(10), shift)[:7] for shift in range(num_models)])
     evaluation = Evaluation(squared_norm, epochs=(2, 3), minimize="norm")
     plan = {"num_epochs": 3, "batch_size": 4, "subsets": subsets, "evaluation": evaluation}
-    return train_many(keys, descend, states, DATA, **plan, **settings)
+    return train_many(keys, descend, states, DATA, shared=SHARED, **plan, **settings)
 
 
 def leaves(training):
@@ -64,7 +65,8 @@ def on_eight_devices(folder):
     two = jax.make_mesh((2,), ("pair",), devices=jax.devices()[:2])
     np.savez(folder / "two.npz", *leaves(run(5, mesh=two)))
 
-    whole = jax.jit(lambda keys, states: train_many(keys, descend, states, DATA, num_epochs=3, batch_size=4))
+    plan = {"shared": SHARED, "num_epochs": 3, "batch_size": 4}
+    whole = jax.jit(lambda keys, states: train_many(keys, descend, states, DATA, **plan))
     (folder / "compiled.txt").write_text(whole.lower(*start(16)).compile().as_text())
 
     class InterruptionError(Exception):

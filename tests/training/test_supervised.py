@@ -7,7 +7,16 @@ import optax
 import pytest
 
 from infotheory_dl import networks
-from infotheory_dl.training import Evaluation, half_squared_error, masked_mean, predict, supervised, train, train_many
+from infotheory_dl.training import (
+    Batch,
+    Evaluation,
+    half_squared_error,
+    masked_mean,
+    predict,
+    supervised,
+    train,
+    train_many,
+)
 
 KEY = jax.random.key(0)
 RANDOM = np.random.default_rng(0)
@@ -101,6 +110,32 @@ def test_accuracy_knows_labels_one_hot_targets_and_single_outputs(outputs, targe
     )
     metrics = system.evaluate(system.init({}), (jnp.array(outputs), jnp.array(targets)))
     np.testing.assert_allclose(metrics["accuracy"], accuracy)
+
+
+def test_the_steps_of_sequences_that_their_mask_hides_do_not_count():
+    # three sequences of 4, 3 and 1 steps are trained on as their eight steps are, one by one
+    counted = np.arange(4) < np.array([4, 3, 1])[:, None]
+    inputs, labels = np.full((3, 4, 4), np.nan), np.zeros((3, 4), int)
+    inputs[counted], labels[counted] = INPUTS[:8], LABELS[:8]
+    inputs = np.nan_to_num(inputs, nan=1e3)
+    system = supervised(affine, optax.sgd(0.1), optax.softmax_cross_entropy_with_integer_labels)
+    plan = {"num_epochs": 2, "evaluation": Evaluation(system.evaluate)}
+    sequences = train(KEY, system.step, system.init(PARAMS), (inputs, labels, counted), **plan)
+    steps = train(KEY, system.step, system.init(PARAMS), (INPUTS[:8], LABELS[:8]), **plan)
+    close = lambda ours, expected: np.testing.assert_allclose(ours, expected, rtol=1e-10)
+    jax.tree.map(close, sequences.state.params, steps.state.params)
+    jax.tree.map(close, sequences.metrics, steps.metrics)
+    jax.tree.map(close, sequences.evaluations, steps.evaluations)
+
+
+def test_a_sequence_that_only_fills_up_a_batch_does_not_count():
+    mask = np.array([[True, True], [True, False]])
+    system = supervised(affine, optax.sgd(0.1), optax.softmax_cross_entropy_with_integer_labels)
+    inputs, labels = INPUTS[:4].reshape(2, 2, 4), LABELS[:4].reshape(2, 2)
+    batch = Batch((inputs, jnp.asarray(labels), mask), jnp.array([False, True]), jnp.arange(2))
+    _, metrics = system.step(system.init(PARAMS), batch, KEY)
+    one_step = optax.softmax_cross_entropy_with_integer_labels(affine(PARAMS, INPUTS[2:3]), LABELS[2:3])
+    np.testing.assert_allclose(metrics["loss"], one_step[0], rtol=1e-12)
 
 
 @pytest.mark.parametrize("batch_size", [None, 1, 5, 12, 100])
