@@ -2,7 +2,7 @@
 
 from infotheory_dl.audit._run import AuditResult, Repair, Settings, Summarization, Sweep, run
 from infotheory_dl.audit.detection import Detection, cross_validated_suspicion, rate_detection
-from infotheory_dl.audit.examples import Examples, Table, read_table
+from infotheory_dl.audit.examples import Examples
 from infotheory_dl.audit.files import scores_table, write_report
 from infotheory_dl.audit.report import findings
 from infotheory_dl.audit.robustness import Robustness
@@ -18,11 +18,9 @@ __all__ = [
     "Settings",
     "Summarization",
     "Sweep",
-    "Table",
     "cross_validated_suspicion",
     "findings",
     "rate_detection",
-    "read_table",
     "run",
     "scores_table",
     "write_report",

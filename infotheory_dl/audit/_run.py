@@ -9,10 +9,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int, Real, Shaped
+from jaxtyping import Float, Int
 from jaxtyping import Key as Keys
 
-from infotheory_dl import networks
+from infotheory_dl import data, networks
 from infotheory_dl.audit import retraining
 from infotheory_dl.audit.detection import Detection, cross_validated_suspicion, rate_detection
 from infotheory_dl.audit.examples import Examples, draw_examples
@@ -35,7 +35,7 @@ from infotheory_dl.linearization import (
 )
 from infotheory_dl.metrics import average_precision, spearman_correlation
 from infotheory_dl.sample_information import LabelErrors, find_label_errors, summarize
-from infotheory_dl.types import AnyArray, Key
+from infotheory_dl.types import Key
 
 _KEPT_FRACTIONS = (0.8, 0.6, 0.4, 0.2, 0.1)
 
@@ -175,9 +175,9 @@ class _Solved(NamedTuple):
 
 def run(
     key: Key,
-    x: Real[AnyArray, "examples ..."],
-    y: Shaped[AnyArray, " examples"],
-    held_out: tuple[AnyArray, AnyArray] | None = None,
+    x: Any,
+    y: Any = None,
+    held_out: tuple[Any, Any] | None = None,
     *,
     feature_names: tuple[str, ...] | None = None,
     on_stage: Callable[[str], None] = lambda stage: None,
@@ -187,10 +187,11 @@ def run(
 
     Args:
       key: source of randomness: the choice of the examples, the flips, the networks.
-      x: images (examples, height, width[, channels]) or rows (examples, features).
+      x: images (examples, height, width[, channels]) or rows (examples, features): an array, a DataFrame, whatever
+        `data.as_table` takes; or a `data.Table`, of `data.read_table`, which has the labels and all else.
       y: class labels: integers, strings or booleans.
       held_out: examples and labels to measure on; by default those of x and y that are not audited.
-      feature_names: of the columns of a table.
+      feature_names: of the columns of an array.
       on_stage: is told what is being done.
       **settings: of `Settings`, which see.
 
@@ -198,7 +199,8 @@ def run(
       What was found. The algebra is in double precision, the networks in the precision of x.
 
     Raises:
-      ValueError: if an array does not fit, holds NaN, infinity or one class only, or a setting is out of its range.
+      ValueError: if the data do not fit, have missing or infinite values (a `data.Table` has none) or one class only,
+        or a setting is out of its range.
       TypeError: if a setting is unknown.
 
     Source: Harutyunyan et al., 2021; the margins and their weight decay by Allen, 1974; the label noise see
@@ -206,15 +208,12 @@ def run(
     """
     chosen = _checked_settings(Settings(**settings))
     draw_key, kernel_key, check_key, training_key, runs_key, robust_key = jax.random.split(key, 6)
-    examples = draw_examples(
-        draw_key,
-        x,
-        y,
-        held_out,
-        train_size=chosen.train_size,
-        flip=chosen.flip,
-        feature_names=feature_names,
-    )
+    table = x
+    if not isinstance(x, data.Table):
+        table = data.as_table(x, y, held_out, feature_names=feature_names, missing="refuse")
+    elif not all(given is None for given in (y, held_out, feature_names)):
+        raise ValueError("a data.Table has its labels, held-out examples and names; give no others beside it")
+    examples = draw_examples(draw_key, table, train_size=chosen.train_size, flip=chosen.flip)
     shape = example_shape(chosen.network, examples.inputs)
     linearized = networks.wide_layer(shape)
     labels, flipped = examples.labels, examples.flipped

@@ -10,7 +10,6 @@ from rich.console import Console
 from infotheory_dl import data
 from infotheory_dl._files import require_writable
 from infotheory_dl.audit._run import Settings, run
-from infotheory_dl.audit.examples import Table, read_table
 from infotheory_dl.audit.files import write_report
 from infotheory_dl.audit.report import findings
 
@@ -21,7 +20,7 @@ class Config:
 
     Attributes:
       dataset: a named set: digits, the default, which needs no download, or one of tensorflow-datasets, such as mnist.
-      data: or an .npz file with the arrays x and y; x_test, y_test and feature_names if there are any.
+      source: or one of your own.
       split: part of a named set, such as train[:5000].
       output: folder of the report.
       seed: of all that is drawn.
@@ -29,7 +28,7 @@ class Config:
     """
 
     dataset: str | None = None
-    data: Path | None = None
+    source: data.Source = field(default_factory=data.Source)
     split: str = "train"
     output: Path = Path("results/audit")
     seed: int = 0
@@ -44,29 +43,30 @@ def main(config: Config, console: Console) -> None:
         title, table = _load(config)
         result = run(
             jax.random.key(config.seed),
-            table.x,
-            table.y,
-            table.held_out,
-            feature_names=table.feature_names,
+            table,
             on_stage=stages.begin,
             **asdict(config.settings),
         )
         stages.begin("writing the report")
-        record = {name: value for name, value in asdict(config).items() if name != "settings"}
+        record = {name: value for name, value in asdict(config).items() if name not in ("settings", "source")}
+        record |= asdict(config.source)
         report = write_report(result, config.output, title=title, config=record)
     console.print()
+    for notice in table.notices:
+        console.print(f"Note: {notice}", soft_wrap=True)
     for sentence in findings(result):
         console.print(f"• {sentence}")
     console.print(f"\nThe report: {report.resolve()}", soft_wrap=True)
 
 
-def _load(config: Config) -> tuple[str, Table]:
-    if config.data is not None and config.dataset is not None:
-        raise ValueError(f"give --dataset or --data, not both, got {config.dataset} and {config.data}")
-    if config.data is not None:
-        return config.data.stem, read_table(config.data)
+def _load(config: Config) -> tuple[str, data.Table]:
+    given = config.source.given
+    if config.dataset is not None and given:
+        raise ValueError(f"give --dataset or --{given[0].replace('_', '-')}, not both: a named set has its labels")
+    if given:
+        return config.source.name, config.source.read(labelled=True)
     images = data.load(config.dataset or "digits", config.split)
-    return images.name, Table(images.x, images.y)
+    return images.name, data.as_table(images.x, images.y)
 
 
 class _Stages:

@@ -1,6 +1,5 @@
 """What an audit looks at: the examples to be audited, others to measure on, and flips of labels made on purpose."""
 
-import os
 from typing import NamedTuple
 
 import jax
@@ -8,28 +7,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from infotheory_dl import data
-from infotheory_dl._files import read_arrays
-from infotheory_dl._validation import require_finite, require_rank
-from infotheory_dl.types import AnyArray, Key
+from infotheory_dl._validation import class_labels
+from infotheory_dl.types import Key
 
 _FEWEST_EXAMPLES = 20
 _DEFAULT_SIZE = 1000
-
-
-class Table(NamedTuple):
-    """A data set of the user, as a file holds it.
-
-    Attributes:
-      x: images (examples, height, width[, channels]) or rows (examples, features).
-      y: class labels: integers, strings or booleans.
-      held_out: further examples and their labels, to measure on; None takes them from x and y.
-      feature_names: one for each column of x, or None.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-    held_out: tuple[np.ndarray, np.ndarray] | None = None
-    feature_names: tuple[str, ...] | None = None
 
 
 class Examples(NamedTuple):
@@ -46,6 +28,8 @@ class Examples(NamedTuple):
       class_names: one for each class.
       feature_names: one for each column of a table, None for images.
       available: number of examples in the set.
+      row_names: what the user calls the examples, None if they have no names.
+      notices: what was done to the data, in sentences.
     """
 
     indices: Int[np.ndarray, " examples"]
@@ -58,6 +42,13 @@ class Examples(NamedTuple):
     class_names: tuple[str, ...]
     feature_names: tuple[str, ...] | None
     available: int
+    row_names: tuple[str, ...] | None = None
+    notices: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What to call the examples: their names, or else their places in the set."""
+        return tuple(map(str, self.indices)) if self.row_names is None else self.row_names
 
     @property
     def flipped(self) -> Bool[np.ndarray, " examples"]:
@@ -65,73 +56,34 @@ class Examples(NamedTuple):
         return self.labels != self.true_labels
 
 
-def read_table(path: str | os.PathLike[str]) -> Table:
-    """Reads a data set from an .npz file with the arrays x and y.
-
-    Args:
-      path: of the file. It may hold x_test and y_test too, to measure on, and feature_names.
-
-    Returns:
-      The arrays.
-
-    Raises:
-      ValueError: if the file is not an .npz file or lacks an array.
-      OSError: if it cannot be opened.
-    """
-    arrays = read_arrays(path, remedy=f"make one by numpy.savez({os.fspath(path)!r}, x=x, y=y)")
-    absent = [name for name in ("x", "y") if name not in arrays]
-    if absent:
-        raise ValueError(f"{path} lacks {' and '.join(absent)}: it has {', '.join(arrays) or 'no arrays'}")
-    if ("x_test" in arrays) != ("y_test" in arrays):
-        raise ValueError(f"{path} must have both x_test and y_test, or neither")
-    names = arrays.get("feature_names")
-    return Table(
-        arrays["x"],
-        arrays["y"],
-        (arrays["x_test"], arrays["y_test"]) if "x_test" in arrays else None,
-        None if names is None else tuple(map(str, names)),
-    )
-
-
-def draw_examples(
-    key: Key,
-    x: AnyArray,
-    y: AnyArray,
-    held_out: tuple[AnyArray, AnyArray] | None,
-    *,
-    train_size: int | None,
-    flip: float,
-    feature_names: tuple[str, ...] | None = None,
-) -> Examples:
+def draw_examples(key: Key, table: data.Table, *, train_size: int | None, flip: float) -> Examples:
     """Checks a data set, draws the examples to be audited, and flips labels on purpose.
 
     Args:
       key: source of randomness.
-      x: images (examples, height, width[, channels]) or rows (examples, features).
-      y: class labels.
-      held_out: examples and labels to measure on; by default those of x and y that are not drawn, at most as many.
-      train_size: how many to audit; by default all but a fifth, or all where `held_out` is given, at most 1000.
+      table: of all examples. Those to measure on are `held_out`, or else those that are not drawn, at most as many.
+      train_size: how many to audit; by default all but a fifth, or all where examples are held out, at most 1000.
       flip: share of the labels to replace by one of another class.
-      feature_names: of the columns of a table.
 
     Returns:
-      The examples, each class with its share.
+      The examples, each class with its share. Inputs are centred and scaled in double precision.
 
     Raises:
-      ValueError: if an array does not fit, holds NaN, infinity or one class only, or a setting is out of its range.
+      ValueError: if labels are none or of one class only, or a setting is out of its range.
     """
-    x, y = _checked("", x, y)
+    x, held_out = table.x, table.held_out
+    if table.y is None:
+        raise ValueError("an audit needs labels: give y, or name their column by data.as_table(x, label=...)")
+    given = class_labels(table.y, name="y", least_classes=2)
+    codes, classes = np.asarray(given.codes), given.names
     if not 0 <= flip < 1:
         raise ValueError(f"flip must lie in [0, 1), the share of labels to flip, got {flip}")
-    classes, codes = np.unique(y, return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(f"y has one class only, {classes[0].item()!r}; an audit needs at least 2")
-    spare = 0 if held_out else max(1, len(y) // 5)
+    spare = 0 if held_out else max(1, len(codes) // 5)
     if train_size is None:
-        train_size = min(len(y) - spare, _DEFAULT_SIZE)
-    if len(y) - spare < _FEWEST_EXAMPLES:
-        raise ValueError(f"an audit needs {_FEWEST_EXAMPLES} examples and a fifth more to measure on, got {len(y)}")
-    largest = len(y) - (0 if held_out else 1)
+        train_size = min(len(codes) - spare, _DEFAULT_SIZE)
+    if len(codes) - spare < _FEWEST_EXAMPLES:
+        raise ValueError(f"an audit needs {_FEWEST_EXAMPLES} examples and a fifth more to measure on, got {len(codes)}")
+    largest = len(codes) - (0 if held_out else 1)
     if not _FEWEST_EXAMPLES <= train_size <= largest:
         raise ValueError(f"train_size must lie in [{_FEWEST_EXAMPLES}, {largest}], got {train_size}")
 
@@ -140,59 +92,39 @@ def draw_examples(
     if np.ptp(audited.y) == 0:
         raise ValueError(f"the {train_size} examples drawn are of one class only; raise train_size")
     if held_out is None:
-        rest = np.setdiff1d(np.arange(len(y)), audited.indices)
+        rest = np.setdiff1d(np.arange(len(codes)), audited.indices)
         measured = data.random_subset(held_out_key, x[rest], codes[rest], min(len(rest), train_size))
         held_out_x, held_out_labels = measured.x, measured.y
     else:
-        held_out_x, held_out_y = _checked("held-out ", *held_out)
-        if held_out_x.shape[1:] != x.shape[1:]:
-            raise ValueError(f"held-out x must have rows of shape {x.shape[1:]} as x has, got {held_out_x.shape[1:]}")
-        unknown = np.setdiff1d(held_out_y, classes)
-        if unknown.size:
-            raise ValueError(f"held-out y has the class {unknown[0].item()!r}, which y lacks")
-        held_out_labels = np.searchsorted(classes, held_out_y)
-    is_table = x.ndim == 2
-    if is_table and feature_names is None:
-        feature_names = tuple(f"x{i}" for i in range(x.shape[1]))
-    if is_table and feature_names is not None and len(feature_names) != x.shape[1]:
-        raise ValueError(f"feature_names must be {x.shape[1]}, one for each column, got {len(feature_names)}")
+        held_out_x = held_out[0]
+        held_out_labels = np.asarray(class_labels(held_out[1], name="held-out y", names=classes).codes)
 
     transition = data.uniform_transition(len(classes), flip)
     labels = data.corrupt_labels(flip_key, audited.y, transition, exact=True).labels
-    moments = data.pixel_moments(audited.x, per="pixel" if is_table else "set")
+    moments = data.pixel_moments(audited.x, per="pixel" if x.ndim == 2 else "set")
+    rows = table.row_names
     return Examples(
         indices=audited.indices,
-        x=audited.x,
-        inputs=data.standardize(audited.x, *moments),
+        x=_with_channels(audited.x),
+        inputs=_as_networks_see(audited.x, moments),
         labels=labels,
         true_labels=audited.y,
-        held_out_inputs=data.standardize(held_out_x, *moments),
+        held_out_inputs=_as_networks_see(held_out_x, moments),
         held_out_labels=held_out_labels,
         class_names=tuple(str(name) for name in classes),
-        feature_names=feature_names if is_table else None,
-        available=len(y),
+        feature_names=table.feature_names,
+        available=len(codes),
+        row_names=None if rows is None else tuple(rows[place] for place in audited.indices),
+        notices=table.notices,
     )
 
 
-def _checked(where: str, x: AnyArray, y: AnyArray) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs of rank 2 or 4 and labels as arrays of NumPy, once they are sound."""
-    x, y = np.asarray(x), np.asarray(y)
-    if x.dtype.kind not in "fiub":
-        raise ValueError(f"{where}x must be numbers, got {x.dtype}")
-    if x.ndim not in (2, 3, 4):
-        layouts = "(examples, features) or (examples, height, width[, channels])"
-        raise ValueError(f"{where}x must be {layouts}, got shape {x.shape}")
-    require_rank(f"{where}y", y, 1, "(examples,)")
-    if len(x) != len(y):
-        raise ValueError(f"{where}x and y must have one length, got {len(x)} and {len(y)}")
-    require_finite(**{f"{where}x": x})
-    if y.dtype.kind == "f":
-        require_finite(**{f"{where}y": y})
-        y = y.astype(int) if (y == np.round(y)).all() else y
-    if y.dtype.kind not in "iubSU":
-        raise ValueError(f"{where}y must be class labels, integers or strings, got {y.dtype}")
-    if x.dtype.kind == "f":
-        # double precision where jax has it
-        x = x.astype(jax.dtypes.canonicalize_dtype(np.promote_types(x.dtype, np.float32)))
-    x = x.astype(np.uint8) if x.dtype.kind == "b" else x
-    return (x[..., None] if x.ndim == 3 else x), y
+def _as_networks_see(x: np.ndarray, moments: data.Moments) -> Float[np.ndarray, "examples *features"]:
+    """The inputs centred and scaled, with channels, in double precision where jax has it."""
+    standardized = data.standardize(x, *moments)
+    dtype = jax.dtypes.canonicalize_dtype(np.promote_types(standardized.dtype, np.float32))
+    return _with_channels(standardized.astype(dtype))
+
+
+def _with_channels(x: np.ndarray) -> np.ndarray:
+    return x[..., None] if x.ndim == 3 else x

@@ -65,6 +65,7 @@ def scores_table(result: AuditResult) -> str:
     names = np.array(examples.class_names)
     columns = {
         "example": examples.indices,
+        **({} if examples.row_names is None else {"name": np.array(examples.row_names)}),
         "label": names[examples.labels],
         "output_change": scores.output_change,
         "weight_change": scores.weight_change,

@@ -46,8 +46,9 @@ def gallery(result: AuditResult, indices: Int[np.ndarray, " shown"], kind: Galle
         number = f"{heading} {write(i)}" if kind == "suspects" else write(i)
         verdict = _verdict(result, i) if kind in _WITH_SUGGESTIONS or examples.flipped[i] else None
         note = "" if verdict is None else f'<span class="verdict {verdict[0]}">{escape(verdict[1])}</span>'
+        called = escape(examples.names[i])
         items.append(
-            f'<li><img src="{uri}" alt="example {examples.indices[i]}"><span class="labels">{escape(labels)}</span>'
+            f'<li><img src="{uri}" alt="example {called}"><span class="labels">{escape(labels)}</span>'
             f'<span class="number">{number}</span>{note}</li>'
         )
     return f'<ul class="grid">{"".join(items)}</ul>'
@@ -57,7 +58,7 @@ def _rows(result: AuditResult, indices: Int[np.ndarray, " shown"], kind: Gallery
     examples, names = result.examples, result.examples.class_names
     assert examples.feature_names is not None
     columns: list[tuple[str, Callable[[int], str]]] = [
-        ("example", lambda i: str(examples.indices[i])),
+        ("example", lambda i: examples.names[i]),
         ("label", lambda i: names[examples.labels[i]]),
     ]
     if kind in _WITH_SUGGESTIONS:

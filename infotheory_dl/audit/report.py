@@ -133,6 +133,7 @@ def _header(result: AuditResult, title: str) -> str:
     )
     if flips:
         scope += f" {percent(flips / n)} of the labels were flipped on purpose, to see whether the audit finds them."
+    scope = " ".join([scope, *examples.notices])
     figures = [(percent(errors.error_rate), "of the labels are wrong, by the audit's estimate")]
     figures.append((str(int(errors.repaired.sum())), "labels to be repaired"))
     if result.detection:

@@ -24,7 +24,7 @@ from infotheory_dl.data.latent_factors import (
 from infotheory_dl.data.preprocessing import Moments, one_hot, pixel_moments, standardize, targets, unstandardize
 from infotheory_dl.data.published_noise import NoisySplit, corrupt_split_legacy, read_noisy_labels, save_noisy_labels
 from infotheory_dl.data.subsets import Subset, first, random_subset, select_classes, train_validation_split
-from infotheory_dl.data.tables import ColumnEncoding, Table, TableEncoding, as_table, read_table
+from infotheory_dl.data.tables import ColumnEncoding, Source, Table, TableEncoding, as_table, read_table
 
 __all__ = [
     "CIFAR10_PAIRS",
@@ -36,6 +36,7 @@ __all__ = [
     "Moments",
     "NoisyLabels",
     "NoisySplit",
+    "Source",
     "Subset",
     "Table",
     "TableEncoding",

@@ -54,8 +54,9 @@ def save(folder, **arrays):
     ("arrays", "message"),
     [
         ({"x": np.ones((30, 2))}, "lacks y: it has x"),
-        ({"x": np.full((30, 2), np.nan), "y": np.arange(30) % 2}, "x has 60 of 60 entries that are NaN or infinite"),
-        ({"x": np.ones((30, 2)), "y": np.ones(30, int)}, "y has one class only, 1; an audit needs at least 2"),
+        ({"x": np.full((30, 2), np.nan), "y": np.arange(30) % 2}, "Left out, columns without a value: 'x0', 'x1'."),
+        ({"x": np.full((30, 2), np.inf), "y": np.arange(30) % 2}, "column 'x0' has 30 of 30 values that are infinite"),
+        ({"x": np.ones((30, 2)), "y": np.ones(30, int)}, "y has one class only, 1; at least 2 are needed"),
         ({"x": np.ones((3, 2)), "y": np.arange(3)}, "an audit needs 20 examples and a fifth more to measure on, got 3"),
     ],
 )
@@ -79,6 +80,31 @@ def test_a_data_set_that_is_absent_is_told_with_the_remedy(tmp_path, capsys, mon
 def test_two_sources_of_data_are_one_too_many(tmp_path, capsys):
     message = fail(capsys, "--dataset", "digits", "--data", "my.npz", "--output", tmp_path)
     assert "give --dataset or --data, not both" in message
+    assert "give --dataset or --label, not both" in fail(capsys, "--dataset", "digits", "--label", "y")
+
+
+def test_the_options_of_the_data_reach_the_reader(result, tmp_path, monkeypatch, capsys):
+    (tmp_path / "my.csv").write_text("name;age;note;ill\na;1,5;x;no\nb;2;y;yes\n")
+    asked = []
+
+    def run(key, table, **settings):
+        asked.append(table)
+        return result
+
+    monkeypatch.setattr(command, "run", run)
+    source = ["--data", tmp_path / "my.csv", "--label", "ill", "--row-names", "0", "--drop", "note"]
+    cli.main(["audit", *map(str, source), "--output", str(tmp_path)])
+    (table,) = asked
+    assert table.feature_names == ("age",)
+    assert table.row_names == ("a", "b")
+    assert table.y.tolist() == ["no", "yes"]
+    assert "Note: The columns are parted by a semicolon.\n" in capsys.readouterr().out
+
+
+def test_labels_that_are_not_named_are_asked_for(tmp_path, capsys):
+    (tmp_path / "my.csv").write_text("age,ill\n1,no\n2,yes\n")
+    message = fail(capsys, "--data", tmp_path / "my.csv", "--output", tmp_path)
+    assert "my.csv: which column has the labels? Name it by label=, --label in commands; it has 'age', 'ill'" in message
 
 
 def test_an_output_that_cannot_be_written_is_told_first(tmp_path, capsys):
@@ -89,9 +115,9 @@ def test_an_output_that_cannot_be_written_is_told_first(tmp_path, capsys):
 def test_an_audit_ends_with_the_path_of_its_report(result, tmp_path, capsys, monkeypatch):
     asked = {}
 
-    def run(key, x, y, held_out, *, feature_names, on_stage, **settings):
+    def run(key, table, *, on_stage, **settings):
         on_stage("scores")
-        asked.update(settings, examples=len(y))
+        asked.update(settings, examples=len(table.y))
         return result
 
     monkeypatch.setattr(command, "run", run)

@@ -2,7 +2,8 @@ import jax
 import numpy as np
 import pytest
 
-from infotheory_dl.audit.examples import draw_examples, read_table
+from infotheory_dl.audit.examples import draw_examples
+from infotheory_dl.data import as_table
 
 KEY = jax.random.key(0)
 X = np.arange(60.0).reshape(30, 2)
@@ -10,7 +11,7 @@ Y = np.array(["cat", "dog", "emu"] * 10)
 
 
 def draw(x=X, y=Y, held_out=None, train_size=None, flip=0.0, **further):
-    return draw_examples(KEY, x, y, held_out, train_size=train_size, flip=flip, **further)
+    return draw_examples(KEY, as_table(x, y, held_out, missing="refuse", **further), train_size=train_size, flip=flip)
 
 
 def test_a_fifth_is_held_out_and_nothing_is_in_both_parts():
@@ -64,17 +65,19 @@ def test_columns_without_names_are_numbered():
     ("change", "message"),
     [
         ({"x": np.where(X == 7, np.nan, X)}, "x.* has 1 of 60 entries that are NaN or infinite"),
-        ({"x": X.astype(str)}, "x must be numbers, got <U"),
+        ({"x": np.where(X == 7, 1j, X)}, "column 'x0' holds complex128; a table takes numbers"),
         ({"x": X[:, 0]}, r"x must be \(examples, features\) or .* got shape \(30,\)"),
         ({"y": Y[:20]}, "x and y must have one length, got 30 and 20"),
-        ({"y": np.eye(3)[np.arange(30) % 3]}, r"y must have 1 axes \(examples,\)"),
-        ({"y": np.linspace(0, 1, 30)}, "y must be class labels, integers or strings, got float64"),
-        ({"y": np.full(30, 3)}, "y has one class only, 3; an audit needs at least 2"),
+        ({"y": np.eye(3)[np.arange(30) % 3]}, r"y must be of shape \(examples,\), got \(30, 3\): of one-hot rows"),
+        ({"y": np.linspace(0, 1, 30)}, "y must be whole numbers or names of classes"),
+        ({"y": np.full(30, 3)}, "y has one class only, 3; at least 2 are needed"),
+        ({"y": None}, "an audit needs labels: give y, or name their column"),
         ({"x": X[:12], "y": Y[:12]}, "an audit needs 20 examples and a fifth more to measure on, got 12"),
         ({"train_size": 30}, r"train_size must lie in \[20, 29\], got 30"),
         ({"flip": 1.0}, r"flip must lie in \[0, 1\), .* got 1.0"),
         ({"held_out": (X[:, :1], Y)}, r"held-out x must have rows of shape \(2,\) as x has, got \(1,\)"),
-        ({"held_out": (X, np.full(30, "fox"))}, "held-out y has the class 'fox', which y lacks"),
+        ({"held_out": (X[:0], Y[:0])}, "held-out examples: x has no rows"),
+        ({"held_out": (X, np.full(30, "fox"))}, "held-out y must be among the classes 'cat', 'dog', 'emu', got 'fox'"),
         ({"feature_names": ("age",)}, "feature_names must be 2, one for each column, got 1"),
     ],
 )
@@ -84,31 +87,21 @@ def test_wrong_data_are_told_by_name(change, message):
         draw(**change)
 
 
-def test_a_table_is_read_as_it_was_saved(tmp_path):
-    np.savez(tmp_path / "my.npz", x=X, y=Y, x_test=X[:2], y_test=Y[:2], feature_names=["age", "height"])
-    table = read_table(tmp_path / "my.npz")
-    np.testing.assert_array_equal(table.x, X)
-    np.testing.assert_array_equal(table.held_out[1], Y[:2])
-    assert table.feature_names == ("age", "height")
-    np.savez(tmp_path / "plain.npz", x=X, y=Y)
-    assert read_table(tmp_path / "plain.npz").held_out is None
+def test_an_audit_calls_examples_by_the_names_that_they_have():
+    examples = draw(row_names=[f"row {place}" for place in range(30)])
+    assert examples.names == tuple(f"row {place}" for place in examples.indices)
+    assert draw().names == tuple(map(str, draw().indices))
 
 
-def test_files_that_are_no_table_are_told(tmp_path):
-    (tmp_path / "text.npz").write_text("x,y\n1,2\n")
-    np.save(tmp_path / "one.npy", X)
-    np.savez(tmp_path / "lacking.npz", x=X, labels=Y)
-    np.savez(tmp_path / "half.npz", x=X, y=Y, x_test=X)
-    np.savez(tmp_path / "pickled.npz", x=X, y=np.array(["a", None] * 15, object))
-    with pytest.raises(ValueError, match=r"text.npz is not an .npz file; make one by numpy.savez"):
-        read_table(tmp_path / "text.npz")
-    with pytest.raises(ValueError, match=r"one.npy is not an .npz file"):
-        read_table(tmp_path / "one.npy")
-    with pytest.raises(ValueError, match=r"lacking.npz lacks y: it has x, labels"):
-        read_table(tmp_path / "lacking.npz")
-    with pytest.raises(ValueError, match="must have both x_test and y_test, or neither"):
-        read_table(tmp_path / "half.npz")
-    with pytest.raises(ValueError, match=r"pickled.npz cannot be read"):
-        read_table(tmp_path / "pickled.npz")
-    with pytest.raises(FileNotFoundError, match=r"absent.npz"):
-        read_table(tmp_path / "absent.npz")
+@pytest.mark.parametrize(
+    ("offset", "scale", "dtype"),
+    [(1e9, 1.0, float), (-3e12, 1e3, float), (0.0, 1e200, float), (0.0, 1e-200, float), (2**40, 10, np.int64)],
+)
+def test_inputs_in_any_unit_are_the_same_once_they_are_standardized(offset, scale, dtype):
+    x = np.random.default_rng(0).integers(-9, 9, (30, 2))
+    for single in (False, True):
+        # where jax knows no double precision too
+        with jax.enable_x64(not single):
+            changed = (np.array(scale, dtype) * x.astype(dtype) + np.array(offset, dtype)).astype(dtype)
+            expected = draw(x=x.astype(float)).inputs
+            np.testing.assert_allclose(draw(x=changed).inputs, expected, atol=2e-6)

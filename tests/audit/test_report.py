@@ -1,4 +1,5 @@
 import csv
+import io
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from infotheory_dl import audit
 from infotheory_dl._files import require_writable
 from infotheory_dl.audit.charts import Line, Row, distribution_chart, line_chart
 from infotheory_dl.audit.pictures import data_uris
+from infotheory_dl.audit.report import render
 
 
 class Page(HTMLParser):
@@ -78,6 +80,17 @@ def test_the_page_says_what_was_found(folder, result):
     for found in result.detection:
         assert f"{found.average_precision:.4f}" in text
     assert "10 of 100 (10\u00a0%) were flipped on purpose" in text
+
+
+def test_examples_are_called_by_the_names_that_they_have(result):
+    rows = tuple(f"<row> {place}" for place in result.examples.indices)
+    examples = result.examples._replace(row_names=rows, notices=("Dates became days.",))
+    named = result._replace(examples=examples)
+    table = list(csv.DictReader(io.StringIO(audit.scores_table(named))))
+    assert all(row["name"] == f"<row> {row['example']}" for row in table)
+    page = render(named, title="", facts={})
+    assert "Dates became days." in page
+    assert f'alt="example &lt;row&gt; {result.examples.indices[result.scores.margins.argmin()]}"' in page
 
 
 def test_every_example_stands_in_the_table(folder, result):

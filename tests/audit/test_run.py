@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from infotheory_dl import audit, networks
+from infotheory_dl import audit, data, networks
 from infotheory_dl.linearization import empirical_kernel, kernel_eigen, select_weight_decay
 from infotheory_dl.sample_information import leave_one_out
 from tests.audit.conftest import SETTINGS
@@ -152,3 +152,10 @@ def test_impossible_settings_are_told_before_anything_is_computed(digits, settin
 def test_an_unknown_setting_is_an_error(digits):
     with pytest.raises(TypeError, match="epochs"):
         audit.run(jax.random.key(0), *digits, epochs=3)
+
+
+def test_a_table_has_all_that_is_audited(digits):
+    with pytest.raises(ValueError, match=r"a data.Table has its labels, held-out examples and names"):
+        audit.run(jax.random.key(0), data.as_table(*digits), digits[1])
+    with pytest.raises(ValueError, match="an audit needs labels: give y, or name their column"):
+        audit.run(jax.random.key(0), data.as_table(digits[0]))
