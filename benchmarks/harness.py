@@ -22,11 +22,10 @@ import jax
 import jax.numpy as jnp
 import tyro
 
+from benchmarks.tables import RESULTS, Table
 from experiments.harness import Row, as_json, console, print_table
 
 Result = TypeVar("Result")
-
-RESULTS = Path(__file__).parent / "results"
 
 
 class Report(NamedTuple):
@@ -50,11 +49,13 @@ class Part(NamedTuple):
       run: measures.
       settings: of the measurement, an instance of a frozen dataclass of its own.
       smoke: settings with which it runs in seconds and without a data set of others; None leaves it out.
+      table: how the docs show its rows, if they do.
     """
 
     run: Callable[[Any], Report]
     settings: Any
     smoke: Any = None
+    table: Table | None = None
 
 
 class Timing(NamedTuple):

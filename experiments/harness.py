@@ -187,6 +187,11 @@ def cell(value: Any) -> str:
     return f"{value:.1e}"
 
 
+def names_in(package: str) -> list[str]:
+    """The systems that have an experiment ("experiments") or a benchmark ("benchmarks")."""
+    return sorted(main.parent.name for main in (Path(__file__).parents[1] / package).glob("*/__main__.py"))
+
+
 def smoke(package: str, names: Sequence[str] = ()) -> None:
     """Runs the smallest preset of each experiment or benchmark in a process and a temporary folder of its own.
 
@@ -197,10 +202,9 @@ def smoke(package: str, names: Sequence[str] = ()) -> None:
     Raises:
       SystemExit: if any fails, once all have run.
     """
-    found = [main.parent.name for main in sorted((Path(__file__).parents[1] / package).glob("*/__main__.py"))]
     failed = []
     with tempfile.TemporaryDirectory() as folder:
-        for name in names or found:
+        for name in names or names_in(package):
             start = time.perf_counter()
             command = [sys.executable, "-m", f"{package}.{name}", "--preset", "smoke", "--output", f"{folder}/{name}"]
             process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

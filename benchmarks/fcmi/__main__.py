@@ -20,6 +20,7 @@ import optax
 
 from benchmarks.fcmi import published
 from benchmarks.harness import Part, Report, Row, announce, machine, main, measure, of_peer, timed
+from benchmarks.tables import ON_CPU, Table
 from infotheory_dl import data, fcmi, networks, training
 from infotheory_dl.fcmi import bounds
 from infotheory_dl.fcmi.linearized import linearized_runs
@@ -306,11 +307,16 @@ def time_process(file: Path, n: int, seed: int, epochs: int) -> dict[str, float]
 
 
 PARTS = {
-    "steps": Part(steps, Steps()),
-    "sweep": Part(sweep, Sweep()),
+    "steps": Part(steps, Steps(), table=Table(("program", "models"), ("ms", "taken / floor"), where=ON_CPU)),
+    "sweep": Part(sweep, Sweep(), table=Table(("program",), ("seconds", "ratio"), where=ON_CPU)),
     "scaling": Part(scaling, Scaling()),
-    "bounds": Part(all_bounds, Bounds(), Bounds(num_supersamples=2, num_runs=16, entries=20, repeats=1)),
-    "linearized": Part(linearized, Linearized()),
+    "bounds": Part(
+        all_bounds,
+        Bounds(),
+        Bounds(num_supersamples=2, num_runs=16, entries=20, repeats=1),
+        table=Table(("bounds",), ("ms", "ratio"), where=ON_CPU),
+    ),
+    "linearized": Part(linearized, Linearized(), table=Table(("time",), ("seconds", "runs/s"), where=ON_CPU)),
 }
 
 if __name__ == "__main__":

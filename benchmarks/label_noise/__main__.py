@@ -18,6 +18,7 @@ from benchmarks.label_noise import published
 from benchmarks.label_noise.detectors import all_detectors, cleanlab_ids, label_task, neighbour_probabilities, quality
 from benchmarks.label_noise.programs import PEER, STEPS, Epoch, Steps, our_epoch, published_epoch
 from benchmarks.label_noise.systems import NUM_CLASSES, make_system
+from benchmarks.tables import ON_CPU, Table
 from infotheory_dl import data, training
 from infotheory_dl.label_noise.detection import Filter, noisy_ids
 from infotheory_dl.label_noise.information import fano_error
@@ -268,10 +269,15 @@ def peak() -> str:
 
 
 PARTS = {
-    "steps": Part(steps, Steps()),
-    "epoch": Part(epoch, Epoch()),
-    "grid": Part(grid, Grid(), Grid(("digits",), n=64, num_epochs=1, batch_size=32, models=(2,), axes=("map",))),
-    "detection": Part(detection, Detection()),
+    "steps": Part(steps, Steps(), table=Table(("machine", "method", "batch"), ("ms",), across="program")),
+    "epoch": Part(epoch, Epoch(), table=Table(("method", "n"), ("seconds",), across="program", where=ON_CPU)),
+    "grid": Part(
+        grid,
+        Grid(),
+        Grid(("digits",), n=64, num_epochs=1, batch_size=32, models=(2,), axes=("map",)),
+        table=Table(("machine", "set", "models"), ("models/s",), across="axis"),
+    ),
+    "detection": Part(detection, Detection(), table=Table(("detector", "score"), ("AUROC", "AP"), across="task")),
     "filters": Part(filters, Filters(), Filters("digits", n=200, repeats=1)),
     "fano": Part(fano, Fano(), Fano(points=20, repeats=1)),
 }

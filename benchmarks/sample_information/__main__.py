@@ -31,6 +31,7 @@ from benchmarks.harness import (
 )
 from benchmarks.sample_information import published
 from benchmarks.sample_information.detectors import Detector, LabelTask, all_detectors, label_task
+from benchmarks.tables import ON_CPU, Table
 from infotheory_dl import data, metrics, networks
 from infotheory_dl.linearization import Dynamics, KernelEigen, SingularKernelError, empirical_kernel, kernel_eigen
 from infotheory_dl.sample_information import LeaveOneOut, leave_one_out
@@ -377,9 +378,18 @@ def deviation(scores: Float[Array, " examples"], exact: Float[Array, " examples"
 
 
 PARTS = {
-    "speed": Part(speed, Speed(), Speed("digits", 8, 4, published_examples=1, repeats=1)),
-    "detection": Part(detection, Detection()),
-    "growth": Part(growth, Growth()),
+    "speed": Part(
+        speed,
+        Speed(),
+        Speed("digits", 8, 4, published_examples=1, repeats=1),
+        table=Table(("step",), ("ours", "published", "ratio", "ours / floor"), where=ON_CPU),
+    ),
+    "detection": Part(detection, Detection(), table=Table(("detector",), ("AUROC", "AP"), across="task")),
+    "growth": Part(
+        growth,
+        Growth(),
+        table=Table(("examples", "outputs"), ("kernels", "leave-one-out", "peak memory in GiB"), where=ON_CPU),
+    ),
     "precision": Part(precision, Precision()),
 }
 
