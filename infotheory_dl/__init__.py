@@ -19,6 +19,7 @@ __all__ = [
     "linearization",
     "metrics",
     "networks",
+    "report",
     "results",
     "sample_information",
     "training",

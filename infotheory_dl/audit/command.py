@@ -1,6 +1,5 @@
 """The subcommand `infotheory-dl audit`."""
 
-import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from infotheory_dl._files import require_writable
 from infotheory_dl.audit._run import Settings, run
 from infotheory_dl.audit.files import write_report
 from infotheory_dl.audit.report import findings
+from infotheory_dl.report import Stages
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Config:
 def main(config: Config, console: Console) -> None:
     """Runs an audit, writes its report and prints what was found."""
     require_writable(config.output)
-    with _Stages(console) as stages:
+    with Stages(console) as stages:
         stages.begin("reading the data")
         title, table = _load(config)
         result = run(
@@ -67,31 +67,3 @@ def _load(config: Config) -> tuple[str, data.Table]:
         return config.source.name, config.source.read(labelled=True)
     images = data.load(config.dataset or "digits", config.split)
     return images.name, data.as_table(images.x, images.y)
-
-
-class _Stages:
-    """Shows what is being done, and how long each stage took."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._status = console.status("")
-        self._current: tuple[str, float] | None = None
-
-    def __enter__(self) -> "_Stages":
-        self._status.start()
-        return self
-
-    def begin(self, stage: str) -> None:
-        self._end()
-        self._current = stage, time.perf_counter()
-        self._status.update(f"{stage} …")
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._status.stop()
-        if kind is None:
-            self._end()
-
-    def _end(self) -> None:
-        if self._current is not None:
-            stage, start = self._current
-            self._console.print(f"{time.perf_counter() - start:6.1f} s  {stage}")

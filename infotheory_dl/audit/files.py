@@ -1,9 +1,6 @@
 """The files of an audit: report.html, scores.csv and config.json, each written whole or not at all."""
 
-import importlib.metadata
-import json
 import os
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -12,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from infotheory_dl import report
 from infotheory_dl._files import csv_table, require_writable, write_together
 from infotheory_dl.audit._run import AuditResult
 from infotheory_dl.audit.report import render
 from infotheory_dl.audit.robustness import COMPARED_METHODS
-
-_PACKAGES = ("infotheory_dl", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "scikit-learn")
 
 
 def write_report(
@@ -44,14 +40,14 @@ def write_report(
     folder = require_writable(folder)
     settings = {**(config or {}), **asdict(result.settings)}
     chosen = {"learning_rate": result.learning_rate, "weight_decay": result.weight_decay}
-    versions = {"python": platform.python_version(), **_versions()}
+    versions = report.versions()
     created = datetime.now().astimezone().isoformat(timespec="seconds")
     found = {"repair_threshold": result.label_errors.threshold, "error_rate": result.label_errors.error_rate}
     record = {"created": created, "settings": settings, "chosen": chosen, "found": found, "versions": versions}
     given = {name: value for name, value in settings.items() if value is not None}
     facts = {"created": created, **given, **{name: f"{value:.4g}" for name, value in chosen.items()}, **versions}
     contents = {
-        "config.json": json.dumps(_plain(record), indent=2) + "\n",
+        "config.json": report.as_json(record),
         "scores.csv": scores_table(result),
         "report.html": render(result, title=title, facts=facts),
     }
@@ -84,22 +80,3 @@ def scores_table(result: AuditResult) -> str:
         columns |= {"flipped": examples.flipped.astype(int), "true_label": names[examples.true_labels]}
     order = np.argsort(examples.indices)
     return csv_table({name: column[order].tolist() for name, column in columns.items()})
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
-def _plain(value: Any) -> Any:
-    """The same without what JSON cannot say: infinities become words, paths and other things text."""
-    if isinstance(value, Mapping):
-        return {name: _plain(entry) for name, entry in value.items()}
-    if isinstance(value, float) and not np.isfinite(value):
-        return str(value)
-    return value if isinstance(value, str | int | float | None) else str(value)

@@ -11,16 +11,17 @@ from infotheory_dl.fcmi.bounds import LossOptions, evaluate_all, generalization_
 from infotheory_dl.fcmi.codes import zero_one_losses
 from infotheory_dl.fcmi.files import SavedRuns
 from infotheory_dl.fcmi.results import Bound, GeneralizationGap
+from infotheory_dl.report import Column, count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # bounds whose information is worth a column for every row, the finest first
-_ROWS = ("fcmi", "ecmi", "ldcmi")
+ROW_BOUNDS = ("fcmi", "ecmi", "ldcmi")
 # bounds that are not all but the same, for curves
-_GAP_CURVES = ("fcmi", "ecmi", "ldcmi", "fast_rate")
-_POPULATION_CURVES = ("binary_kl", "linear")
-_OF = {"gap": "gap", "population": "population loss"}
+GAP_CURVES = ("fcmi", "ecmi", "ldcmi", "fast_rate")
+POPULATION_CURVES = ("binary_kl", "linear")
+BOUNDED = {"gap": "gap", "population": "population loss"}
 _COLORS = {"gap": "#0b5fa5", "population": "#66717d"}
 _OBSERVED = "#b8480b"
 
@@ -85,7 +86,7 @@ def bounds_csv(evaluations: Sequence[Evaluation]) -> str:
                 {
                     "epoch": evaluation.epoch,
                     "bound": name,
-                    "of": _OF[bound.kind],
+                    "of": BOUNDED[bound.kind],
                     "value": float(bound.value),
                     "spread": float(bound.spread),
                     "low": low,
@@ -100,9 +101,26 @@ def bounds_csv(evaluations: Sequence[Evaluation]) -> str:
     return csv_table({name: [row[name] for row in rows] for name in rows[0]})
 
 
-def rows_csv(runs: SavedRuns, evaluation: Evaluation) -> str:
-    """The information of every row of every supersample, in nats, the most memorised first."""
-    information = {name: np.asarray(evaluation.bounds[name].per_example) for name in _ROWS if name in evaluation.bounds}
+def bound_columns(evaluation: Evaluation) -> list[Column]:
+    """The bounds of one epoch beside what was observed, as a table of a page or of a terminal."""
+    bounds = evaluation.bounds.values()
+    intervals = [None if bound.interval is None else np.asarray(bound.interval) for bound in bounds]
+    return [
+        Column("bound", list(evaluation.bounds)),
+        Column("on the", ["gap" if bound.kind == "gap" else "loss" for bound in bounds]),
+        Column("value", [float(bound.value) for bound in bounds], "{:.3f}".format),
+        Column("spread", [float(bound.spread) for bound in bounds], "{:.3f}".format),
+        Column("95% interval", intervals, lambda ends: "–".join(f"{end:.3f}" for end in ends), right=True),
+        Column("observed", [evaluation.observed(bound) for bound in bounds], "{:.3f}".format),
+        Column("kind", [certainty(bound) for bound in bounds]),
+    ]
+
+
+def row_columns(runs: SavedRuns, evaluation: Evaluation) -> dict[str, list[Any]]:
+    """The information of every row of every supersample, in nats, the most memorised first, by column."""
+    information = {
+        name: np.asarray(evaluation.bounds[name].per_example) for name in ROW_BOUNDS if name in evaluation.bounds
+    }
     shape = runs.selection.shape[0], runs.selection.shape[2]
     supersample, row = (places.ravel() for places in np.indices(shape))
     columns: dict[str, Any] = {"supersample": supersample, "row": row}
@@ -111,7 +129,17 @@ def rows_csv(runs: SavedRuns, evaluation: Evaluation) -> str:
         columns |= {f"label_{column}": runs.labels[:, column::2].ravel() for column in (0, 1)}
     # NaN, where an estimator has too few runs, comes last
     order = np.argsort(-next(iter(information.values())).ravel(), kind="stable")
-    return csv_table({name: values[order].tolist() for name, values in columns.items()})
+    return {name: values[order].tolist() for name, values in columns.items()}
+
+
+def scope(runs: SavedRuns) -> str:
+    """How many runs there are, in a sentence."""
+    supersamples, per_supersample, rows = runs.selection.shape
+    excluded = int((~runs.valid).sum())
+    return (
+        f"{per_supersample} runs on {count(supersamples, 'supersample', 'supersamples')} of n = {rows} rows"
+        f"{f'; {excluded} of {runs.valid.size} are not valid and left out' if excluded else ''}."
+    )
 
 
 def certainty(bound: Bound) -> str:
@@ -153,7 +181,7 @@ def _draw_bars(axes: "Axes", evaluation: Evaluation) -> list[Any]:
     axes.set_yticks(range(len(evaluation.bounds)), list(evaluation.bounds))
     axes.invert_yaxis()
     kinds = dict.fromkeys(bound.kind for bound in evaluation.bounds.values())
-    entries: list[Any] = [axes.barh(0, 0, color=_COLORS[kind], label=f"bound on the {_OF[kind]}") for kind in kinds]
+    entries: list[Any] = [axes.barh(0, 0, color=_COLORS[kind], label=f"bound on the {BOUNDED[kind]}") for kind in kinds]
     if evaluation.gap is not None:
         entries += axes.plot([], [], color=_OBSERVED, linewidth=2.5, label="observed")
     axes.spines[["top", "right"]].set_visible(False)
@@ -162,7 +190,7 @@ def _draw_bars(axes: "Axes", evaluation: Evaluation) -> list[Any]:
 
 def _draw_curves(axes: "Axes", evaluations: Sequence[Evaluation], kind: str) -> None:
     epochs = [evaluation.epoch for evaluation in evaluations]
-    names = [name for name in (*_GAP_CURVES, *_POPULATION_CURVES) if name in evaluations[0].bounds]
+    names = [name for name in (*GAP_CURVES, *POPULATION_CURVES) if name in evaluations[0].bounds]
     shown = [name for name in names if evaluations[0].bounds[name].kind == kind]
     for i, name in enumerate(shown):
         bounds = [evaluation.bounds[name] for evaluation in evaluations]
@@ -172,8 +200,8 @@ def _draw_curves(axes: "Axes", evaluations: Sequence[Evaluation], kind: str) -> 
     gaps = [evaluation.gap for evaluation in evaluations if evaluation.gap is not None]
     if gaps:
         observed = [gap.per_supersample if kind == "gap" else gap.ghost_loss for gap in gaps]
-        _curve(axes, epochs, observed, label=f"observed {_OF[kind]}", color="black", linestyle="--", marker=".")
-    axes.set(xlabel="epoch", ylabel=_OF[kind])
+        _curve(axes, epochs, observed, label=f"observed {BOUNDED[kind]}", color="black", linestyle="--", marker=".")
+    axes.set(xlabel="epoch", ylabel=BOUNDED[kind])
     axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
     axes.legend(
         handles=axes.lines,

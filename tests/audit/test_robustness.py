@@ -78,7 +78,7 @@ def test_trained_classifiers_find_the_flips(robust):
 def test_the_report_shows_who_suspects_what(known, tmp_path):
     text = audit.write_report(known, tmp_path).read_text(encoding="utf-8")
     assert "a network trained by LIMIT is right on 0\u00a0% of the held-out examples" in text
-    assert "<tr><td>labels taken to be wrong</td><td>10</td><td>0</td><td>10</td>" in text
+    assert '<tr><td class="text">labels taken to be wrong</td><td>10</td><td>0</td><td>10</td>' in text
     assert "of these, flipped</td><td>90\u00a0%</td><td>—</td><td>100\u00a0%</td>" in text
     assert "Suspected by all three and by the audit" not in text
     assert "Suspected by the audit, not by all three" in text
@@ -98,8 +98,8 @@ def test_tables_without_flips_show_it_too(known, tmp_path):
     unrated = known.robustness._replace(detection=None, precision=None, recall=None)
     plain = known._replace(examples=examples, detection=None, robustness=unrated)
     text = audit.write_report(plain, tmp_path).read_text(encoding="utf-8")
-    assert "<th>suspected by</th>" in text
-    assert "<td>plain, leave-one-out</td>" in text
+    assert '<th class="text">suspected by</th>' in text
+    assert '<td class="text">plain, leave-one-out</td>' in text
     assert "of these, by the audit too" in text
     assert "of these, flipped" not in text
 

@@ -12,6 +12,7 @@ from infotheory_dl.fcmi import bounds, draw_selection
 from infotheory_dl.fcmi.files import SavedRuns, read_runs, write_runs
 from infotheory_dl.fcmi.run import Runs
 from infotheory_dl.results import files
+from tests.report.reader import Page
 
 RANDOM = np.random.default_rng(0)
 N, RUNS = 6, 8
@@ -127,6 +128,17 @@ def test_tables_and_a_figure_over_epochs(tmp_path, capsys):
         assert [row["label_0"], row["label_1"]] == list(map(str, LABELS[z, 2 * i : 2 * i + 2]))
     assert imread(tmp_path / "out" / "bounds.png").std() > 0
 
+    page = Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
+    assert page.open == []
+    for words in (
+        "Generalization of runs",
+        "After epoch 20, the last of 2.",
+        f"{expected.value:.3f}",
+        f"{gap.value:.3f}",
+    ):
+        assert words in page.text
+    assert memorised[0]["fcmi_information"][:5] in page.words
+
 
 def test_excluded_runs_and_degenerate_rows_are_told(tmp_path, capsys):
     selection = SELECTION.copy()
@@ -142,6 +154,9 @@ def test_excluded_runs_and_degenerate_rows_are_told(tmp_path, capsys):
     (row,) = rows_of(tmp_path / "out" / "bounds.csv")
     assert (row["bound"], row["observed"], row["kind"]) == ("fcmi", "", "estimate")
     assert (row["degenerate_rows"], row["excluded_runs"]) == ("1", "1")
+    page = Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
+    assert "1 row has a selection that never varies" in page.text
+    assert "an estimate, not a certificate" in page.text
     assert imread(tmp_path / "out" / "bounds.png").std() > 0
 
 

@@ -1,21 +1,24 @@
 """Numbers as the report writes them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from infotheory_dl.types import Scalar
 
-def percent(share: float) -> str:
+
+def percent(share: Scalar) -> str:
     """A share in percent, to a tenth."""
     return f"{100 * share:.1f}".removesuffix(".0") + "\u00a0%"
 
 
-def signed(value: float) -> str:
+def signed(value: Scalar) -> str:
     """A number with the sign of minus."""
     return f"{value:.2f}".replace("-", "−")
 
 
-def known(value: float, write: Callable[[float], str] = "{:.2f}".format) -> str:
+def known(value: Scalar, write: Callable[[Any], str] = "{:.2f}".format) -> str:
     """A number, or a dash where there is none."""
     return "—" if np.isnan(value) else write(value)
 

@@ -1,8 +1,8 @@
-"""The look of the report: one column, one hue and one accent, readable on a phone and on paper."""
+"""The look of a page: one column, one hue and one accent, readable on a phone and on paper."""
 
 STYLE = """
 :root { --ink: #1f2933; --soft: #5b6875; --rule: #dfe4ea; --paper: #ffffff; --tint: #f4f7fa;
-        --hue: #0b5fa5; --accent: #b8480b; --grey: #66717d; }
+        --hue: #0b5fa5; --accent: #b8480b; --grey: #66717d; --green: #2b7a4b; --violet: #7a4a9e; }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); -webkit-text-size-adjust: 100%;
        font: 16px/1.55 -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif; }
@@ -36,8 +36,16 @@ table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabul
 th, td { padding: .35rem .9rem .35rem 0; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th { font-weight: 500; vertical-align: bottom; }
 th:first-child, td:first-child, td.text, th.text { text-align: left; }
-tr.ours td { font-weight: 600; }
-tr.ours td:first-child { color: var(--hue); }
+tr.marked td { font-weight: 600; }
+tr.marked td:first-child { color: var(--hue); }
+th button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; }
+th button:hover, th[aria-sort] button { color: var(--hue); }
+th[aria-sort="ascending"] button::after { content: " ↑"; }
+th[aria-sort="descending"] button::after { content: " ↓"; }
+.filter { display: flex; align-items: baseline; gap: .8rem; margin: .8rem 0 0; color: var(--soft); font-size: .9rem; }
+.filter input { font: inherit; padding: .3rem .6rem; border: 1px solid var(--rule); border-radius: .4rem; }
+.tall { max-height: 32rem; overflow-y: auto; }
+.tall thead th { position: sticky; top: 0; background: var(--paper); }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(19rem, 1fr)); gap: 1rem 2rem; }
 figure { margin: .8rem 0; break-inside: avoid; }
 figcaption { font-size: .9rem; margin-bottom: .3rem; }
@@ -50,8 +58,13 @@ figcaption { font-size: .9rem; margin-bottom: .3rem; }
 .chart .label { font-weight: 600; }
 .chart .line.s0 { stroke: var(--hue); } .chart .line.s1 { stroke: var(--accent); stroke-dasharray: 7 4; }
 .chart .line.s2 { stroke: var(--grey); stroke-dasharray: 2 4; }
+.chart .line.s3 { stroke: var(--green); stroke-dasharray: 9 3 2 3; } .chart .line.s4 { stroke: var(--violet); }
 .chart .s0:not(.line) { fill: var(--hue); } .chart .s1:not(.line) { fill: var(--accent); }
-.chart .s2:not(.line) { fill: var(--grey); }
+.chart .s2:not(.line) { fill: var(--grey); } .chart .s3:not(.line) { fill: var(--green); }
+.chart .s4:not(.line) { fill: var(--violet); }
+.chart .bar { fill: var(--hue); } .chart .bar.faint { fill: #8db3d6; }
+.chart .interval { stroke: var(--ink); stroke-width: 1.4; }
+.chart .mark { stroke: var(--accent); stroke-width: 2.5; }
 .chart .whisker { stroke: var(--hue); stroke-width: 1; }
 .chart .box { fill: #bcd4ea; }
 .chart .median { stroke: var(--hue); stroke-width: 2; }
@@ -60,5 +73,6 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.2rem; 
 dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 code { font: .9em ui-monospace, Menlo, Consolas, "Liberation Mono", monospace; }
 @media print { main { max-width: none; padding: 0; } body { font-size: 11pt; } h2 { break-after: avoid; }
-               .figures div { border: 1px solid var(--rule); } }
+               .figures div { border: 1px solid var(--rule); }
+               .filter { display: none; } .tall { max-height: none; } }
 """

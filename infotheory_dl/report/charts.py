@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from infotheory_dl.report.html import Html
+
 _WIDTH, _HEIGHT = 520.0, 280.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 66.0, 132.0, 14.0, 46.0
 _ROW = 22.0
@@ -44,6 +46,25 @@ class Row(NamedTuple):
     marked: np.ndarray
 
 
+class Bar(NamedTuple):
+    """One bar of a chart.
+
+    Attributes:
+      label: stands to its left.
+      value: its length.
+      low, high: ends of an interval around it, or None.
+      mark: what the value is held against, or None.
+      faint: whether it is drawn paler than the others.
+    """
+
+    label: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    mark: float | None = None
+    faint: bool = False
+
+
 class _Scale(NamedTuple):
     """From values to places on the page, with the places of the ticks."""
 
@@ -53,7 +74,7 @@ class _Scale(NamedTuple):
 
 def line_chart(
     lines: Sequence[Line], *, title: str, x_label: str, y_label: str, log_x: bool = False, percent: bool = False
-) -> str:
+) -> Html:
     """Draws lines, each with its label at its end; `title` is for who cannot see it."""
     right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
     all_x = np.concatenate([line.x for line in lines])
@@ -84,7 +105,7 @@ def line_chart(
     return _svg(_HEIGHT, title, parts)
 
 
-def distribution_chart(rows: Sequence[Row], *, title: str, x_label: str, marked_label: str = "") -> str:
+def distribution_chart(rows: Sequence[Row], *, title: str, x_label: str, marked_label: str = "") -> Html:
     """Draws a box for each row on a logarithmic axis: 5 to 95 %, 25 to 75 %, the median, and marked values."""
     bottom = _TOP + _ROW * len(rows)
     height = bottom + _BOTTOM + (16 if marked_label else 0)
@@ -114,8 +135,41 @@ def distribution_chart(rows: Sequence[Row], *, title: str, x_label: str, marked_
     return _svg(height, title, parts)
 
 
-def _svg(height: float, title: str, parts: Sequence[str]) -> str:
-    return (
+def bar_chart(bars: Sequence[Bar], *, title: str, x_label: str, mark_label: str = "") -> Html:
+    """Draws a bar from zero for each value, with its interval as a line and what it is held against as a stroke."""
+    bottom = _TOP + _ROW * len(bars)
+    height = bottom + _BOTTOM + (16 if mark_label else 0)
+    left, right = 24.0 + 7 * max(len(_shortened(bar.label)) for bar in bars), _WIDTH - 60
+    drawn = [value for bar in bars for value in (bar.value, bar.low, bar.high, bar.mark) if value is not None]
+    x = _linear_scale(np.array([0.0, *drawn]), left, right)
+    parts = [_grid_line(x.place(tick), _TOP - 4, x.place(tick), bottom + 4) for tick in x.ticks]
+    parts += [_text(x.place(tick), bottom + 20, _number(tick), "middle") for tick in x.ticks]
+    for i, bar in enumerate(bars):
+        middle = _TOP + _ROW * (i + 0.5)
+        parts.append(_text(left - 10, middle + 4, _shortened(bar.label), "end"))
+        start, end = sorted((x.place(0), x.place(bar.value)))
+        box = f'x="{start:.1f}" y="{middle - 6:.1f}" width="{max(0.5, end - start):.1f}" height="12"'
+        parts.append(f'<rect class="bar{" faint" if bar.faint else ""}" {box} rx="2"/>')
+        if bar.low is not None and bar.high is not None:
+            ends = f'x1="{x.place(bar.low):.1f}" x2="{x.place(bar.high):.1f}" y1="{middle:.1f}" y2="{middle:.1f}"'
+            parts.append(f'<line class="interval" {ends}/>')
+        if bar.mark is not None:
+            place = x.place(bar.mark)
+            ends = f'x1="{place:.1f}" x2="{place:.1f}" y1="{middle - 9:.1f}" y2="{middle + 9:.1f}"'
+            parts.append(f'<line class="mark" {ends}/>')
+        farthest = max(x.place(value) for value in (0.0, bar.value, bar.high, bar.mark) if value is not None)
+        parts.append(_text(farthest + 7, middle + 4, f"{bar.value:.3f}", "start"))
+    parts.append(_text((left + right) / 2, bottom + 38, x_label, "middle", "axis"))
+    if mark_label:
+        parts.append(
+            f'<line class="mark" x1="{left:.1f}" x2="{left:.1f}" y1="{height - 14:.1f}" y2="{height - 2:.1f}"/>'
+        )
+        parts.append(_text(left + 9, height - 4, mark_label, "start"))
+    return _svg(height, title, parts)
+
+
+def _svg(height: float, title: str, parts: Sequence[str]) -> Html:
+    return Html(
         f'<svg class="chart" viewBox="0 0 {_WIDTH:.0f} {height:.0f}" role="img" aria-label="{escape(title)}">'
         f"{''.join(parts)}</svg>"
     )
@@ -125,7 +179,7 @@ def _linear_scale(values: np.ndarray, start: float, end: float) -> _Scale:
     low, high = float(np.min(values)), float(np.max(values))
     if high - low < 1e-9:
         low, high = low - 0.05, high + 0.05
-    step = 10 ** math.floor(math.log10((high - low) / 3))
+    step = 10.0 ** math.floor(math.log10((high - low) / 3))
     step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= 6)
     low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
     ticks = [low + i * step for i in range(round((high - low) / step) + 1)]
@@ -177,4 +231,4 @@ def _power(value: float) -> str:
 
 
 def _shortened(label: str) -> str:
-    return label if len(label) <= 12 else label[:11] + "…"
+    return label if len(label) <= 14 else label[:13] + "…"

@@ -1,0 +1,87 @@
+"""What an audit found, in sentences."""
+
+import numpy as np
+
+from infotheory_dl.audit._run import AuditResult
+from infotheory_dl.report import count, percent
+
+_TOLERATED_LOSS = 0.01
+
+
+def findings(result: AuditResult) -> list[str]:
+    """What the audit found, in sentences."""
+    examples, errors = result.examples, result.label_errors
+    n, flips = len(examples.labels), int(examples.flipped.sum())
+    sentences = [f"By the audit's own estimate {percent(errors.error_rate)} of the labels are wrong."]
+    if flips:
+        sentences[0] += f" In truth {flips} of {n} ({percent(flips / n)}) were flipped on purpose, unknown to it."
+    contradicted, repairs = int((result.scores.margins < 0).sum()), int(errors.repaired.sum())
+    if repairs:
+        sentence = (
+            f"{count(contradicted, 'label is', 'labels are')} contradicted by the network trained without the example,"
+            f" {repairs} clearly enough for a repair. Of the repairs {percent(errors.expected_precision)} are expected"
+            " to be right"
+        )
+        if flips:
+            right = errors.suggested == examples.true_labels
+            sentence += (
+                f"; {percent(right[errors.repaired].mean())} are, and"
+                f" {percent((errors.repaired & right)[examples.flipped].mean())} of the flipped labels come right"
+            )
+        sentences.append(sentence + ".")
+    else:
+        sentences.append(
+            f"{count(contradicted, 'label is', 'labels are')} contradicted by the network trained without the example,"
+            f" none clearly enough for a repair that is right in {percent(result.settings.precision)} of the cases."
+        )
+    if result.detection:
+        ours = result.detection[0]
+        best = max(result.detection[3:], key=lambda found: found.average_precision)
+        sentences.append(
+            f"The margin ranks the flipped labels first with an average precision of {ours.average_precision:.3f}"
+            f" (AUROC {ours.area_under_roc:.4f}); the best of the others, {best.method}, with"
+            f" {best.average_precision:.3f} ({best.area_under_roc:.4f})."
+        )
+    if result.repair and repairs:
+        sentences.append(
+            f"A network trained with the repaired labels is right on {percent(result.repair.repaired.mean())} of the"
+            f" {len(examples.held_out_labels)} held-out examples, against {percent(result.repair.given.mean())} with"
+            " the labels as given."
+        )
+    if result.summarization:
+        fraction, accuracy, whole = smallest_sufficient(result)
+        if fraction < 1:
+            sentences.append(
+                f"The {round(fraction * n)} most informative examples ({percent(fraction)}) suffice: a network trained"
+                f" on them is right on {percent(accuracy)} of the held-out examples, one trained on all of them on"
+                f" {percent(whole)}."
+            )
+        else:
+            sentences.append("No part of the examples that was tried can be left out without a loss of accuracy.")
+    if result.robustness:
+        robust = result.robustness
+        counts = (found.sum(1).tolist() for found in (robust.candidates, robust.candidates & robust.suspected))
+        plain, limit, _ = zip(map(percent, robust.accuracy), *counts, strict=True)
+        sentences.append(
+            f"With the labels as given, a network trained by LIMIT is right on {limit[0]} of the held-out examples, one"
+            f" trained plainly on {plain[0]}. The one takes {count(limit[1], 'label', 'labels')} to be wrong,"
+            f" {limit[2]} of them with the audit; the other {plain[1]}, {plain[2]} with it."
+        )
+    if result.generalization:
+        found = result.generalization
+        shares = found.training_error, found.ghost_error, found.gap, found.bound
+        training, ghost, gap, bound = (percent(share.mean()) for share in shares)
+        sentences.append(
+            f"Trained on {found.train_size} of the examples, the linearized network errs on {training} of them and on"
+            f" {ghost} of others, by the labels as given: a gap of {gap}. The information in its predictions bounds the"
+            f" gap by {bound}, by an estimate from {found.runs} runs without training."
+        )
+    return sentences
+
+
+def smallest_sufficient(result: AuditResult) -> tuple[float, float, float]:
+    """The smallest kept share that loses no more than a point of accuracy, its accuracy, and that of all."""
+    assert result.summarization is not None
+    accuracies = result.summarization.most.mean(1)
+    sufficient = np.flatnonzero(accuracies >= accuracies[0] - _TOLERATED_LOSS)[-1]
+    return float(result.summarization.fractions[sufficient]), float(accuracies[sufficient]), float(accuracies[0])

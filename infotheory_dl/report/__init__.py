@@ -1,0 +1,57 @@
+"""The kit of every page: one self-contained HTML file of text, tables, charts and pictures."""
+
+from infotheory_dl.report.charts import Bar, Line, Row, bar_chart, distribution_chart, line_chart
+from infotheory_dl.report.format import count, known, percent, signed
+from infotheory_dl.report.html import Html, element, joined
+from infotheory_dl.report.page import (
+    code,
+    details,
+    facts,
+    figures,
+    header,
+    page,
+    paragraph,
+    section,
+    sentence,
+    subsection,
+)
+from infotheory_dl.report.pictures import Picture, data_uris, gallery
+from infotheory_dl.report.record import as_json, versions
+from infotheory_dl.report.tables import Column, measures, table, terminal_table
+from infotheory_dl.report.terminal import Stages
+
+__all__ = [
+    "Bar",
+    "Column",
+    "Html",
+    "Line",
+    "Picture",
+    "Row",
+    "Stages",
+    "as_json",
+    "bar_chart",
+    "code",
+    "count",
+    "data_uris",
+    "details",
+    "distribution_chart",
+    "element",
+    "facts",
+    "figures",
+    "gallery",
+    "header",
+    "joined",
+    "known",
+    "line_chart",
+    "measures",
+    "page",
+    "paragraph",
+    "percent",
+    "section",
+    "sentence",
+    "signed",
+    "subsection",
+    "table",
+    "terminal_table",
+    "versions",
+]

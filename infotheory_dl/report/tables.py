@@ -1,0 +1,156 @@
+"""Tables of a page and of a terminal, from one description of their columns."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Real
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from infotheory_dl.report.html import Html, element
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+SORTABLE = "sortable"
+_SORTED_FROM = 4  # a table of fewer rows is read at a glance
+_TALL_FROM = 40  # a table of more rows scrolls by itself
+
+SCRIPT = """
+for (const table of document.querySelectorAll("table.sortable")) {
+  const body = table.tBodies[0], rows = [...body.rows], headings = [...table.tHead.rows[0].cells];
+  const value = (row, column) => row.cells[column].dataset.value ?? row.cells[column].textContent;
+  const compare = (a, b) => {
+    const [x, y] = [Number(a), Number(b)];
+    if (a !== "" && b !== "" && !isNaN(x) && !isNaN(y)) return x - y;
+    return a.localeCompare(b, undefined, { numeric: true });
+  };
+  const absent = (text) => text === "" || text === "nan";
+  headings.forEach((heading, column) => {
+    const button = document.createElement("button");
+    button.append(...heading.childNodes);
+    heading.append(button);
+    button.addEventListener("click", () => {
+      const numeric = rows.some((row) => row.cells[column].dataset.value);
+      const before = heading.getAttribute("aria-sort");
+      const order = (before ? before === "ascending" : numeric) ? "descending" : "ascending";
+      headings.forEach((other) => other.removeAttribute("aria-sort"));
+      heading.setAttribute("aria-sort", order);
+      const sign = order === "ascending" ? 1 : -1;
+      body.append(...[...rows].sort((first, second) => {
+        const [a, b] = [value(first, column), value(second, column)];
+        return absent(a) - absent(b) || sign * compare(a, b);
+      }));
+    });
+  });
+  if (rows.length < 20) continue;
+  const search = document.createElement("input"), shown = document.createElement("span");
+  search.type = "search";
+  search.placeholder = "filter rows";
+  search.setAttribute("aria-label", "filter rows");
+  search.addEventListener("input", () => {
+    const words = search.value.toLowerCase().split(/\\s+/).filter(Boolean);
+    for (const row of rows) {
+      const text = [...row.cells].map((cell) => cell.textContent.toLowerCase()).join(" ");
+      row.hidden = !words.every((word) => text.includes(word));
+    }
+    shown.textContent = words.length ? `${rows.filter((row) => !row.hidden).length} of ${rows.length}` : "";
+  });
+  const bar = document.createElement("div");
+  bar.className = "filter";
+  bar.append(search, shown);
+  table.parentElement.before(bar);
+}
+"""
+
+
+class Column(NamedTuple):
+    """A column of a table.
+
+    Attributes:
+      heading: of the column.
+      values: numbers or texts, one for each row; None where there is none.
+      write: a value that is not None, as text.
+      right: whether it stands at the right, as numbers do; by default if all its values are numbers or None.
+    """
+
+    heading: str
+    values: Sequence[Any]
+    write: Callable[[Any], str] = str
+    right: bool | None = None
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the column stands at the right."""
+        if self.right is not None:
+            return self.right
+        return all(value is None or isinstance(value, Real) for value in self.values)
+
+    def cells(self) -> list[str]:
+        """The values as text; nothing for None."""
+        return ["" if value is None else self.write(value) for value in self.values]
+
+
+def table(
+    columns: Iterable[Column], *, marked: Sequence[bool] | None = None, headings: bool = True, sort: bool | None = None
+) -> Html:
+    """A table of a page, which is sorted by a click on a heading and, if it is long, filtered by words.
+
+    Args:
+      columns: of equal length.
+      marked: whether a row stands out, for each.
+      headings: whether the columns have headings.
+      sort: whether it can be sorted; by default from four rows on.
+    """
+    columns = list(columns)
+    kinds = [None if column.is_right else "text" for column in columns]
+    raw = [[_sorted_by(value) for value in column.values] for column in columns]
+    rows = []
+    for i, written in enumerate(zip(*(column.cells() for column in columns), strict=True)):
+        cells = (
+            element("td", text, class_=kind, data_value=keys[i])
+            for text, kind, keys in zip(written, kinds, raw, strict=True)
+        )
+        rows.append(element("tr", *cells, class_="marked" if marked is not None and marked[i] else None))
+    head = (element("th", column.heading, class_=kind) for column, kind in zip(columns, kinds, strict=True))
+    sortable = headings and (len(rows) >= _SORTED_FROM if sort is None else sort)
+    return element(
+        "div",
+        element(
+            "table",
+            element("thead", element("tr", *head)) if headings else "",
+            element("tbody", *rows),
+            class_=SORTABLE if sortable else None,
+        ),
+        class_="scroll tall" if len(rows) > _TALL_FROM else "scroll",
+    )
+
+
+def measures(named: Mapping[str, str]) -> Html:
+    """A table of two columns without headings: names, and what was measured, as written."""
+    columns = [Column("", list(named)), Column("", list(named.values()), right=True)]
+    return table(columns, headings=False)
+
+
+def terminal_table(columns: Iterable[Column], *, title: str | None = None, caption: str | None = None) -> "Table":
+    """The same for a terminal, as a table of rich."""
+    from rich import box
+    from rich.table import Table
+
+    columns = list(columns)
+    drawn = Table(
+        title=title,
+        caption=caption,
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for column in columns:
+        drawn.add_column(column.heading, justify="right" if column.is_right else "left")
+    for cells in zip(*(column.cells() for column in columns), strict=True):
+        drawn.add_row(*cells)
+    return drawn
+
+
+def _sorted_by(value: Any) -> str | None:
+    """What a number is sorted by, whatever way it is written; a text is sorted by itself."""
+    return repr(float(value)) if isinstance(value, Real) else None

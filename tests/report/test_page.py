@@ -1,0 +1,77 @@
+"""Pages that need nothing beside them."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from infotheory_dl import report
+from tests.report.reader import Page
+
+
+def page_of(*contents):
+    return report.page("<title>", report.header("<title>", "a & b", [("1 %", "of <all>")], ["<found>"]), *contents)
+
+
+def test_any_text_is_escaped_and_html_is_not():
+    text = page_of(
+        report.section(
+            "<s>", report.paragraph("<p>", kind="note"), report.subsection("<u>", report.details("<d>", "<e>"))
+        ),
+        report.facts({"<n>": "<v>"}),
+        report.paragraph(report.sentence("see <x> in ", report.code("<file>"))),
+        "",
+    )
+    page = Page(text)
+    assert page.open == []
+    for words in ("<title>", "a & b", "of <all>", "<found>", "<s>", "<p>", "<u>", "<d>", "<e>", "<n>", "<v>", "<file>"):
+        assert words in page.words
+    assert "see <x> in " in page.words
+
+
+def test_a_page_loads_nothing_and_has_a_script_only_for_tables():
+    assert "<script" not in page_of()
+    text = page_of(report.table([report.Column("a", list(range(9)))]))
+    assert text.count("<script>") == 1
+    assert not re.search(r"<script[^>]|<link|url\(|@import|import\(|fetch|http", text)
+    assert Page(text).open == []
+
+
+def test_charts_stand_side_by_side():
+    chart = report.line_chart([report.Line("a", *[np.arange(3.0)] * 2)], title="t", x_label="", y_label="")
+    assert report.figures(chart) == f"<figure>{chart}</figure>"
+    assert report.figures(chart, chart).startswith('<div class="charts"><figure><svg')
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        (report.percent(0.123), "12.3\u00a0%"),
+        (report.percent(1), "100\u00a0%"),
+        (report.signed(-0.5), "−0.50"),
+        (report.known(float("nan")), "—"),
+        (report.count(1, "label is", "labels are"), "1 label is"),
+        (report.count(0, "label is", "labels are"), "0 labels are"),
+    ],
+)
+def test_numbers_are_written_for_people(written, text):
+    assert written == text
+
+
+def test_a_record_says_what_json_cannot():
+    record = {"a": {"time": float("inf"), "to": Path("x")}, "n": None, "s": (1, 2)}
+    assert json.loads(report.as_json(record)) == {"a": {"time": "inf", "to": "x"}, "n": None, "s": "(1, 2)"}
+    assert {"python", "jax", "infotheory_dl"} <= set(report.versions())
+
+
+def test_stages_are_told_with_their_time():
+    console = Console(width=80, file=io.StringIO())
+    with report.Stages(console) as stages:
+        stages.begin("reading")
+        stages.begin("writing")
+    lines = console.file.getvalue().splitlines()
+    assert [line.split()[1:] for line in lines] == [["s", "reading"], ["s", "writing"]]
