@@ -20,7 +20,7 @@ from infotheory_dl._validation.arrays import (
     require_square,
 )
 from infotheory_dl._validation.distributions import require_distributions
-from infotheory_dl._validation.labels import ClassLabels, class_codes, class_labels
+from infotheory_dl._validation.labels import ClassLabels, class_codes, class_labels, is_missing
 from infotheory_dl._validation.settings import (
     require_choice,
     require_count,
@@ -34,6 +34,7 @@ __all__ = [
     "class_codes",
     "class_labels",
     "is_concrete",
+    "is_missing",
     "require_all",
     "require_choice",
     "require_count",

@@ -109,7 +109,7 @@ def _plain(labels: Any, name: str) -> np.ndarray:
     values = np.asarray(labels)
     if values.dtype.kind in "OT":
         values = values.astype(object)
-        _require_none_missing(np.array([_is_missing(value) for value in values]), name)
+        _require_none_missing(np.array([is_missing(value) for value in values]), name)
         values = _of_one_type(values, name)
     if isinstance(labels, np.ma.MaskedArray):
         _require_none_missing(np.ma.getmaskarray(labels), name)
@@ -150,11 +150,12 @@ def _of_one_type(values: np.ndarray, name: str) -> np.ndarray:
     raise TypeError(f"{name} must be classes of one type, got {' and '.join(kinds)}: convert them, such as by str")
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Whether an object stands for a missing value: None, NaN, and those of pandas and NumPy."""
     # the missing values of pandas equal nothing, and not even their comparison is true or false
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
-    return isinstance(value, Real) and bool(value != value)
+    return isinstance(value, Real | np.datetime64 | np.timedelta64) and bool(value != value)
 
 
 def _decoded(values: np.ndarray, name: str) -> np.ndarray:

@@ -1,9 +1,56 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from infotheory_dl.data import one_hot, pixel_moments, standardize, targets
+from infotheory_dl.data import one_hot, pixel_moments, standardize, targets, unstandardize
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 4, 3, 2), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int64, np.int8, np.uint8, np.float32, np.float16])
+def test_moments_and_standardized_values_do_not_depend_on_the_type(dtype):
+    numbers = np.random.default_rng(0).integers(0, 100, (50, 3))
+    moments = pixel_moments(numbers.astype(dtype), per="pixel")
+    np.testing.assert_allclose(moments.mean, numbers.mean(0), rtol=1e-15)
+    np.testing.assert_allclose(moments.std, numbers.std(0), rtol=1e-14)
+    standardized = standardize(numbers.astype(dtype), *moments)
+    eps = 1e-14 if dtype == np.float64 else 2e-3 if dtype == np.float16 else 1e-6
+    np.testing.assert_allclose(standardized, (numbers - numbers.mean(0)) / numbers.std(0), atol=eps)
+
+
+@given(offset=st.floats(-1e12, 1e12), exponent=st.integers(-200, 200))
+def test_units_and_offsets_do_not_change_standardized_values(offset, exponent):
+    z = np.random.default_rng(0).normal(size=(20, 2))
+    z = (z - z.mean(0)) / z.std(0)
+    for x in (10.0**exponent * z, z + offset):
+        moments = pixel_moments(x, per="pixel")
+        # what is lost is what the numbers themselves do not hold
+        np.testing.assert_allclose(standardize(x, *moments), z, atol=1e-13 + 1e-15 * abs(offset))
+        np.testing.assert_allclose(unstandardize(standardize(x, *moments), *moments), x, rtol=1e-12)
+
+
+def test_large_whole_numbers_do_not_wrap():
+    capital = np.array([[1], [3], [5]]) * 10**17
+    np.testing.assert_allclose(pixel_moments(capital).std, np.sqrt(8 / 3) * 1e17, rtol=1e-15)
+    np.testing.assert_allclose(standardize(capital, *pixel_moments(capital)).ravel(), np.array([-1, 0, 1]) * 1.5**0.5)
+
+
+def test_a_constant_column_of_a_number_that_is_rounded_is_constant():
+    x = np.full((1000, 2), 0.1)
+    assert pixel_moments(x, per="pixel").std.tolist() == [1, 1]
+    assert not standardize(x, *pixel_moments(x, per="pixel")).any()
+
+
+def test_missing_values_are_left_out_of_the_moments():
+    x = np.random.default_rng(0).normal(size=(30, 3))
+    x[[0, 4, 5], [0, 0, 1]] = np.nan
+    x[:, 2] = np.nan
+    moments = pixel_moments(x, per="pixel")
+    np.testing.assert_allclose(moments.mean[:2], np.nanmean(x[:, :2], 0), rtol=1e-14)
+    np.testing.assert_allclose(moments.std[:2], np.nanstd(x[:, :2], 0), rtol=1e-14)
+    assert np.isnan(moments.mean[2])
+    assert moments.std[2] == 1
 
 
 def test_standardisation_is_its_formula_in_single_precision_for_integers():

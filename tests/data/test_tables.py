@@ -85,13 +85,20 @@ def test_what_was_done_is_told_in_sentences(frame):
         "Text became features, one for each category, or one in all for two: 'sex' (2), 'ward' (3), 'dose' (2).",
         "Taken for text because of values that are no numbers: 'dose' ('unknown').",
         "Truth values became 0 and 1: 'smokes'.",
-        "Dates became days since 1970-01-01: 'admitted'.",
+        "Dates became days since 1970-01-01, durations days: 'admitted'.",
         "Missing values became the mean of the column, or no category, and a feature of their own says where: 'age'"
         f" (6 of 40), 'ward' ({frame['ward'].isna().sum()} of 40).",
         "Left out, text that differs in most rows: 'note'.",
         "Left out, columns without a value: 'empty'.",
     )
     assert as_table(np.ones((3, 2)), [0, 1, 0]).notices == ()
+
+
+@pytest.mark.parametrize("text", ["1,234", "10 %", "$ 3", "31/12/2020", "1.234,5"])
+def test_text_that_looks_like_numbers_is_told(text):
+    notices = as_table({"a": [text, text], "b": [1, 2]}).notices
+    assert any(f"which are written as 1234.5 and 2020-12-31: 'a' ({text!r})" in notice for notice in notices)
+    assert len(as_table({"a": ["2b", "x 3"]}).notices) == 1
 
 
 def test_of_many_categories_the_most_frequent_have_features_of_their_own():
@@ -170,8 +177,19 @@ def test_every_container_gives_the_same_arrays(frame):
     assert_same(as_table(nullable, label="ill"), expected)
     rows = as_table(frame.to_numpy(object).tolist(), label=-1)
     np.testing.assert_array_equal(rows.x, expected.x)
+    mappings = as_table(frame.astype(object).where(frame.notna(), None).to_dict("records"), label="ill")
+    assert_same(mappings, expected)
     records = frame[["visits", "smokes"]].to_records(index=False)
     np.testing.assert_array_equal(as_table(records).x, frame[["visits", "smokes"]].to_numpy(int))
+
+
+def test_numbers_of_other_widths_are_those_that_jax_knows():
+    import jax.numpy as jnp
+
+    assert as_table(np.ones((2, 2), np.longdouble)).x.dtype == np.float64
+    assert as_table(jnp.ones((2, 2), jnp.bfloat16)).x.dtype == np.float32
+    large = polars.DataFrame({"a": [10**30, 3]}, schema={"a": polars.Int128})
+    np.testing.assert_array_equal(as_table(large).x, [[1e30], [3]])
 
 
 def test_masked_arrays_have_missing_values():
@@ -255,6 +273,9 @@ def test_held_out_examples_become_the_same_features(tmp_path):
         ({"a": [None, None]}, "no column is left to be a feature. Left out, columns without a value: 'a'"),
         ({"a": [2**62, 2**62 + 1], "b": [0.5, 1]}, "column 'a' has whole numbers that differ by less than double"),
         ({"a": []}, "x has no rows"),
+        ({}, "the table has no columns"),
+        ({"a": polars.Series([[1, 2], None])}, "column 'a' lacks the vector in 1 of 2 rows; drop those"),
+        ({"a": polars.Series([[1, 2], [3]])}, "column 'a' holds vectors of different lengths, from 1 to 2"),
     ],
 )
 def test_columns_that_are_no_features_are_refused_by_name(columns, message):
@@ -269,7 +290,7 @@ def test_names_that_are_not_there_are_told_with_the_nearest(frame):
         ValueError, match=r"there is no column 'wards' to drop; did you mean 'ward'\? It has 'name', 'age'"
     ):
         as_table(frame, drop=["wards"])
-    with pytest.raises(ValueError, match="there is no column 8 of the names of rows; It has 'name'"):
+    with pytest.raises(ValueError, match="there is no column 8 of the names of rows; it has 'name'"):
         as_table(frame, row_names=8)
 
 
@@ -301,6 +322,8 @@ def test_arrays_that_are_no_table_are_refused():
         as_table(scipy.sparse.eye_array(3).tocsr())
     with pytest.raises(ValueError, match=r"x must be \(examples, features\) or .* got shape \(3,\)"):
         as_table(np.ones(3))
+    with pytest.raises(ValueError, match=r"x must be a table or an array, got str: data.read_table reads files"):
+        as_table("my.csv")
     with pytest.raises(ValueError, match="feature_names must be 2, one for each column, got 1"):
         as_table(np.ones((3, 2)), feature_names=["a"])
 
@@ -317,6 +340,8 @@ def write(path, content):
     ("content", "message"),
     [
         ("", "the file is empty; a table has a header"),
+        ("\n\na,b\n1,2\n", "the first line is empty; it must have the names of the columns"),
+        ("a,b\n1,2\n".encode("utf-16"), r"save it as UTF-8, .*encoding='utf-16'"),
         ("a,b\n", "there is a header, 'a', 'b', and no row below it"),
         ("a,b\n1,2\n3\n", "line 3 has 1 fields where the header has 2; put text with a comma in it in quotes"),
         ("a,b\n1,2,3\n", "line 2 has 3 fields where the header has 2"),
@@ -333,6 +358,14 @@ def test_text_that_is_no_table_is_told_with_the_path_and_the_remedy(content, mes
     path = write(tmp_path / "my.csv", content)
     with pytest.raises(ValueError, match=rf"my.csv: .*({message})"):
         read_table(path)
+
+
+def test_a_delimiter_may_be_named(tmp_path):
+    path = write(tmp_path / "my.csv", "a:b\r1:2\r3:4\r")  # lines as old programs end them
+    np.testing.assert_array_equal(read_table(path, delimiter=":").x, [[1, 2], [3, 4]])
+    np.testing.assert_array_equal(read_table(write(path, "a\tb\n1\t2\n"), delimiter="tab").x, [[1, 2]])
+    with pytest.raises(ValueError, match=r"my.csv: delimiter must be one character, or tab, got ';;'"):
+        read_table(path, delimiter=";;")
 
 
 @pytest.mark.parametrize("delimiter", [";", "|", "\t"])
@@ -424,6 +457,10 @@ def test_images_with_the_channels_first_are_turned():
     np.testing.assert_array_equal(table.x, np.moveaxis(x, 1, -1))
     assert table.notices == ("The images were turned: by their shape, (5, 3, 8, 9), they had their 3 channels first.",)
     assert as_table(table.x).notices == ()
+    held_out = as_table(x, np.arange(5), (x[:2], [0, 1])).held_out
+    np.testing.assert_array_equal(held_out[0], table.x[:2])
+    with pytest.raises(ValueError, match=r"held-out x must have rows of shape \(8, 9, 3\) as x has, got \(8, 8, 3\)"):
+        as_table(x, np.arange(5), (table.x[:, :, :8], np.arange(5)))
 
 
 def test_images_without_a_value_are_refused():

@@ -9,6 +9,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 from jaxtyping import Bool, Shaped
 
+from infotheory_dl._validation import is_missing
+
 Kind: TypeAlias = Literal["number", "boolean", "category", "date"]
 
 MISSING_WORDS = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "?")
@@ -34,9 +36,11 @@ class Values(NamedTuple):
 
 
 def is_frame(x: Any) -> bool:
-    """Whether it is a table with named columns: of pandas, of polars, a mapping, or a structured array."""
+    """Whether columns have names: a frame of pandas or polars, columns or rows as mappings, a structured array."""
+    if isinstance(x, list):
+        return len(x) > 0 and all(isinstance(row, Mapping) for row in x)
     named = getattr(getattr(x, "dtype", None), "names", None) is not None
-    return named or isinstance(x, Mapping) or (hasattr(x, "columns") and not isinstance(x, np.ndarray))
+    return named or isinstance(x, Mapping) or hasattr(x, "columns")
 
 
 def frame_columns(frame: Any) -> dict[str, Any]:
@@ -45,6 +49,10 @@ def frame_columns(frame: Any) -> dict[str, Any]:
     Raises:
       ValueError: if two columns have one name or different lengths, or a column holds vectors of different lengths.
     """
+    if isinstance(frame, list):
+        frame = {
+            name: [row.get(name) for row in frame] for name in dict.fromkeys(name for row in frame for name in row)
+        }
     if isinstance(frame, Mapping):
         names, held = list(frame), list(frame.values())
     elif getattr(getattr(frame, "dtype", None), "names", None):
@@ -55,6 +63,8 @@ def frame_columns(frame: Any) -> dict[str, Any]:
     else:
         names, held = list(frame.columns), list(frame.get_columns())
     names = [str(name) for name in names]
+    if not names:
+        raise ValueError("the table has no columns")
     require_distinct_names(names)
     columns: dict[str, Any] = {}
     for name, values in zip(names, held, strict=True):
@@ -130,8 +140,13 @@ def to_numpy(values: Any) -> np.ndarray:
     if isinstance(values, np.ma.MaskedArray):
         numbers = values.dtype.kind in "iuf"
         return np.ma.filled(values.astype(float if numbers else object), np.nan if numbers else None)
+    if str(getattr(values, "dtype", "")) in ("Int128", "UInt128"):
+        values = values.cast(float)
     try:
         array = np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
+        if array.dtype == np.longdouble or (array.dtype.kind == "V" and array.dtype.names is None):
+            # NumPy knows bfloat16 and its like by their bytes only
+            array = array.astype(float if array.dtype == np.longdouble else np.float32)
         # of a list with text in it NumPy would make everything text
         return np.array(values, object) if isinstance(values, list | tuple) and array.dtype.kind in "SU" else array
     except (ValueError, TypeError, RuntimeError) as error:
@@ -166,7 +181,7 @@ def _numbers(name: str, values: np.ndarray) -> Values:
 
 
 def _of_objects(name: str, values: np.ndarray, as_text: bool) -> Values:
-    missing = np.array([is_missing(value) for value in values], bool)
+    missing = np.array([is_empty(value) for value in values], bool)
     present = values[~missing]
     kinds = {_type_name(value) for value in present}
     if not kinds:
@@ -208,15 +223,9 @@ def _of_text(name: str, present: np.ndarray, missing: np.ndarray, as_text: bool)
     return Values("category", column, missing)
 
 
-def is_missing(value: Any, *, words: Collection[str] = MISSING_WORDS) -> bool:
-    """Whether a cell holds no value: None, NaN, or one of the words."""
-    if isinstance(value, str | bytes):
-        return text_of(value).strip() in words
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    if isinstance(value, np.datetime64 | np.timedelta64):
-        return bool(np.isnat(value))
-    return isinstance(value, float | np.floating) and bool(np.isnan(value))
+def is_empty(value: Any, *, words: Collection[str] = MISSING_WORDS) -> bool:
+    """Whether a cell holds no value: nothing, NaN, or one of the words."""
+    return text_of(value).strip() in words if isinstance(value, str | bytes) else is_missing(value)
 
 
 def is_number(text: str) -> bool:
@@ -268,8 +277,11 @@ def _vectors(name: str, column: Any) -> np.ndarray | None:
     if not dtype.startswith(("List", "Array", "object", "list")) or not len(column):
         return None
     cells = list(to_numpy(column))
-    if not all(isinstance(cell, list | tuple | np.ndarray) for cell in cells):
+    vectors = sum(isinstance(cell, list | tuple | np.ndarray) for cell in cells)
+    if not vectors:
         return None
+    if vectors < len(cells):
+        raise ValueError(f"column {name!r} lacks the vector in {len(cells) - vectors} of {len(cells)} rows; drop those")
     lengths = {len(cell) for cell in cells}
     if len(lengths) > 1:
         raise ValueError(

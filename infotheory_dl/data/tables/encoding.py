@@ -1,6 +1,7 @@
 """How the columns of a table become numbers: learned from one table, applied to others."""
 
 import difflib
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -17,6 +18,7 @@ _FEW_CATEGORIES = 10
 _MOSTLY = 0.9
 _EXACT_IN_DOUBLE = 2**53
 _PLURALS = {"number": "numbers", "boolean": "truth values", "category": "text", "date": "dates"}
+_LIKE_NUMBERS_OR_DATES = re.compile(r"\W{0,3}\d[\d.,'/: -]*[^\w]{0,2}")  # 1,234 or 12 % or € 3 or 31/12/2020
 _OTHER, _MISSING = -1, -2  # in the place of a category
 
 
@@ -168,7 +170,8 @@ def nearest(name: str, names: Collection[str]) -> str:
     """The end of a message that a name is absent: the nearest one, and those that there are."""
     lowered = {known.lower(): known for known in reversed(list(names))}
     found = difflib.get_close_matches(name.lower(), list(lowered), n=1)
-    return (f"; did you mean {lowered[found[0]]!r}?" if found else ";") + f" It has {listed(names, limit=20)}"
+    held = listed(names, limit=20)
+    return f"; did you mean {lowered[found[0]]!r}? It has {held}" if found else f"; it has {held}"
 
 
 def _learn(name: str, column: Values, fill: bool, max_categories: int) -> ColumnEncoding:
@@ -201,6 +204,8 @@ def _notices(encoding: TableEncoding, columns: Mapping[str, Values], fill: bool,
         name, held = column.name, columns[column.name]
         present = held.values[~held.missing]
         gaps = int(held.missing.sum())
+        if held.kind == "category" and all(map(_LIKE_NUMBERS_OR_DATES.fullmatch, set(present))):
+            found["like"].append(f"{name!r} ({present[0]!r})")
         if column.kind == "left out":
             found["empty" if not len(present) else "distinct"].append(repr(name))
             continue
@@ -220,8 +225,9 @@ def _notices(encoding: TableEncoding, columns: Mapping[str, Values], fill: bool,
         "category": "Text became features, one for each category, or one in all for two",
         "rest": f"Only the {max_categories} most frequent categories have features, all others share one",
         "almost": "Taken for text because of values that are no numbers",
+        "like": "Taken for text though it looks like numbers or dates, which are written as 1234.5 and 2020-12-31",
         "boolean": "Truth values became 0 and 1",
-        "date": "Dates became days since 1970-01-01",
+        "date": "Dates became days since 1970-01-01, durations days",
         "missing": f"Missing values {filled if fill else 'stayed NaN'}",
         "distinct": "Left out, text that differs in most rows",
         "empty": "Left out, columns without a value",

@@ -1,5 +1,6 @@
 """Files as the columns or arrays that they hold, with errors that say what is wrong and what to do."""
 
+import codecs
 import csv
 import io
 import os
@@ -40,6 +41,9 @@ def read_text_columns(path: Path, delimiter: str | None, label: str | int | None
     import polars
 
     raw = path.read_bytes()
+    if b"\n" not in raw:
+        raw = raw.replace(b"\r", b"\n")
+    delimiter = None if delimiter is None else _one_character(delimiter)
     header, delimiter, notices = _header(raw, path.suffix.lower(), delimiter)
 
     def read(**settings: Any) -> polars.DataFrame:
@@ -113,9 +117,10 @@ def _header(raw: bytes, suffix: str, delimiter: str | None) -> tuple[list[str], 
         raw.decode()
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
+        encoding = "utf-16" if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "latin-1"
         raise ValueError(
             f"line {line} holds bytes that are not UTF-8; save it as UTF-8, such as by"
-            " path.write_text(path.read_text(encoding='latin-1'), encoding='utf-8')"
+            f" path.write_text(path.read_text(encoding={encoding!r}), encoding='utf-8')"
         ) from error
     if b"\0" in raw:
         raise ValueError("this is no text: it holds zero bytes; a .parquet or .npz file is read under its own suffix")
@@ -129,6 +134,8 @@ def _header(raw: bytes, suffix: str, delimiter: str | None) -> tuple[list[str], 
             header = next(_rows(raw, expected))
             notices.append(f"The columns are parted by {_SHOWN[expected]}.")
     header = [name.strip() for name in header]
+    if not header:
+        raise ValueError("the first line is empty; it must have the names of the columns")
     require_distinct_names(header)
     numbers = [name for name in header if is_number(name) and not name.isdigit()]
     if numbers:
@@ -139,6 +146,14 @@ def _header(raw: bytes, suffix: str, delimiter: str | None) -> tuple[list[str], 
             f"column {nameless[0]} has no name in the header; only the first, the names of rows, may lack one"
         )
     return header, expected, notices
+
+
+def _one_character(delimiter: str) -> str:
+    """The delimiter, a tab also where a shell gave its name."""
+    delimiter = {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter)
+    if len(delimiter) != 1 or delimiter in '\r\n"':
+        raise ValueError(f"delimiter must be one character, or tab, got {delimiter!r}")
+    return delimiter
 
 
 def _rows(raw: bytes, delimiter: str) -> Iterator[list[str]]:

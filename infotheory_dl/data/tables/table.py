@@ -1,5 +1,6 @@
 """Tables of any container and file as the arrays that every system takes."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -11,8 +12,8 @@ from infotheory_dl.data.tables.columns import (
     as_values,
     first_of,
     frame_columns,
+    is_empty,
     is_frame,
-    is_missing,
     position,
     require_distinct_names,
     text_of,
@@ -126,7 +127,10 @@ def as_table(
         columns, index = frame_columns(x), _index(x)
     else:
         array = to_numpy(x)
-        if array.ndim and not len(array):
+        if not array.ndim:
+            remedy = ": data.read_table reads files" if isinstance(x, str | os.PathLike) else ""
+            raise ValueError(f"x must be a table or an array, got {type(x).__name__}{remedy}")
+        if not len(array):
             raise ValueError(f"x has no rows, got shape {array.shape}")
         if array.ndim in (3, 4):
             return with_held_out(of_images(array, y, reading), held_out, missing)
@@ -141,6 +145,7 @@ def as_table(
 
 
 def checked(reading: Reading) -> Reading:
+    """The same, once its settings can be."""
     require_choice("missing", reading.missing, ("fill", "keep", "refuse"))
     if reading.max_categories < 2:
         raise ValueError(f"max_categories must be at least 2, got {reading.max_categories}")
@@ -208,23 +213,24 @@ def with_held_out(table: Table, held_out: tuple[Any, Any] | None, missing: Missi
     if y is None:
         raise ValueError("held-out examples need labels")
     names = None
-    if not is_frame(x):
-        x = to_numpy(x)
-        if table.encoding is not None:
-            names = [column.name for column in table.encoding.columns]
-        rows = table.x.shape[1:] if names is None else (len(names),)
-        # images without an axis of channels have one all the same
-        if x.shape[1:] != rows:
-            raise ValueError(f"held-out x must have rows of shape {rows} as x has, got {x.shape[1:]}")
+    if table.encoding is not None and not is_frame(x):
+        x, names = to_numpy(x), [column.name for column in table.encoding.columns]
+        _require_shape(x, (len(names),))
     try:
         further = as_table(x, y, feature_names=names, missing=missing, encoding=table.encoding)
     except ValueError as error:
         raise ValueError(f"held-out examples: {error}") from error
+    _require_shape(further.x, table.x.shape[1:])
     assert further.y is not None
     return table._replace(
         held_out=(further.x, further.y),
         notices=(*table.notices, *(f"Held-out examples: {notice}" for notice in further.notices)),
     )
+
+
+def _require_shape(held_out: np.ndarray, expected: tuple[int, ...]) -> None:
+    if held_out.shape[1:] != expected:
+        raise ValueError(f"held-out x must have rows of shape {expected} as x has, got {held_out.shape[1:]}")
 
 
 def _of_numbers(x: np.ndarray, names: Sequence[str], y: Any, reading: Reading) -> Table:
@@ -278,7 +284,7 @@ def _labelled(table: Table, y: Any, name: str) -> Table:
 
 def _labels(values: np.ndarray) -> np.ndarray:
     """Labels of one kind without the wrapping of objects; what is missing is None."""
-    held = [None if is_missing(value, words=("",)) else value for value in values.tolist()]
+    held = [None if is_empty(value, words=("",)) else value for value in values.tolist()]
     if all(isinstance(value, str | bytes) for value in held):
         return np.array([text_of(value).strip() for value in held])
     unwrapped = np.empty(len(held), object)
