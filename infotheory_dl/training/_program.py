@@ -167,6 +167,8 @@ def begin(
             best=best,
         )
 
+    # a weak type would be strong after an epoch, and the next chunk another program
+    states = jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), states)
     models = _for_each_model(program, begin_one, jax.tree.map(jnp.copy, (keys, states, subsets)), common)
     return models._replace(epoch=jnp.int32(0))
 
