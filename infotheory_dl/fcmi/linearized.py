@@ -15,8 +15,8 @@ from jaxtyping import Array, Float
 
 from infotheory_dl._validation import is_concrete, require_finite, require_rank
 from infotheory_dl.fcmi.supersample import Selection, training_rows
-from infotheory_dl.linearization import kernel_eigen, trained_outputs
-from infotheory_dl.linearization.dynamics import require_invertible
+from infotheory_dl.linearization import trained_outputs
+from infotheory_dl.linearization.dynamics import decomposed, require_invertible, require_kernel
 from infotheory_dl.types import AnyArray, Scalar
 
 
@@ -55,7 +55,8 @@ def linearized_runs(
     Source: Lee et al., 2019 (equation 11), for each selection of Harutyunyan et al., 2021 (f-CMI).
     """
     require_rank("selection", selection, 2, "(runs, rows)")
-    require_finite(initial_outputs=initial_outputs, targets=targets, kernel=kernel)
+    require_finite(initial_outputs=initial_outputs, targets=targets)
+    require_kernel(kernel)
     n = selection.shape[1]
     entries, outputs = targets.shape
     if entries != 2 * n or initial_outputs.shape != targets.shape or len(kernel) not in (entries, entries * outputs):
@@ -66,7 +67,7 @@ def linearized_runs(
     converged = is_concrete(time) and bool(np.isinf(time))
     if converged and is_concrete(weight_decay) and weight_decay == 0:
         # the smallest eigenvalue of a part is not below that of the whole (Cauchy's interlacing)
-        require_invertible(kernel_eigen(kernel), 0.0)
+        require_invertible(decomposed(jnp.asarray(kernel)), 0.0)
     settings = {"learning_rate": learning_rate, "weight_decay": weight_decay}
     return _runs(
         *map(jnp.asarray, (kernel, initial_outputs, targets, selection)),
@@ -91,7 +92,7 @@ def _runs(kernel, initial_outputs, targets, selection, settings, *, batch_size):
 
 def _trained(kernel, columns, initial_outputs, targets, rows, **settings):
     """All outputs after training on some rows, from the kernel of these and its columns beside all entries."""
-    eigen = kernel_eigen(kernel)
+    eigen = decomposed(kernel)
     return trained_outputs(eigen, initial_outputs[rows], targets[rows], columns, initial_outputs, **settings)
 
 

@@ -24,8 +24,9 @@ from jaxtyping import Array, Float
 from infotheory_dl._validation import class_labels, require_count, require_not_negative, require_positive, require_rank
 from infotheory_dl.data.preprocessing import centred_targets
 from infotheory_dl.label_noise._labels import checked_probabilities
-from infotheory_dl.linearization import Calibration, KernelEigen, calibrate, leave_one_out_predictions
-from infotheory_dl.linearization.calibration import probabilities
+from infotheory_dl.linearization import Calibration, KernelEigen
+from infotheory_dl.linearization.calibration import calibrated, probabilities
+from infotheory_dl.linearization.dynamics import left_out_predictions, require_invertible
 from infotheory_dl.types import AnyArray, AnyLabels, Key, Scalar
 
 
@@ -100,12 +101,12 @@ def leave_one_out_targets(
         require_positive(weight_decays=weight_decays)
         candidates = jnp.asarray(weight_decays, dtype)
     centred = jnp.asarray(centred_targets(given, num_classes, dtype=dtype))
-    of_all = lax.map(lambda weight_decay: leave_one_out_predictions(kernel, centred, weight_decay), candidates)
+    of_all = lax.map(lambda weight_decay: left_out_predictions(kernel, centred, weight_decay), candidates)
     if standard_deviation > 0:
         if key is None:
             raise ValueError("noise on the targets needs a key")
         of_all += standard_deviation * jax.random.normal(key, centred.shape, dtype)
-    fits = [calibrate(predictions, given) for predictions in np.asarray(of_all)]
+    fits = [calibrated(predictions, given) for predictions in np.asarray(of_all, float)]
     best = int(np.argmin([fit.loss for fit in fits]))
     predictions = np.asarray(of_all[best])
     return LeaveOneOutTargets(
@@ -156,7 +157,8 @@ def target_information(
         )
     require_positive(standard_deviation=standard_deviation)
     identity = jnp.eye(num_examples, dtype=distributions.dtype)
-    scaled = leave_one_out_predictions(kernel, identity, weight_decay) / standard_deviation
+    require_invertible(kernel, num_examples * weight_decay)
+    scaled = left_out_predictions(kernel, identity, weight_decay) / standard_deviation
     variances = distributions * (1 - distributions)
 
     def of_class(variance: Array) -> Array:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from infotheory_dl._validation import require_finite, require_rank
-from infotheory_dl.types import AnyArray
+from infotheory_dl._validation import class_labels, require_finite, require_rank
+from infotheory_dl.types import AnyArray, AnyLabels
 
 _TOLERANCES = {"ftol": 1e-13, "gtol": 1e-8}
 
@@ -27,7 +27,7 @@ class Calibration(NamedTuple):
     loss: float
 
 
-def calibrate(predictions: Float[AnyArray, "examples classes"], labels: Int[AnyArray, " examples"]) -> Calibration:
+def calibrate(predictions: Float[AnyArray, "examples classes"], labels: AnyLabels) -> Calibration:
     """Fits the model to the given labels by maximum likelihood; no true label is needed.
 
     Of several kinds of predictions for the same labels, those of the least loss tell the true classes best.
@@ -44,14 +44,18 @@ def calibrate(predictions: Float[AnyArray, "examples classes"], labels: Int[AnyA
 
     Source: the noise model is that of Bootkrajang and Kabán, 2012, with one rate for all pairs of classes.
     """
-    from scipy.optimize import minimize
-
     require_rank("predictions", predictions, 2, "(examples, classes)")
     require_finite(predictions=predictions)
-    predictions, labels = np.asarray(predictions, float), np.asarray(labels)
+    num_examples, num_classes = np.shape(predictions)
+    codes = class_labels(labels, num_classes=num_classes, num_examples=num_examples).codes
+    return calibrated(np.asarray(predictions, float), codes)
+
+
+def calibrated(predictions: Float[np.ndarray, "examples classes"], labels: Int[np.ndarray, " examples"]) -> Calibration:
+    """The core of `calibrate`; predictions in double precision."""
+    from scipy.optimize import minimize
+
     num_classes = predictions.shape[1]
-    if labels.shape != predictions.shape[:1] or not ((labels >= 0) & (labels < num_classes)).all():
-        raise ValueError(f"labels must be one class in [0, {num_classes}) for each of {len(predictions)} predictions")
     of_labels = lambda rows: np.take_along_axis(rows, labels[:, None], axis=1)[:, 0]
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:

@@ -12,7 +12,14 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from infotheory_dl._validation import is_concrete, require_choice, require_finite, require_rank
+from infotheory_dl._validation import (
+    is_concrete,
+    require_choice,
+    require_finite,
+    require_positive,
+    require_rank,
+    require_square,
+)
 from infotheory_dl.linearization.kernels import transposed_jacobian_products
 from infotheory_dl.types import AnyArray, ApplyFn, Params, Scalar
 
@@ -47,16 +54,24 @@ def kernel_eigen(kernel: Float[AnyArray, "*batch rows rows"]) -> KernelEigen:
     Raises:
       ValueError: if the kernel is not square, not symmetric, or holds NaN or infinity.
     """
-    if kernel.ndim < 2 or kernel.shape[-1] != kernel.shape[-2]:
-        raise ValueError(f"kernel must be square, (rows, rows), got shape {kernel.shape}")
+    require_kernel(kernel)
+    return decomposed(jnp.asarray(kernel))
+
+
+def require_kernel(kernel: Float[AnyArray, "*batch rows rows"]) -> None:
+    """Raises a ValueError if it is not square, finite and symmetric."""
+    require_square("kernel", kernel)
     require_finite(kernel=kernel)
-    kernel = jnp.asarray(kernel)
-    transposed = jnp.swapaxes(kernel, -1, -2)
     if is_concrete(kernel):
-        asymmetry, scale = jnp.abs(kernel - transposed).max(), jnp.abs(kernel).max()
+        kernel = jnp.asarray(kernel)
+        asymmetry, scale = jnp.abs(kernel - jnp.swapaxes(kernel, -1, -2)).max(), jnp.abs(kernel).max()
         if asymmetry > 1e-3 * scale:
             raise ValueError(f"kernel must be symmetric, but differs from its transpose by {asymmetry:.3g}")
-    eigenvalues, eigenvectors = jnp.linalg.eigh((kernel + transposed) / 2)
+
+
+def decomposed(kernel: Float[Array, "*batch rows rows"]) -> KernelEigen:
+    """The core of `kernel_eigen`."""
+    eigenvalues, eigenvectors = jnp.linalg.eigh((kernel + jnp.swapaxes(kernel, -1, -2)) / 2)
     return KernelEigen(jnp.maximum(eigenvalues, 0), eigenvectors)
 
 
@@ -125,14 +140,26 @@ def trained_coefficients(
       ValueError: if the shapes do not fit.
       SingularKernelError: if time is infinite, there is no weight decay and the kernel is singular.
     """
-    residuals = _kernel_rows(kernel, jnp.asarray(initial_outputs) - targets)
-    n = len(targets)
+    residuals = jnp.asarray(initial_outputs) - targets
+    _require_fitting(kernel, residuals)
+    return _coefficients(kernel, residuals, time, learning_rate, weight_decay, dynamics)
+
+
+def _coefficients(
+    kernel: KernelEigen,
+    residuals: Float[Array, "examples outputs"],
+    time: Scalar,
+    learning_rate: Scalar,
+    weight_decay: Scalar,
+    dynamics: Dynamics,
+) -> Float[Array, "examples outputs"]:
+    n = len(residuals)
     if is_concrete(time) and np.isinf(time):
         require_invertible(kernel, n * weight_decay)
     shifted = kernel.eigenvalues + n * weight_decay
     phi = response(shifted, time=time, rate=learning_rate / n, dynamics=dynamics)
-    coefficients = -kernel.eigenvectors @ (phi[:, None] * (kernel.eigenvectors.T @ residuals))
-    return coefficients.reshape(targets.shape)
+    coefficients = -kernel.eigenvectors @ (phi[:, None] * (kernel.eigenvectors.T @ _kernel_rows(kernel, residuals)))
+    return coefficients.reshape(residuals.shape)
 
 
 def trained_outputs(
@@ -161,15 +188,9 @@ def trained_outputs(
     Returns:
       Outputs of the reference inputs, or of the training examples.
     """
-    coefficients = trained_coefficients(
-        kernel,
-        initial_outputs,
-        targets,
-        time=time,
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
-        dynamics=dynamics,
-    )
+    residuals = jnp.asarray(initial_outputs) - targets
+    _require_fitting(kernel, residuals)
+    coefficients = _coefficients(kernel, residuals, time, learning_rate, weight_decay, dynamics)
     rows = _kernel_rows(kernel, coefficients)
     if reference_kernel is None:
         change = kernel.eigenvectors @ (kernel.eigenvalues[:, None] * (kernel.eigenvectors.T @ rows))
@@ -227,10 +248,18 @@ def leave_one_out_predictions(
 
     Source: Allen, 1974 (PRESS); Rasmussen and Williams, 2006 (section 5.4.2).
     """
+    _require_fitting(kernel, targets)
+    require_invertible(kernel, len(targets) * weight_decay)
+    return left_out_predictions(kernel, jnp.asarray(targets), weight_decay)
+
+
+def left_out_predictions(
+    kernel: KernelEigen, targets: Float[Array, "examples outputs"], weight_decay: Scalar
+) -> Float[Array, "examples outputs"]:
+    """The core of `leave_one_out_predictions`."""
     rows = _kernel_rows(kernel, targets)
-    shift = len(targets) * weight_decay
-    require_invertible(kernel, shift)
-    return jnp.asarray(targets) - _leave_one_out_residuals(kernel, rows, shift, len(targets)).reshape(targets.shape)
+    residuals = _leave_one_out_residuals(kernel, rows, len(targets) * weight_decay, len(targets))
+    return targets - residuals.reshape(targets.shape)
 
 
 def select_weight_decay(
@@ -252,13 +281,15 @@ def select_weight_decay(
     Raises:
       ValueError: if the shapes do not fit, there are fewer than two examples, or a candidate is not positive.
     """
-    rows = _kernel_rows(kernel, targets)
-    n = len(targets)
-    if candidates is None:
-        candidates = jnp.logspace(-6, 1, 31) * kernel.eigenvalues.mean() / n
-    require_finite(candidates=candidates)
-    if is_concrete(candidates) and not (np.asarray(candidates) > 0).all():
-        raise ValueError(f"candidates must be positive, got {candidates}")
+    _require_fitting(kernel, targets)
+    n, mean_eigenvalue = len(targets), kernel.eigenvalues.mean()
+    if candidates is not None:
+        require_positive(candidates=candidates)
+    elif is_concrete(mean_eigenvalue) and mean_eigenvalue <= 0:
+        raise SingularKernelError("a kernel of zeros tells no weight decay from another: the outputs never change")
+    else:
+        candidates = jnp.logspace(-6, 1, 31) * mean_eigenvalue / n
+    rows = _kernel_rows(kernel, jnp.asarray(targets))
 
     def squared_error(weight_decay: Array) -> Array:
         return jnp.square(_leave_one_out_residuals(kernel, rows, n * weight_decay, n)).sum()
@@ -283,17 +314,20 @@ def require_invertible(kernel: KernelEigen, shift: Scalar) -> None:
         )
 
 
-def _kernel_rows(kernel: KernelEigen, values: Float[AnyArray, "examples outputs"]) -> Float[Array, "rows problems"]:
-    """Lays values out for the kernel: one problem over all outputs, or one for each where they share the kernel."""
-    require_rank("targets", values, 2, "(examples, outputs)")
-    require_finite(targets=values)
-    n, k = values.shape
+def _require_fitting(kernel: KernelEigen, targets: Float[AnyArray, "examples outputs"]) -> None:
+    require_rank("targets", targets, 2, "(examples, outputs)")
+    require_finite(targets=targets)
+    n, k = targets.shape
     rows = kernel.eigenvectors.shape[-2]
     if n < 2:
         raise ValueError(f"leaving an example out needs at least 2 of them, got {n}")
     if rows not in (n, n * k):
-        raise ValueError(f"a kernel of {rows} rows does not fit targets of shape {values.shape}: n or n k rows")
-    return jnp.asarray(values).reshape(rows, -1)
+        raise ValueError(f"a kernel of {rows} rows does not fit targets of shape {targets.shape}: n or n k rows")
+
+
+def _kernel_rows(kernel: KernelEigen, values: Float[Array, "examples outputs"]) -> Float[Array, "rows problems"]:
+    """Lays values out for the kernel: one problem over all outputs, or one for each where they share the kernel."""
+    return values.reshape(kernel.eigenvectors.shape[-2], -1)
 
 
 def _leave_one_out_residuals(kernel: KernelEigen, rows: Array, shift: Scalar, num_examples: int) -> Array:

@@ -14,9 +14,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, PyTree
 
-from infotheory_dl._validation import require_choice, require_finite, require_rank
-from infotheory_dl.linearization.dynamics import KernelEigen, kernel_eigen
-from infotheory_dl.linearization.kernels import block_jacobians, empirical_kernel, mean_kernel
+from infotheory_dl._validation import require_choice, require_count, require_finite, require_rank
+from infotheory_dl.linearization.dynamics import KernelEigen, decomposed, kernel_eigen
+from infotheory_dl.linearization.kernels import block_jacobians, blockwise_kernel, empirical_kernel, mean_kernel
 from infotheory_dl.types import AnyArray, ApplyFn, Key, Params
 
 ProjectionMethod = Literal["gaussian", "rademacher", "count_sketch", "very_sparse", "random_subset"]
@@ -43,8 +43,8 @@ def feature_eigen(features: Float[AnyArray, "rows features"]) -> KernelEigen:
     features = jnp.asarray(features)
     with jax.default_matmul_precision("highest"):
         if features.shape[1] >= features.shape[0]:
-            return kernel_eigen(features @ features.T)
-        eigenvalues, directions = kernel_eigen(features.T @ features)
+            return decomposed(features @ features.T)
+        eigenvalues, directions = decomposed(features.T @ features)
         scale = jnp.sqrt(eigenvalues)
         present = eigenvalues > features.shape[1] * jnp.finfo(features.dtype).eps * eigenvalues.max()
         vectors = jnp.where(present, features @ directions / jnp.where(present, scale, 1), 0)
@@ -75,8 +75,8 @@ def nystrom_features(
     Source: Williams and Seeger, 2001.
     """
     require_choice("outputs", outputs, ("full", "trace"))
-    kernel = lambda *inputs: empirical_kernel(apply_fn, params, *inputs, outputs=outputs, batch_size=batch_size)
-    return _interpolated(kernel(inputs, landmarks), kernel(landmarks))
+    across = empirical_kernel(apply_fn, params, inputs, landmarks, outputs=outputs, batch_size=batch_size)
+    return _interpolated(across, blockwise_kernel(apply_fn, params, landmarks, None, outputs, batch_size))
 
 
 def mean_kernel_eigen(
@@ -104,8 +104,7 @@ def mean_kernel_eigen(
     """
     if num_landmarks is None:
         return kernel_eigen(mean_kernel(key, network, inputs, num_networks=num_networks))
-    if not 1 <= num_landmarks <= len(inputs):
-        raise ValueError(f"num_landmarks must lie in [1, {len(inputs)}], the number of inputs, got {num_landmarks}")
+    require_count(1, len(inputs), "the number of inputs", num_landmarks=num_landmarks)
     key_networks, key_landmarks = jax.random.split(key)
     rows = np.asarray(jax.random.choice(key_landmarks, len(inputs), (num_landmarks,), replace=False))
     across = mean_kernel(key_networks, network, inputs, inputs[rows], num_networks=num_networks)
@@ -170,8 +169,7 @@ def random_projection(
         "random_subset": _random_subset,
     }
     require_choice("method", method, tuple(methods))
-    if num_features < 1:
-        raise ValueError(f"num_features must be at least 1, got {num_features}")
+    require_count(1, num_features=num_features)
     ranks = [np.ndim(leaf) for leaf in jax.tree.leaves(params)]
     keys = list(jax.random.split(key, len(ranks)))
 
@@ -189,7 +187,7 @@ def _interpolated(
     across: Float[Array, "rows landmarks"], among: Float[Array, "landmarks landmarks"]
 ) -> Float[Array, "rows landmarks"]:
     """Features whose products are those of Nyström's approximation."""
-    eigenvalues, vectors = kernel_eigen(among)
+    eigenvalues, vectors = decomposed(among)
     present = eigenvalues > len(eigenvalues) * jnp.finfo(across.dtype).eps * eigenvalues.max()
     return across @ vectors * jnp.where(present, lax.rsqrt(jnp.where(present, eigenvalues, 1)), 0)
 

@@ -13,7 +13,14 @@ from jax import lax
 from jaxtyping import Array, Float, PyTree
 
 from infotheory_dl._sharding import automatically_sharded
-from infotheory_dl._validation import is_concrete, require_choice, require_finite, require_floating
+from infotheory_dl._validation import (
+    is_concrete,
+    require_choice,
+    require_count,
+    require_finite,
+    require_floating,
+    require_not_empty,
+)
 from infotheory_dl.linearization._gradient_factors import GradientFactors, OuterProducts, gradient_factors
 from infotheory_dl.linearization._neural_tangents import neural_tangents
 from infotheory_dl.types import AnyArray, ApplyFn, Key, Params
@@ -80,6 +87,7 @@ def block_jacobians(
     apply_fn: ApplyFn, params: Params, inputs: Float[AnyArray, "examples ..."], batch_size: int | None = None
 ) -> Iterator[PyTree[Float[Array, "examples outputs ..."]]]:
     """Yields the Jacobian block by block; the last block ends with copies of its last example."""
+    _require_params(params)
     num_outputs = _checked_outputs(apply_fn, params, inputs)
     size = sum(leaf.size * leaf.dtype.itemsize for leaf in map(jnp.asarray, jax.tree.leaves(params)))
     for block in _blocks(inputs, batch_size or _fitting(num_outputs * size)):
@@ -109,11 +117,12 @@ def mean_kernel(
     Raises:
       ValueError: if there is no network.
     """
-    if num_networks < 1:
-        raise ValueError(f"num_networks must be at least 1, got {num_networks}")
-    total: Any = 0.0
-    for network_key in jax.random.split(key, num_networks):
-        total += empirical_kernel(network.apply, network.init(network_key, x1[:1]), x1, x2)
+    require_count(1, num_networks=num_networks)
+    keys = jax.random.split(key, num_networks)
+    # weights that are drawn are sound: one network stands for all
+    total: Any = empirical_kernel(network.apply, network.init(keys[0], x1[:1]), x1, x2)
+    for network_key in keys[1:]:
+        total += blockwise_kernel(network.apply, network.init(network_key, x1[:1]), x1, x2)
     return total / num_networks
 
 
@@ -140,6 +149,7 @@ def transposed_jacobian_products(
     Raises:
       ValueError: if an argument holds NaN or infinity, or the cotangents do not fit the outputs.
     """
+    _require_params(params)
     outputs = _checked_outputs(apply_fn, params, inputs)
     require_finite(cotangents=cotangents)
     if cotangents.ndim != 3 or cotangents.shape[1:] != (len(inputs), outputs):
@@ -187,12 +197,25 @@ def empirical_kernel(
     require_choice("outputs", outputs, ("full", "class_wise", "trace"))
     require_choice("implementation", implementation, ("factored", "jacobian_contraction", "ntk_vector_products"))
     x1, x2 = automatically_sharded(x1), None if x2 is None else automatically_sharded(x2)
+    _require_params(params)
     num_outputs = _checked_outputs(apply_fn, params, x1, "x1")
     if x2 is not None and _checked_outputs(apply_fn, params, x2, "x2") != num_outputs:
         raise ValueError("x1 and x2 must give the same number of outputs")
     if implementation != "factored":
         return _kernel_of_neural_tangents(apply_fn, params, x1, x2, outputs, implementation)
+    return blockwise_kernel(apply_fn, params, x1, x2, outputs, batch_size)
 
+
+def blockwise_kernel(
+    apply_fn: ApplyFn,
+    params: Params,
+    x1: Float[AnyArray, "examples ..."],
+    x2: Float[AnyArray, "others ..."] | None = None,
+    outputs: Outputs = "full",
+    batch_size: int | None = None,
+) -> Float[Array, "..."]:
+    """The core of `empirical_kernel`, in our own implementation."""
+    x1, x2 = automatically_sharded(x1), None if x2 is None else automatically_sharded(x2)
     bytes_each = _bytes(jax.eval_shape(functools.partial(_features, apply_fn), params, x1[:1]))
     step = batch_size or min(_BLOCK_EXAMPLES, _fitting(bytes_each))
     blocks_of_rows = _blocks(x1, step)
@@ -213,16 +236,19 @@ def empirical_kernel(
         row += [_block_kernel(left, columns(j), outputs) for j in range(len(row), len(blocks_of_columns))]
         grid.append(row)
     kernel = jnp.concatenate([jnp.concatenate(row, axis=-1) for row in grid], axis=-2)
-    width = num_outputs if outputs == "full" else 1
+    width = jax.eval_shape(apply_fn, params, x1[:1]).shape[1] if outputs == "full" else 1
     return kernel[..., : len(x1) * width, : len(x1 if x2 is None else x2) * width]
 
 
-def _checked_outputs(apply_fn: ApplyFn, params: Params, inputs: AnyArray, name: str = "inputs") -> int:
-    """Checks what every function here is given, and returns the number of outputs."""
+def _require_params(params: Params) -> None:
     require_floating(params=params)
-    require_finite(params=params, **{name: inputs})
-    if len(inputs) == 0:
-        raise ValueError(f"{name} is empty")
+    require_finite(params=params)
+
+
+def _checked_outputs(apply_fn: ApplyFn, params: Params, inputs: AnyArray, name: str = "inputs") -> int:
+    """Checks the inputs, and returns the number of outputs that the network has for them."""
+    require_not_empty(**{name: inputs})
+    require_finite(**{name: inputs})
     shape = jax.eval_shape(apply_fn, params, inputs).shape
     if len(shape) != 2 or shape[0] != len(inputs):
         raise ValueError(f"apply_fn must return ({len(inputs)} examples, outputs) for {name}, got shape {shape}")

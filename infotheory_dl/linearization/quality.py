@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from infotheory_dl.linearization.kernels import empirical_kernel
+from infotheory_dl._validation import require_finite, require_shape
+from infotheory_dl.linearization.kernels import blockwise_kernel, empirical_kernel
 from infotheory_dl.metrics import pearson_correlation
 from infotheory_dl.types import AnyArray, ApplyFn, Params
 
@@ -53,11 +54,10 @@ def linearization_quality(
       ValueError: if the shapes do not fit, or an argument holds NaN or infinity.
     """
     outputs = apply_fn(trained, jnp.asarray(inputs))
-    if outputs.shape != linear_outputs.shape:
-        raise ValueError(f"linear_outputs must be {outputs.shape} as the outputs are, got shape {linear_outputs.shape}")
-    before, after = (
-        empirical_kernel(apply_fn, p, inputs, outputs="trace", batch_size=batch_size) for p in (params, trained)
-    )
+    require_shape("linear_outputs", linear_outputs, outputs.shape, "that of the outputs")
+    require_finite(trained=trained, linear_outputs=linear_outputs)
+    before = empirical_kernel(apply_fn, params, inputs, outputs="trace", batch_size=batch_size)
+    after = blockwise_kernel(apply_fn, trained, inputs, outputs="trace", batch_size=batch_size)
     change = jax.tree.map(jnp.subtract, trained, params)
     return LinearizationQuality(
         correlation=pearson_correlation(outputs.ravel(), jnp.ravel(linear_outputs)),

@@ -38,7 +38,7 @@ def test_no_other_two_numbers_fit_better_whatever_the_scale(scale):
 @pytest.mark.usefixtures("as_a_user_sees")
 def test_labels_must_fit_the_predictions():
     predictions = np.zeros((3, 2))
-    with pytest.raises(ValueError, match=r"labels must be one class in \[0, 2\) for each of 3 predictions"):
+    with pytest.raises(ValueError, match=r"labels must lie in \[0, 2\), got 2 at index 2"):
         calibrate(predictions, np.array([0, 1, 2]))
     with pytest.raises(ValueError, match="predictions has 6 of 6 entries"):
         calibrate(predictions * np.nan, np.array([0, 1, 1]))

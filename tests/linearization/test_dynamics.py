@@ -126,7 +126,7 @@ def test_the_selected_weight_decay_has_the_least_leave_one_out_error():
 @pytest.mark.usefixtures("as_a_user_sees")
 class TestBadInput:
     def test_kernels_that_are_none(self):
-        with pytest.raises(ValueError, match=r"kernel must be square, \(rows, rows\), got shape \(3, 4\)"):
+        with pytest.raises(ValueError, match=r"kernel must be square \(rows, rows\), got shape \(3, 4\)"):
             kernel_eigen(np.ones((3, 4)))
         with pytest.raises(ValueError, match="differs from its transpose by 1"):
             kernel_eigen(np.array([[1.0, 1.0], [0.0, 1.0]]))
@@ -154,6 +154,10 @@ class TestBadInput:
     def test_candidates_that_are_no_weight_decays(self):
         with pytest.raises(ValueError, match="candidates must be positive"):
             select_weight_decay(kernel_eigen(np.eye(3)), np.ones((3, 1)), np.array([0.1, 0.0]))
+
+    def test_a_kernel_of_zeros_chooses_no_weight_decay(self):
+        with pytest.raises(SingularKernelError, match="a kernel of zeros tells no weight decay from another"):
+            select_weight_decay(kernel_eigen(np.zeros((3, 3))), np.ones((3, 1)))
 
     def test_a_reference_kernel_alone(self):
         with pytest.raises(ValueError, match="needs initial_reference_outputs beside it"):

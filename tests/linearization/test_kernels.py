@@ -211,7 +211,7 @@ class TestBadInput:
 
     def test_no_examples(self):
         apply_fn, params, x = tied_network()
-        with pytest.raises(ValueError, match="x1 is empty"):
+        with pytest.raises(ValueError, match=r"x1 must not be empty, got shape \(0, 4\)"):
             empirical_kernel(apply_fn, params, x[:0])
 
     def test_cotangents_that_do_not_fit(self):

@@ -36,5 +36,7 @@ def test_the_report_sees_how_far_training_has_left_the_linear_regime():
 
 @pytest.mark.usefixtures("as_a_user_sees")
 def test_outputs_that_do_not_fit():
-    with pytest.raises(ValueError, match=r"linear_outputs must be \(6, 3\) as the outputs are, got shape \(6,\)"):
+    with pytest.raises(
+        ValueError, match=r"linear_outputs must have the shape \(6, 3\), that of the outputs, got \(6,\)"
+    ):
         linearization_quality(lambda w, x: x @ w, np.ones((4, 3)), np.ones((4, 3)), np.ones((6, 4)), np.ones(6))
