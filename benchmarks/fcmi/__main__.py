@@ -22,9 +22,8 @@ from benchmarks.fcmi import published
 from benchmarks.harness import Part, Report, Row, announce, machine, main, measure, of_peer, timed
 from benchmarks.tables import ON_CPU, Table
 from infotheory_dl import data, fcmi, networks, training
-from infotheory_dl.fcmi import bounds
+from infotheory_dl.fcmi import bounds, run_networks
 from infotheory_dl.fcmi.linearized import linearized_runs
-from infotheory_dl.fcmi.run import run_networks
 from infotheory_dl.linearization import empirical_kernel
 from infotheory_dl.networks.layers import Implementation
 

@@ -222,7 +222,7 @@ def filters(settings: Filters) -> Report:
 
     def rows() -> Iterator[Row]:
         for method in get_args(Filter):
-            yield row("ours", method, functools.partial(noisy_ids, probabilities, task.labels, method=method))
+            yield row("ours", method, functools.partial(noisy_ids, probabilities, task.labels, filter=method))
             for jobs in (None, 1):
                 name = "cleanlab" if jobs is None else "cleanlab, one process"
                 ids = functools.partial(cleanlab_ids, probabilities, task.labels, method, jobs)

@@ -10,7 +10,7 @@ import optax
 
 from benchmarks.label_noise.published import GRADIENT_WEIGHT_DECAY, Method
 from infotheory_dl import networks, training
-from infotheory_dl.label_noise.early_learning import early_learning
+from infotheory_dl.label_noise import early_learning
 from infotheory_dl.label_noise.limit import limit
 from infotheory_dl.label_noise.losses import cross_entropy
 from infotheory_dl.networks.layers import Implementation

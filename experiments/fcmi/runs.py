@@ -12,9 +12,8 @@ from experiments.fcmi.networks import Name, make_network, pretrained
 from experiments.fcmi.settings import Mode, Settings
 from experiments.harness import Results, Row
 from infotheory_dl import data, fcmi, networks, training
-from infotheory_dl.fcmi import bounds, sgld
+from infotheory_dl.fcmi import Runs, bounds, run_networks, sgld
 from infotheory_dl.fcmi.linearized import linearized_runs
-from infotheory_dl.fcmi.run import Runs, run_networks
 from infotheory_dl.linearization import empirical_kernel
 
 

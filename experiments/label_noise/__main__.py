@@ -203,7 +203,7 @@ def train_curve(settings: Settings, curve: Curve, results: Results) -> Row:
     network = networks.Standardized(mlp, scale=float(task.images.max()))
     method = label_noise.make_method(curve.method, network, task.images.shape[1:])
     checkpoints = results.folder / "checkpoints" / f"curve {curve.name}"
-    grid = runs.train_on(one_draw, method, task, task.noisy, curve.tried, checkpoints)
+    grid = runs.train_on(one_draw, method, task, label_noise.Start(task.noisy), curve.tried, checkpoints)
     return {
         "train": grid.train_accuracy[0, 0, 0].tolist(),
         "validation": grid.validation_accuracy[0, 0, 0].tolist(),

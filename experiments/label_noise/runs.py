@@ -13,11 +13,11 @@ import numpy as np
 
 from experiments.harness import Results, Row
 from infotheory_dl import data, label_noise, networks, training
-from infotheory_dl.label_noise import Grid, LeaveOneOutTargets, Method, MethodName
+from infotheory_dl.label_noise import METHODS, Grid, LeaveOneOutTargets, Method, MethodName, Start
 from infotheory_dl.label_noise.detection import gradient_distance, low_margin, low_self_confidence
-from infotheory_dl.linearization import mean_kernel_eigen
+from infotheory_dl.linearization import KernelEigen, mean_kernel_eigen
 from infotheory_dl.metrics import area_under_roc, average_precision
-from infotheory_dl.training import Step
+from infotheory_dl.types import Params
 
 Part = Literal["table", "fano", "curves", "detected"]
 
@@ -162,20 +162,16 @@ class Trained(NamedTuple):
     seconds: float
 
 
-def leave_one_out(settings: Settings, task: Task) -> list[LeaveOneOutTargets]:
-    """The targets of each variant, under the mean kernel of untrained networks on images from 0 to 1."""
-    network = networks.wide_layer(task.images.shape[1:])
-    targets = []
-    for variant, rows in enumerate(task.train):
-        kernel = mean_kernel_eigen(
-            jax.random.fold_in(jax.random.key(settings.seed), variant),
-            network,
-            task.images[rows] / np.float32(task.images.max()),
-            num_networks=settings.num_networks,
-            num_landmarks=settings.num_landmarks if len(rows) > settings.num_landmarks else None,
-        )
-        targets.append(label_noise.leave_one_out_targets(kernel, task.noisy[rows, variant], 10))
-    return targets
+def untrained_kernel(settings: Settings, task: Task, variant: int) -> KernelEigen:
+    """The mean kernel of untrained networks on the training images of a variant, from 0 to 1."""
+    rows = task.train[variant]
+    return mean_kernel_eigen(
+        jax.random.fold_in(jax.random.key(settings.seed), variant),
+        networks.wide_layer(task.images.shape[1:]),
+        task.images[rows] / np.float32(task.images.max()),
+        num_networks=settings.num_networks,
+        num_landmarks=settings.num_landmarks if len(rows) > settings.num_landmarks else None,
+    )
 
 
 @functools.lru_cache(maxsize=2)  # DMI begins with the classifiers of cross-entropy
@@ -192,62 +188,63 @@ def train(settings: Settings, name: MethodName, n: int, rates: tuple[float, ...]
         transition=task.transitions[0],
         num_examples=len(task.images),
         num_classes=10,
-        warm_up_steps=10 * -(-n // settings.batch_size) if name == "co_teaching" else 0,
+        growth_steps=10 * -(-n // settings.batch_size),
     )
     if settings.dataset == "cifar10":
-        method = method._replace(step=augmented(method.step))
-    labels, targets, tried, variables = task.noisy, None, {}, None
-    if name == "leave_one_out":
-        targets = leave_one_out(settings, task)
-        labels = np.eye(10, dtype=np.float32)[task.noisy]
-        for variant, rows in enumerate(task.train):
-            labels[rows, variant] = targets[variant].probabilities
-    elif name.startswith("limit_"):
-        tried = {"gradient_weight_decay": settings.penalties}
-    elif name == "penalize":
-        tried = {"weight": settings.soft_weights, "gradient_weight_decay": settings.soft_penalties}
-    elif name == "co_teaching":
-        tried = {"forget_rate": settings.forget_rates}
-    elif name == "dmi":
-        tried = {"learning_rate": settings.dmi_learning_rates}
-        plain = train(settings, "cross_entropy", n, rates, folder)
-        variables = jax.tree.map(lambda leaf: leaf[0], plain.grid.best)
+        method = method._replace(system=augmented(method.system))
+
+    def plain() -> Params:
+        trained = train(settings, "cross_entropy", n, rates, folder)
+        return jax.tree.map(lambda leaf: leaf[0], trained.grid.best)
+
+    kernel = functools.partial(untrained_kernel, settings, task)
+    begun: Start = METHODS[name].prepare(label_noise.Plan(task.noisy, task.train, 10, kernel, plain))
     checkpoints = folder / "checkpoints" / f"{name} n={n} rates={rates}"
-    grid = train_on(settings, method, task, labels, tried, checkpoints, variables)
-    return Trained(method, grid, targets, time.perf_counter() - start)
+    grid = train_on(settings, method, task, begun, tried(settings, name), checkpoints)
+    return Trained(method, grid, begun.targets, time.perf_counter() - start)
 
 
-def augmented(step: Step) -> Step:
-    """The step on images that are flipped and cropped at random, alike for both networks."""
+def tried(settings: Settings, name: MethodName) -> dict[str, tuple[float, ...]]:
+    """The values of each setting that noisy validation labels choose from."""
+    of_all = {"gradient_weight_decay": settings.penalties, "forget_rate": settings.forget_rates}
+    own = {
+        "dmi": {"learning_rate": settings.dmi_learning_rates},
+        "penalize": {"weight": settings.soft_weights, "gradient_weight_decay": settings.soft_penalties},
+    }
+    return own.get(name, METHODS[name].taken(of_all))
+
+
+def augmented(system: training.System) -> training.System:
+    """The system on images that are flipped and cropped at random, alike for both networks."""
 
     def on_changed(state: Any, batch: training.Batch, key: Any) -> tuple[Any, training.Metrics]:
         image_key, step_key = jax.random.split(key)
         images, labels = batch.data
-        return step(state, batch._replace(data=(networks.flip_and_crop(image_key, images), labels)), step_key)
+        changed = batch._replace(data=(networks.flip_and_crop(image_key, images), labels))
+        return system.step(state, changed, step_key)
 
-    return on_changed
+    return system._replace(step=on_changed)
 
 
 def train_on(
     settings: Settings,
     method: Method,
     task: Task,
-    labels: np.ndarray,
+    begun: Start,
     tried: Mapping[str, tuple[float, ...]],
     checkpoints: Path,
-    variables: Any = None,
 ) -> Grid:
-    """A grid on the labels of a task, that goes on where it was stopped."""
+    """A grid on a task, that goes on where it was stopped."""
     with training.progress(settings.num_epochs) as show:
         return label_noise.train_grid(
             jax.random.key(settings.seed),
             method,
             task.images,
-            labels,
+            begun.labels,
             training_rows=task.train,
             validation_rows=task.validation,
             settings=tried,
-            variables=variables,
+            variables=begun.variables,
             num_epochs=settings.num_epochs,
             batch_size=settings.batch_size,
             evaluate_every=settings.evaluate_every,

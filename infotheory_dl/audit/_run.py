@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import flax.linen as nn
 import jax
@@ -69,6 +69,22 @@ class Settings:
     runs: int = 1000
     seeds: int = 3
     robust: bool = False
+
+
+class SettingsByName(TypedDict, total=False):
+    """Those of `Settings`, which see, as arguments of a function."""
+
+    train_size: int | None
+    flip: float
+    network: NetworkName
+    num_networks: int
+    time: float
+    weight_decay: float | None
+    precision: float
+    sweep: int
+    runs: int
+    seeds: int
+    robust: bool
 
 
 class Sweep(NamedTuple):
@@ -181,7 +197,7 @@ def run(
     *,
     feature_names: tuple[str, ...] | None = None,
     on_stage: Callable[[str], None] = lambda stage: None,
-    **settings: Any,
+    **settings: Unpack[SettingsByName],
 ) -> AuditResult:
     """Audits a data set: the information and the label of every example, by networks linearized before training.
 

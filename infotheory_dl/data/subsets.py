@@ -102,7 +102,7 @@ def train_validation_split(
     x: Shaped[AnyArray, "examples *features"],
     y: Int[AnyArray, " examples"],
     *,
-    validation: float = 0.2,
+    validation_fraction: float = 0.2,
     stratified: bool = False,
 ) -> tuple[Subset, Subset]:
     """Parts the examples at random into a training set and a validation set.
@@ -111,7 +111,7 @@ def train_validation_split(
       key: source of randomness.
       x: inputs.
       y: labels.
-      validation: share of the examples that go to the validation set, in (0, 1).
+      validation_fraction: share of the examples that go to the validation set, in (0, 1).
       stratified: whether every class keeps its share of the set in both, up to less than one example.
 
     Returns:
@@ -120,9 +120,9 @@ def train_validation_split(
     Raises:
       ValueError: if the share leaves either of them empty.
     """
-    size = round(validation * len(y))
+    size = round(validation_fraction * len(y))
     if not 0 < size < len(y):
-        raise ValueError(f"a validation share of {validation} of {len(y)} examples leaves one part empty")
+        raise ValueError(f"a validation share of {validation_fraction} of {len(y)} examples leaves one part empty")
     drawn_key, order_key = jax.random.split(key)
     held_out = random_subset(drawn_key, x, y, size, stratified=stratified)
     rest = np.setdiff1d(np.arange(len(y)), held_out.indices)

@@ -5,7 +5,6 @@ from infotheory_dl.fcmi.bounds import Bound, GeneralizationGap, evaluate_all, ge
 from infotheory_dl.fcmi.codes import predicted_labels, zero_one_losses
 from infotheory_dl.fcmi.files import read_runs, write_runs
 from infotheory_dl.fcmi.linearized import linearized_runs
-from infotheory_dl.fcmi.run import Runs, TrainAndPredict, run, run_networks
 from infotheory_dl.fcmi.supersample import (
     Supersample,
     draw_selection,
@@ -17,6 +16,7 @@ from infotheory_dl.fcmi.supersample import (
     make_supersample_legacy,
     training_rows,
 )
+from infotheory_dl.fcmi.trainings import Runs, TrainAndPredict, run, run_networks
 
 __all__ = [
     "Bound",

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
 from infotheory_dl._files import read_arrays
-from infotheory_dl.fcmi.run import Runs
+from infotheory_dl.fcmi.trainings import Runs
 from infotheory_dl.results.files import DESCRIPTION, save
 
 _EXPECTED = (

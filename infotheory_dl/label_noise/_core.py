@@ -63,17 +63,17 @@ def rows_or_identity(counts: Float[np.ndarray, "classes classes"]) -> Float[np.n
 
 
 def noisy_ids(
-    rows: Float[np.ndarray, "examples classes"], given: Int[np.ndarray, " examples"], method: Filter
+    rows: Float[np.ndarray, "examples classes"], given: Int[np.ndarray, " examples"], filter: Filter
 ) -> Int[np.ndarray, " noisy"]:
     """As the public function, whose filters these are."""
-    if method == "predicted_is_not_given":
+    if filter == "predicted_is_not_given":
         wrong = rows.argmax(1) != given
-    elif method == "confident_learning":
+    elif filter == "confident_learning":
         confident = confident_classes(rows, given)
         wrong = (confident >= 0) & (confident != given)
     else:
         by_pair, by_class = _prune(rows, given)
-        wrong = {"prune_by_noise_rate": by_pair, "prune_by_class": by_class, "both": by_pair & by_class}[method]
+        wrong = {"prune_by_noise_rate": by_pair, "prune_by_class": by_class, "both": by_pair & by_class}[filter]
     is_given = given[:, None] == np.arange(rows.shape[1])
     order = ids_by_score(-np.asarray(margins(jnp.asarray(rows), jnp.asarray(is_given))))
     return order[wrong[order]]

@@ -12,7 +12,7 @@ Source: Harutyunyan et al., 2020: the soft regularization and the noise are the 
 """
 
 import math
-from typing import Any
+from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -23,9 +23,9 @@ from jaxtyping import Array, Bool, Float
 from infotheory_dl import networks
 from infotheory_dl._validation import require_choice, require_finite
 from infotheory_dl.label_noise import losses
+from infotheory_dl.label_noise._joint import classification_metrics, require_settings
 from infotheory_dl.label_noise._labels import Labels, checked_pair, checked_rows
-from infotheory_dl.label_noise.joint import classification_metrics, require_settings
-from infotheory_dl.label_noise.limit import Noise, full_mask, standard_noise, surrogate
+from infotheory_dl.label_noise.limit import Noise, SurrogateSettings, full_mask, standard_noise, surrogate
 from infotheory_dl.training import Metrics, masked_mean
 from infotheory_dl.types import AnyArray, Key, Params, Scalar
 
@@ -36,7 +36,7 @@ def absolute_error(
     labels: Labels,
     *,
     distribution: Noise = "gaussian",
-    **settings: Any,
+    **settings: Unpack[SurrogateSettings],
 ) -> tuple[Float[Array, ""], Metrics]:
     """LIMIT for the gradient of the absolute error: G = (q · s)(s - q), to be near (s · y)(s - y).
 
@@ -68,7 +68,7 @@ def free_form(
     labels: Labels,
     *,
     distribution: Noise = "gaussian",
-    **settings: Any,
+    **settings: Unpack[SurrogateSettings],
 ) -> tuple[Float[Array, ""], Metrics]:
     """LIMIT whose prediction has no form given to it: G is the `head` of (s, q), to be near s - y.
 
@@ -94,7 +94,7 @@ def confusion(
     *,
     weight: Scalar = 1.0,
     entropy_weight: Scalar = 0.01,
-    **settings: Any,
+    **settings: Unpack[SurrogateSettings],
 ) -> tuple[Float[Array, ""], Metrics]:
     """LIMIT whose predictor speaks of clean labels: G = s - q, with -weight log (q Q)_y + entropy_weight H(q).
 
@@ -123,7 +123,7 @@ def use_label(
     labels: Labels,
     *,
     weight: Scalar = 1.0,
-    **settings: Any,
+    **settings: Unpack[SurrogateSettings],
 ) -> tuple[Float[Array, ""], Metrics]:
     """Predicted gradients that know the label: G is the `head` of (features, classifier logits, y).
 

@@ -7,8 +7,8 @@ import optax
 from jaxtyping import Array, Bool, Float
 
 from infotheory_dl._validation import is_concrete
+from infotheory_dl.label_noise._joint import JointState, classification_metrics, joint
 from infotheory_dl.label_noise._labels import Labels, checked_pair
-from infotheory_dl.label_noise.joint import JointState, classification_metrics, joint
 from infotheory_dl.label_noise.limit import full_mask
 from infotheory_dl.label_noise.losses import cross_entropy
 from infotheory_dl.training import AnyNetwork, Batch, Metrics, System
@@ -56,7 +56,7 @@ def co_teaching(
     networks: Sequence[AnyNetwork],
     optimizer: optax.GradientTransformation,
     *,
-    warm_up_steps: int = 0,
+    growth_steps: int = 0,
     evaluation_batch_size: int | None = None,
 ) -> System:
     """The system that trains two classifiers on `loss`, from data `(inputs, labels)`.
@@ -66,7 +66,7 @@ def co_teaching(
     Args:
       networks: both classifiers, see `training.as_network`.
       optimizer: of optax; each network has a state of its own of it.
-      warm_up_steps: over how many steps the share that is left out grows from none to the `forget_rate`.
+      growth_steps: over how many steps the share that is left out grows from none to the `forget_rate`.
       evaluation_batch_size: examples per call of the classifier in an evaluation; default all.
 
     Returns:
@@ -74,13 +74,13 @@ def co_teaching(
       to differ for the two to learn from each other, and the share, which can differ between models.
 
     Raises:
-      ValueError: if the warm-up is negative; from `init`, if there are not the variables of two networks or the share
+      ValueError: if the steps are negative; from `init`, if there are not the variables of two networks or the share
         does not lie in [0, 1).
 
     Source: Han et al., 2018 (NeurIPS), Algorithm 1, its share by steps instead of epochs.
     """
-    if warm_up_steps < 0:
-        raise ValueError(f"warm_up_steps must not be negative, got {warm_up_steps}")
+    if growth_steps < 0:
+        raise ValueError(f"growth_steps must not be negative, got {growth_steps}")
     system = joint(loss, networks, optimizer, evaluation_batch_size=evaluation_batch_size)
 
     def init(*variables: Params, forget_rate: Scalar = 0.2) -> JointState:
@@ -88,7 +88,7 @@ def co_teaching(
         return system.init(*variables, forget_rate=forget_rate)
 
     def step(state: JointState, batch: Batch, key: Key) -> tuple[JointState, Metrics]:
-        grown = jnp.minimum(state.steps / warm_up_steps, 1) if warm_up_steps else 1
+        grown = jnp.minimum(state.steps / growth_steps, 1) if growth_steps else 1
         share = {"forget_rate": state.settings["forget_rate"] * grown}
         moved, metrics = system.step(state._replace(settings=share), batch, key)
         return moved._replace(settings=state.settings), metrics

@@ -153,7 +153,7 @@ def noisy_ids(
     probabilities: Float[AnyArray, "examples classes"],
     labels: AnyLabels,
     *,
-    method: Filter = "prune_by_noise_rate",
+    filter: Filter = "prune_by_noise_rate",
 ) -> Int[np.ndarray, " noisy"]:
     """Decides which labels are wrong, and how many.
 
@@ -169,13 +169,13 @@ def noisy_ids(
       probabilities: by classifiers that have not seen the label of the example, such as
         `cross_validated_probabilities`.
       labels: given labels, in [0, classes).
-      method: the filter.
+      filter: one of these.
 
     Returns:
       Ids of the examples, in order of their `low_margin`, the most suspect first.
 
     Raises:
-      ValueError: if the method is unknown, the probabilities are not rows of distributions, or the labels not one class
+      ValueError: if the filter is unknown, the probabilities are not rows of distributions, or the labels not one class
         for each row, naming the first.
 
     Warns:
@@ -183,8 +183,8 @@ def noisy_ids(
 
     Source: Northcutt, Jiang and Chuang, 2021 (section 3.2).
     """
-    require_choice("method", method, FILTERS)
+    require_choice("filter", filter, FILTERS)
     rows, given = checked_predictions(probabilities, labels)
-    if method != "predicted_is_not_given":
+    if filter != "predicted_is_not_given":
         warn_of_absent(given, rows.shape[1])
-    return _core.noisy_ids(rows, given, method)
+    return _core.noisy_ids(rows, given, filter)

@@ -55,7 +55,7 @@ class Grid(NamedTuple):
     diverged: Bool[np.ndarray, "points variants seeds"]
 
     @property
-    def best_validation(self) -> Float[np.ndarray, "points variants seeds"]:
+    def best_validation_accuracy(self) -> Float[np.ndarray, "points variants seeds"]:
         """The validation accuracy at the best epoch."""
         return np.nanmax(self.validation_accuracy, axis=-1)
 
@@ -90,7 +90,7 @@ def train_grid(
         axis of classes.
       training_rows: the examples of each variant to train on.
       validation_rows: those whose labels, as noisy, epochs are selected by; the classifier alone is evaluated.
-      settings: for each name the values that the method's `begin` is given; the grid is all their combinations.
+      settings: for each name the values that the method's system begins with; the grid is all their combinations.
       num_seeds: trainings of each combination.
       variables: of trained classifiers, with axes of variants and seeds, for the method to begin with.
       num_epochs: passes over the training set.
@@ -172,7 +172,7 @@ def select_settings(grid: Grid) -> Int[np.ndarray, " variants"]:
     Only noisy labels to validate with are looked at. Of equal points the first counts; one with a training that
     diverged does not, unless all did.
     """
-    accuracy = np.where(grid.diverged.any(-1), -1.0, grid.best_validation.mean(-1))
+    accuracy = np.where(grid.diverged.any(-1), -1.0, grid.best_validation_accuracy.mean(-1))
     return accuracy.argmax(0)
 
 
@@ -205,7 +205,7 @@ def _of_variants(method: Method, batch_size: int) -> System:
         inputs, labels, rows = data
         return inputs[rows[variant]], labels[rows[variant], variant]
 
-    return of_variants(System(method.begin, method.step, evaluate), evaluation=own)
+    return of_variants(method.system._replace(evaluate=evaluate), evaluation=own)
 
 
 def _require_possible(
@@ -213,7 +213,7 @@ def _require_possible(
 ) -> None:
     """Raises what the method raises of settings, and of labels, that it is later given as traced arrays."""
     for settings in combinations:
-        state = jax.eval_shape(functools.partial(method.begin, **settings), jax.random.key(0))
+        state = jax.eval_shape(functools.partial(method.system.init, **settings), jax.random.key(0))
     logits = jax.eval_shape(method.classifier, state.variables, jnp.asarray(inputs[:1]))
     for variant in np.moveaxis(np.asarray(labels), 1, 0):
         checked_labels(variant, len(variant), logits.shape[-1])

@@ -9,7 +9,7 @@ labels. The predictor is trained on the noisy labels, and drawn to the classifie
 """
 
 import functools
-from typing import Literal
+from typing import Literal, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -19,14 +19,28 @@ from jaxtyping import Array, Bool, Float
 
 from infotheory_dl._validation import is_concrete, require_choice, require_finite
 from infotheory_dl.label_noise import losses
+from infotheory_dl.label_noise._joint import JointState, classification_metrics, joint, require_settings
 from infotheory_dl.label_noise._labels import Labels, checked_pair
-from infotheory_dl.label_noise.joint import JointState, classification_metrics, joint, require_settings
 from infotheory_dl.training import AnyNetwork, Metrics, System, masked_mean
 from infotheory_dl.types import AnyArray, Key, Params, Scalar
 
 Distribution = Literal["gaussian", "laplace", "cross_entropy", "dot"]
 Noise = Literal["gaussian", "laplace"]
 Scale = Literal["sum", "mean"]
+
+
+class SurrogateSettings(TypedDict, total=False):
+    """What a loss that predicts gradients in its own way hands on to `surrogate`, which see."""
+
+    gradient_weight_decay: Scalar
+    gradient_l1_penalty: Scalar
+    sample: bool
+    noise_scale: Scalar
+    scale: Scale
+    mask: Bool[AnyArray, " examples"] | None
+    key: Key | None
+    noise: Float[AnyArray, "examples classes"] | None
+
 
 _PREDICTOR_LOSSES = {
     # s cancels out of the distance of s - q from s - y

@@ -1,26 +1,29 @@
 """The methods of this room by name, each as a system of the training engine with its networks inside."""
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, TypedDict, Unpack, cast
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from infotheory_dl import networks
 from infotheory_dl._validation import require_choice
 from infotheory_dl.data.label_noise import require_transition
 from infotheory_dl.label_noise import ablations, losses
+from infotheory_dl.label_noise._early_learning import early_learning
+from infotheory_dl.label_noise._joint import classification_metrics, joint
 from infotheory_dl.label_noise._labels import checked_rows
 from infotheory_dl.label_noise.co_teaching import co_teaching
-from infotheory_dl.label_noise.early_learning import early_learning
-from infotheory_dl.label_noise.joint import classification_metrics, joint
-from infotheory_dl.label_noise.limit import limit
-from infotheory_dl.training import Metrics, State, Step, as_network, supervised
+from infotheory_dl.label_noise.leave_one_out import LeaveOneOutTargets, leave_one_out_targets
+from infotheory_dl.label_noise.limit import Distribution, limit
+from infotheory_dl.linearization import KernelEigen
+from infotheory_dl.training import AnyNetwork, Metrics, Network, Recipe, State, System, as_network, supervised
 from infotheory_dl.types import AnyArray, ApplyFn, Key, Params, Scalar
 
 MethodName = Literal[
@@ -44,41 +47,75 @@ MethodName = Literal[
     "penalize",
     "leave_one_out",
 ]
-METHODS: tuple[str, ...] = get_args(MethodName)
-
-_OF_EXAMPLES: dict[str, Callable[..., Array]] = {
-    "cross_entropy": losses.cross_entropy,
-    "mean_squared_error": losses.mean_squared_error,
-    "mean_absolute_error": losses.mean_absolute_error,
-    "generalized_cross_entropy": functools.partial(losses.generalized_cross_entropy, q=0.7),
-    "symmetric_cross_entropy": losses.symmetric_cross_entropy,
-    "active_passive": losses.active_passive,
-    "bootstrapping": losses.bootstrapping,
-    "bi_tempered": losses.bi_tempered,
-    # its labels are the targets of `leave_one_out_targets`
-    "leave_one_out": losses.cross_entropy,
-}
+Transition = Float[AnyArray, "classes classes"] | Sequence[Sequence[float]]
 
 
 class Method(NamedTuple):
-    """A way to train a classifier on labels of which some are wrong, for the training engine.
+    """A way to train a classifier on labels of which some are wrong.
 
     Attributes:
-      begin: `begin(key, variables=None, **settings)` makes a state, whose `variables` are those of the classifier.
-        Variables of a trained classifier are where the predictor of LIMIT and "penalize" starts from, and the
-        classifier of every other method. All methods take the settings `learning_rate` and `weight_decay`, LIMIT in
-        addition `gradient_weight_decay`, `gradient_l1_penalty` and `noise_scale`, "co_teaching" the `forget_rate`; they
-        can differ between models.
-      step: one update, from data `(inputs, labels)`.
+      system: trains it from data `(inputs, labels)`. `init(key, variables=None, **settings)` makes a state, whose
+        `variables` are those of the classifier. Variables of a trained classifier are where the predictor of LIMIT and
+        "penalize" starts from, and the classifier of every other method. Which settings a method takes says its recipe
+        in `METHODS`; they can differ between models.
       classifier: `classifier(variables, inputs)`, the logits.
       predictor: the second network of LIMIT and "penalize", with the variables `state.networks[1].variables`; None
         elsewhere.
     """
 
-    begin: Callable[..., State]
-    step: Step
+    system: System
     classifier: ApplyFn
     predictor: ApplyFn | None
+
+
+class StateSettings(TypedDict, total=False):
+    """Settings that can differ between models, besides `learning_rate` and `weight_decay`.
+
+    Keys:
+      gradient_weight_decay: of LIMIT, see `limit.loss`, and of "penalize".
+      gradient_l1_penalty: of LIMIT.
+      noise_scale: of LIMIT.
+      weight: of "penalize".
+      forget_rate: of "co_teaching".
+    """
+
+    gradient_weight_decay: Scalar
+    gradient_l1_penalty: Scalar
+    noise_scale: Scalar
+    weight: Scalar
+    forget_rate: Scalar
+
+
+class Plan(NamedTuple):
+    """A task, and what a method can ask for before its training.
+
+    Attributes:
+      labels: as given, a column for each variant.
+      training_rows: the examples of each variant to train on.
+      num_classes: of the labels.
+      kernel: `kernel(variant)`, of the training examples of a variant, for the leave-one-out targets.
+      plain: `plain()`, variables of classifiers that cross-entropy has trained, with axes of variants and seeds.
+    """
+
+    labels: Int[np.ndarray, "examples variants"]
+    training_rows: Int[np.ndarray, "variants training"]
+    num_classes: int
+    kernel: Callable[[int], KernelEigen]
+    plain: Callable[[], Params]
+
+
+class Start(NamedTuple):
+    """What the training of a method begins with.
+
+    Attributes:
+      labels: to train on, as `train_grid` takes them.
+      variables: of trained classifiers, likewise.
+      targets: of each variant, where the labels of the training examples are leave-one-out targets.
+    """
+
+    labels: Int[np.ndarray, "examples variants"] | Float[np.ndarray, "examples variants classes"]
+    variables: Params | None = None
+    targets: list[LeaveOneOutTargets] | None = None
 
 
 def adam(learning_rate: Scalar = 1e-3, weight_decay: Scalar = 0.0) -> optax.GradientTransformation:
@@ -96,30 +133,32 @@ def adam(learning_rate: Scalar = 1e-3, weight_decay: Scalar = 0.0) -> optax.Grad
 
 def make_method(
     name: MethodName,
-    classifier: nn.Module,
+    classifier: AnyNetwork,
     input_shape: Sequence[int],
     *,
-    predictor: nn.Module | None = None,
-    transition: Float[AnyArray, "classes classes"] | Sequence[Sequence[float]] | None = None,
+    predictor: AnyNetwork | None = None,
+    transition: Transition | None = None,
     num_examples: int | None = None,
     num_classes: int | None = None,
     sample: bool = False,
     warm_up_steps: int = 0,
+    growth_steps: int = 0,
 ) -> Method:
-    """Makes the system of a method; equal arguments give the same one.
+    """Makes a method by its name; equal arguments, or others that it does not take, give the same one.
 
     Args:
-      name: the method. "leave_one_out" is cross-entropy on labels that `leave_one_out_targets` has made soft;
+      name: one of `METHODS`. "leave_one_out" is cross-entropy on labels that `leave_one_out_targets` has made soft;
         "penalize" is `ablations.penalize`, where a bias of the last layer counts as a weight of an activation of one;
         of the two equal networks of "co_teaching" the first is the classifier.
-      classifier: a flax network whose outputs are logits; called with `train` and `mask`, as those of `networks` are.
+      classifier: see `training.as_network`, with an `init`; its outputs are logits. For "penalize" it is a flax module.
       input_shape: of an example.
       predictor: the second network of LIMIT and "penalize"; default one like the classifier.
       transition: T[i][j] = p(noisy j | clean i), of "forward_correction" and "backward_correction".
       num_examples: rows of the training data, of which "early_learning" keeps a memory.
       num_classes: likewise.
       sample: whether LIMIT draws the gradients, see `limit.loss`.
-      warm_up_steps: of LIMIT and "penalize", see `joint`; of "co_teaching", see there.
+      warm_up_steps: of LIMIT and "penalize", see `joint`.
+      growth_steps: of "co_teaching", see there.
 
     Returns:
       The method. Its optimizer is `adam`.
@@ -127,86 +166,181 @@ def make_method(
     Raises:
       ValueError: if the name is unknown, the transition is no matrix of distributions, or the method lacks what it
         needs, saying where to get it.
+      TypeError: if the classifier of "penalize" is no flax module.
     """
-    require_choice("method", name, METHODS)
+    require_choice("method", name, tuple(METHODS))
     frozen = None if transition is None else tuple(map(tuple, require_transition(np.asarray(transition)).tolist()))
-    needs = predictor, frozen, num_examples, num_classes, sample, warm_up_steps
-    return _make_method(name, classifier, tuple(input_shape), *needs)
+    settings = {
+        "predictor": predictor,
+        "transition": frozen,
+        "num_examples": num_examples,
+        "num_classes": num_classes,
+        "sample": sample,
+        "warm_up_steps": warm_up_steps,
+        "growth_steps": growth_steps,
+    }
+    given = tuple(METHODS[name].taken(settings).items())
+    return _make_method(name, cast(Hashable, classifier), tuple(input_shape), given)
+
+
+class _Parts(NamedTuple):
+    """What a recipe makes.
+
+    Attributes:
+      system: whose `init` takes the variables of the networks.
+      networks: the classifier first.
+      predictor: that of them which predicts gradients, if one does.
+    """
+
+    system: System
+    networks: tuple[Network, ...]
+    predictor: Network | None = None
 
 
 # with the same functions the engine finds its program compiled
 @functools.lru_cache(maxsize=32)
 def _make_method(
-    name: MethodName,
-    classifier: nn.Module,
-    input_shape: tuple[int, ...],
-    predictor: nn.Module | None,
-    transition: tuple[tuple[float, ...], ...] | None,
-    num_examples: int | None,
-    num_classes: int | None,
-    sample: bool,
-    warm_up_steps: int,
+    name: MethodName, classifier: Any, input_shape: tuple[int, ...], settings: tuple[tuple[str, Any], ...]
 ) -> Method:
-    optimizer, of_classifier = adam(), as_network(classifier)
-    modules, predictor_fn = [classifier], None
-    if name.startswith("limit_") or name == "penalize":
-        modules.append(classifier if predictor is None else predictor)
-        predictor_fn = modules[1].apply
-        of_predictor = as_network(modules[1])
-    if name.startswith("limit_"):
-        distribution: Any = name.removeprefix("limit_")
-        system = limit(
-            of_classifier,
-            of_predictor,
-            optimizer,
-            distribution=distribution,
-            sample=sample,
-            warm_up_steps=warm_up_steps,
-        )
-    elif name == "penalize":
-        with_features = of_classifier._replace(train=networks.features_train_fn(classifier))
-        system = joint(ablations.penalize, (with_features, of_predictor), optimizer, warm_up_steps=warm_up_steps)
-    elif name == "co_teaching":
-        modules.append(classifier)
-        system = co_teaching((of_classifier,) * 2, optimizer, warm_up_steps=warm_up_steps)
-    elif name == "early_learning":
-        if num_examples is None or num_classes is None:
-            raise ValueError("early_learning remembers every example: it needs num_examples and num_classes")
-        system = early_learning(of_classifier, optimizer, num_examples=num_examples, num_classes=num_classes)
-    elif name == "dmi":
-        system = joint(_determinant, (of_classifier,), optimizer)
-    else:
-        loss = _OF_EXAMPLES[name] if name in _OF_EXAMPLES else _corrected(name, transition)
-        system = supervised(of_classifier, optimizer, loss)
+    parts: _Parts = METHODS[name].make(classifier, **dict(settings))
 
-    def begin(
+    def init(
         key: Key,
         variables: Params | None = None,
         *,
         learning_rate: Scalar = 1e-3,
         weight_decay: Scalar = 0.0,
-        **settings: Scalar,
+        **settings: Unpack[StateSettings],
     ) -> State:
         example = jnp.zeros((1, *input_shape))
-        drawn = [module.init(jax.random.fold_in(key, i), example) for i, module in enumerate(modules)]
+        drawn = [network.init(jax.random.fold_in(key, i), example) for i, network in enumerate(parts.networks)]
         if variables is not None:
-            drawn[0 if predictor_fn is None else 1] = variables
-        state = system.init(*drawn, **settings)
+            drawn[0 if parts.predictor is None else 1] = variables
+        state = parts.system.init(*drawn, **settings)
         return optax.tree.set(state, learning_rate=learning_rate, weight_decay=weight_decay)
 
-    return Method(begin, system.step, classifier.apply, predictor_fn)
+    predictor = None if parts.predictor is None else parts.predictor.apply
+    return Method(parts.system._replace(init=init), parts.networks[0].apply, predictor)
 
 
-def _determinant(logits: Array, labels: Array, *, mask: Array, key: Key) -> tuple[Array, Metrics]:
-    logits, targets = checked_rows(logits, labels)
-    return losses.dmi(logits, labels, mask=mask), classification_metrics(logits, targets, mask)
+def _by_example(loss: Callable[[Array, Array], Array], classifier: AnyNetwork) -> _Parts:
+    network = as_network(classifier)
+    return _Parts(supervised(network, _ADAM, loss), (network,))
 
 
-def _corrected(name: str, transition: Sequence[Sequence[float]] | None) -> Callable[[Array, Array], Array]:
+def _corrected(
+    correction: Callable[..., Array],
+    classifier: AnyNetwork,
+    *,
+    transition: Sequence[Sequence[float]] | None,
+) -> _Parts:
     if transition is None:
         raise ValueError(
-            f"{name} needs a transition: the known one, or that of `estimate_noise` or `estimate_transition` on the"
-            " probabilities of a classifier"
+            f"{correction.__name__} needs a transition: the known one, or that of `estimate_noise` or"
+            " `estimate_transition` on the probabilities of a classifier"
         )
-    correct = {"forward_correction": losses.forward_correction, "backward_correction": losses.backward_correction}[name]
-    return lambda logits, labels: correct(logits, labels, np.asarray(transition))
+    return _by_example(lambda logits, labels: correction(logits, labels, np.asarray(transition)), classifier)
+
+
+def _dmi(classifier: AnyNetwork) -> _Parts:
+    def determinant(logits: Array, labels: Array, *, mask: Array, key: Key) -> tuple[Array, Metrics]:
+        logits, targets = checked_rows(logits, labels)
+        return losses.dmi(logits, labels, mask=mask), classification_metrics(logits, targets, mask)
+
+    network = as_network(classifier)
+    return _Parts(joint(determinant, (network,), _ADAM), (network,))
+
+
+def _early_learning(classifier: AnyNetwork, *, num_examples: int | None, num_classes: int | None) -> _Parts:
+    if num_examples is None or num_classes is None:
+        raise ValueError("early_learning remembers every example: it needs num_examples and num_classes")
+    network = as_network(classifier)
+    return _Parts(early_learning(network, _ADAM, num_examples=num_examples, num_classes=num_classes), (network,))
+
+
+def _co_teaching(classifier: AnyNetwork, *, growth_steps: int) -> _Parts:
+    both = (as_network(classifier),) * 2
+    return _Parts(co_teaching(both, _ADAM, growth_steps=growth_steps), both)
+
+
+def _limit(
+    distribution: Distribution,
+    classifier: AnyNetwork,
+    *,
+    predictor: AnyNetwork | None,
+    sample: bool,
+    warm_up_steps: int,
+) -> _Parts:
+    both = as_network(classifier), as_network(classifier if predictor is None else predictor)
+    system = limit(*both, _ADAM, distribution=distribution, sample=sample, warm_up_steps=warm_up_steps)
+    return _Parts(system, both, both[1])
+
+
+def _penalize(classifier: AnyNetwork, *, predictor: AnyNetwork | None, warm_up_steps: int) -> _Parts:
+    if not isinstance(classifier, nn.Module):
+        raise TypeError(
+            f"penalize needs the last layer of a flax module, got {type(classifier).__name__} for a classifier"
+        )
+    with_features = as_network(classifier)._replace(train=networks.features_train_fn(classifier))
+    both = with_features, as_network(classifier if predictor is None else predictor)
+    return _Parts(joint(ablations.penalize, both, _ADAM, warm_up_steps=warm_up_steps), both, both[1])
+
+
+def _as_given(plan: Plan) -> Start:
+    return Start(plan.labels)
+
+
+def _with_plain_classifier(plan: Plan) -> Start:
+    """The determinant alone does not know which class is which."""
+    return Start(plan.labels, variables=plan.plain())
+
+
+def _with_leave_one_out_targets(plan: Plan) -> Start:
+    labels = np.eye(plan.num_classes, dtype=np.float32)[plan.labels]
+    targets = []
+    for variant, rows in enumerate(plan.training_rows):
+        given = plan.labels[rows, variant]
+        targets.append(leave_one_out_targets(plan.kernel(variant), given, plan.num_classes))
+        labels[rows, variant] = targets[-1].probabilities
+    return Start(labels, targets=targets)
+
+
+def _recipe(make: Callable[..., _Parts], *settings: str, prepare: Callable[[Plan], Start] = _as_given) -> Recipe:
+    return Recipe(make, prepare, ("learning_rate", "weight_decay", *settings))
+
+
+def _recipe_by_example(
+    loss: Callable[..., Array], prepare: Callable[[Plan], Start] = _as_given, **settings: float
+) -> Recipe:
+    of_examples = functools.partial(loss, **settings) if settings else loss
+    return _recipe(functools.partial(_by_example, of_examples), prepare=prepare)
+
+
+_ADAM = adam()
+_OF_PREDICTOR = ("predictor", "warm_up_steps", "gradient_weight_decay")
+_OF_LIMIT = (*_OF_PREDICTOR, "sample", "gradient_l1_penalty", "noise_scale")
+
+METHODS: Mapping[MethodName, Recipe] = MappingProxyType(
+    {
+        "cross_entropy": _recipe_by_example(losses.cross_entropy),
+        "mean_squared_error": _recipe_by_example(losses.mean_squared_error),
+        "mean_absolute_error": _recipe_by_example(losses.mean_absolute_error),
+        "generalized_cross_entropy": _recipe_by_example(losses.generalized_cross_entropy, q=0.7),
+        "symmetric_cross_entropy": _recipe_by_example(losses.symmetric_cross_entropy),
+        "active_passive": _recipe_by_example(losses.active_passive),
+        "bootstrapping": _recipe_by_example(losses.bootstrapping),
+        "bi_tempered": _recipe_by_example(losses.bi_tempered),
+        "forward_correction": _recipe(functools.partial(_corrected, losses.forward_correction), "transition"),
+        "backward_correction": _recipe(functools.partial(_corrected, losses.backward_correction), "transition"),
+        "dmi": _recipe(_dmi, prepare=_with_plain_classifier),
+        "early_learning": _recipe(_early_learning, "num_examples", "num_classes"),
+        "co_teaching": _recipe(_co_teaching, "growth_steps", "forget_rate"),
+        "limit_gaussian": _recipe(functools.partial(_limit, "gaussian"), *_OF_LIMIT),
+        "limit_laplace": _recipe(functools.partial(_limit, "laplace"), *_OF_LIMIT),
+        "limit_cross_entropy": _recipe(functools.partial(_limit, "cross_entropy"), *_OF_LIMIT),
+        "limit_dot": _recipe(functools.partial(_limit, "dot"), *_OF_LIMIT),
+        "penalize": _recipe(_penalize, *_OF_PREDICTOR, "weight"),
+        "leave_one_out": _recipe_by_example(losses.cross_entropy, _with_leave_one_out_targets),
+    }
+)
+"""The registry: how each method is made, what its training begins with, and which settings it takes."""

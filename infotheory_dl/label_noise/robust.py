@@ -2,7 +2,7 @@
 
 import functools
 import warnings
-from typing import Any, Unpack
+from typing import Unpack
 
 import flax.linen as nn
 import jax
@@ -13,13 +13,12 @@ from jaxtyping import Array, Float, Int, Integer, Real
 
 from infotheory_dl import networks
 from infotheory_dl._validation import class_labels, require_choice, require_finite
-from infotheory_dl.data import one_hot, pixel_moments, train_validation_split
+from infotheory_dl.data import pixel_moments, train_validation_split
 from infotheory_dl.label_noise import _core
 from infotheory_dl.label_noise.detection import FILTERS, Filter
-from infotheory_dl.label_noise.grids import predict_grid, train_grid
-from infotheory_dl.label_noise.leave_one_out import leave_one_out_targets
-from infotheory_dl.label_noise.methods import MethodName, make_method
-from infotheory_dl.linearization import mean_kernel_eigen
+from infotheory_dl.label_noise.grids import Grid, predict_grid, train_grid
+from infotheory_dl.label_noise.methods import METHODS, MethodName, Plan, Start, make_method
+from infotheory_dl.linearization import KernelEigen, mean_kernel_eigen
 from infotheory_dl.training import EngineOptions
 from infotheory_dl.training import predict as predict_outputs
 from infotheory_dl.types import AnyArray, Key, Params
@@ -119,6 +118,7 @@ def fit_robust(
       UserWarning: if no example has one of the classes, or the training became infinite or NaN and was ended there.
     """
     require_choice("filter", filter, FILTERS)
+    require_choice("method", method, tuple(METHODS))
     x = np.asarray(x)
     require_finite(x=x)
     given = class_labels(y, num_classes=int(np.max(y, initial=0)) + 1 if num_classes is None else num_classes).codes
@@ -134,69 +134,68 @@ def fit_robust(
     if absent.size:
         warnings.warn(f"no example has one of the labels {absent.tolist()}: they are never learned", stacklevel=2)
     key_split, key_kernel, key_training = jax.random.split(key, 3)
-    parts = train_validation_split(key_split, x, given, validation=validation_fraction)
+    parts = train_validation_split(key_split, x, given, validation_fraction=validation_fraction)
     training, validation = (part.indices for part in parts)
 
     mean, std = pixel_moments(x.astype(np.float32), per="channel")
     classifier = network or networks.small_classifier(x.shape[1:], num_classes)
     standardized = networks.Standardized(classifier, tuple(mean.tolist()), tuple(std.tolist()), scale=1.0)
-    chosen = make_method(
-        method,
-        standardized,
-        x.shape[1:],
+    make = functools.partial(
+        make_method,
+        classifier=standardized,
+        input_shape=x.shape[1:],
         transition=transition,
         num_examples=len(x),
         num_classes=num_classes,
-        warm_up_steps=-(-num_epochs // 10) * -(-len(training) // batch_size) if method == "co_teaching" else 0,
+        growth_steps=-(-num_epochs // 10) * -(-len(training) // batch_size),
     )
-    targets: Any = given
-    if method == "leave_one_out":
-        targets = one_hot(given, num_classes)
-        kernel = mean_kernel_eigen(
+    settings = {
+        "learning_rate": [learning_rate],
+        "gradient_weight_decay": [gradient_weight_decay],
+        "forget_rate": [forget_rate],
+    }
+
+    def train(name: MethodName, start: Start, **options: Unpack[EngineOptions]) -> Grid:
+        return train_grid(
+            key_training,
+            make(name),
+            x,
+            start.labels,
+            training_rows=training[None],
+            validation_rows=validation[None],
+            settings=METHODS[name].taken(settings),
+            variables=start.variables,
+            num_epochs=num_epochs,
+            batch_size=batch_size,
+            evaluate_every=evaluate_every,
+            patience=patience,
+            **options,
+        )
+
+    def kernel(variant: int) -> KernelEigen:
+        return mean_kernel_eigen(
             key_kernel,
             kernel_network or networks.wide_layer(x.shape[1:]),
             _kernel_inputs(x[training], mean, std),
             num_landmarks=_LANDMARKS if len(training) > _EXACT_KERNEL else None,
         )
-        targets[training] = leave_one_out_targets(kernel, given[training], num_classes).probabilities
-    settings = {"learning_rate": [learning_rate]}
-    if chosen.predictor is not None:
-        settings["gradient_weight_decay"] = [gradient_weight_decay]
-    if method == "co_teaching":
-        settings["forget_rate"] = [forget_rate]
-    train = functools.partial(
-        train_grid,
-        key_training,
-        inputs=x,
-        training_rows=training[None],
-        validation_rows=validation[None],
-        num_epochs=num_epochs,
-        batch_size=batch_size,
-        evaluate_every=evaluate_every,
-        patience=patience,
-        settings=settings,
-    )
-    variables = None
-    if method == "dmi":
-        plain = make_method("cross_entropy", standardized, x.shape[1:])
+
+    def plain() -> Params:
         once: EngineOptions = {**options, "checkpoint": None}  # the checkpoint is that of the second training
-        best = train(plain, labels=given[:, None], **once).best
-        variables = jax.tree.map(lambda leaf: leaf[0], best)
-    grid = train(
-        chosen,
-        labels=targets[:, None],
-        variables=variables,
-        **options,
-    )
+        return jax.tree.map(lambda leaf: leaf[0], train("cross_entropy", Start(given[:, None]), **once).best)
+
+    chosen = make(method)
+    start: Start = METHODS[method].prepare(Plan(given[:, None], training[None], num_classes, kernel, plain))
+    grid = train(method, start, **options)
     if grid.diverged.any():
         warnings.warn("the training diverged: a smaller learning_rate may help", stacklevel=2)
     probabilities = np.array(predict_grid(chosen.classifier, grid.best, x)[0, 0, 0])
     predictions = probabilities.argmax(1)
     if chosen.predictor is not None:
         probabilities = np.array(predict_grid(chosen.predictor, grid.last.networks[1].variables, x)[0, 0, 0])
-    if method == "leave_one_out":
+    if start.targets is not None:
         # the labels set aside were not trained on: for them the classifier is as ignorant
-        probabilities[training] = targets[training]
+        probabilities[training] = start.labels[training, 0]
     wrong = _core.noisy_ids(probabilities, given, filter)
     is_given = jax.nn.one_hot(given, num_classes, dtype=probabilities.dtype)
     suspicion = np.asarray(_core.gradient_distance(jnp.asarray(probabilities), is_given))

@@ -34,6 +34,7 @@ from infotheory_dl.training.network import (
     predicted_classes,
 )
 from infotheory_dl.training.parallel import gather
+from infotheory_dl.training.recipes import Recipe
 from infotheory_dl.training.system import System, draw_states, half_squared_error, masked_mean, supervised
 from infotheory_dl.training.variants import VariantState, of_variants, own_labels, own_rows
 
@@ -51,6 +52,7 @@ __all__ = [
     "Minibatches",
     "Network",
     "NetworkState",
+    "Recipe",
     "Schedule",
     "State",
     "Step",

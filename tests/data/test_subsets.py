@@ -61,7 +61,7 @@ def test_stratified_subsets_keep_the_share_of_every_class(labels, data):
 @pytest.mark.parametrize("stratified", [False, True])
 def test_training_and_validation_sets_part_the_examples(stratified):
     training, validation = train_validation_split(
-        jax.random.key(1), INPUTS, LABELS, validation=1 / 3, stratified=stratified
+        jax.random.key(1), INPUTS, LABELS, validation_fraction=1 / 3, stratified=stratified
     )
     assert len(validation.y) == 3
     assert is_part_of_the_set(training)
@@ -76,4 +76,4 @@ def test_too_many_or_no_examples_are_an_error():
         with pytest.raises(ValueError, match=rf"size must lie in \[1, 9\], the number of examples, got {size}"):
             first(INPUTS, LABELS, size)
     with pytest.raises(ValueError, match=r"a validation share of 0\.01 of 9 examples leaves one part empty"):
-        train_validation_split(jax.random.key(0), INPUTS, LABELS, validation=0.01)
+        train_validation_split(jax.random.key(0), INPUTS, LABELS, validation_fraction=0.01)

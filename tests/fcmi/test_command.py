@@ -8,9 +8,8 @@ import pytest
 from matplotlib.image import imread
 
 from infotheory_dl import cli
-from infotheory_dl.fcmi import bounds, draw_selection
+from infotheory_dl.fcmi import Runs, bounds, draw_selection
 from infotheory_dl.fcmi.files import SavedRuns, read_runs, write_runs
-from infotheory_dl.fcmi.run import Runs
 from infotheory_dl.results import files
 from tests.report.reader import Page
 

@@ -7,8 +7,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from infotheory_dl import networks, training
-from infotheory_dl.fcmi import Supersample, bounds, draw_selection, sgld, training_rows
-from infotheory_dl.fcmi.run import run, run_networks
+from infotheory_dl.fcmi import Supersample, bounds, draw_selection, run, run_networks, sgld, training_rows
 from tests.conftest import reference
 from tests.fcmi.published_network import network, variables
 

@@ -11,7 +11,7 @@ import optax
 from jax import lax
 
 from infotheory_dl import networks
-from infotheory_dl.label_noise.joint import PARAMETERS
+from infotheory_dl.label_noise import PARAMETERS
 from infotheory_dl.training import Batch, Network, as_network
 from tests.conftest import reference
 

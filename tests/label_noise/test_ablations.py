@@ -3,8 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from infotheory_dl.label_noise import ablations
-from infotheory_dl.label_noise.joint import joint
+from infotheory_dl.label_noise import ablations, joint
 from infotheory_dl.training import as_network
 from tests.label_noise import published_networks as published
 from tests.label_noise.published_networks import CLASSIFIER, PREDICTOR, Model, dense, mlp, parameters

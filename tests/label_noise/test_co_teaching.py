@@ -6,8 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from infotheory_dl.label_noise import co_teaching
-from infotheory_dl.label_noise.co_teaching import loss
+from infotheory_dl.label_noise.co_teaching import co_teaching, loss
 from infotheory_dl.training import train
 
 KEY = jax.random.key(0)
@@ -57,7 +56,7 @@ def test_rows_that_fill_up_a_batch_are_neither_counted_nor_chosen():
 
 
 def test_a_training_is_the_plain_exchange_and_the_share_grows_over_the_warm_up():
-    system = co_teaching([linear] * 2, optax.sgd(0.3), warm_up_steps=4)
+    system = co_teaching([linear] * 2, optax.sgd(0.3), growth_steps=4)
     state = system.init(*({"weight": jnp.asarray(weight)} for weight in WEIGHTS), forget_rate=0.4)
     trained = train(KEY, system.step, state, (INPUTS, LABELS), num_epochs=6).state
     weights, rows = list(WEIGHTS), np.arange(10)
@@ -72,8 +71,8 @@ def test_a_training_is_the_plain_exchange_and_the_share_grows_over_the_warm_up()
 @pytest.mark.usefixtures("as_a_user_sees")
 def test_impossible_settings_are_refused():
     params = {"weight": jnp.asarray(WEIGHTS[0])}
-    with pytest.raises(ValueError, match="warm_up_steps must not be negative, got -1"):
-        co_teaching([linear] * 2, optax.sgd(0.1), warm_up_steps=-1)
+    with pytest.raises(ValueError, match="growth_steps must not be negative, got -1"):
+        co_teaching([linear] * 2, optax.sgd(0.1), growth_steps=-1)
     system = co_teaching([linear] * 2, optax.sgd(0.1))
     with pytest.raises(ValueError, match=r"forget_rate must lie in \[0, 1\), got 1.0"):
         system.init(params, params, forget_rate=1.0)

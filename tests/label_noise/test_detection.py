@@ -73,7 +73,7 @@ def test_ids_come_in_order_of_suspicion():
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(
-    ("method", "theirs"),
+    ("ours", "theirs"),
     [
         ("prune_by_noise_rate", "prune_by_noise_rate"),
         ("prune_by_class", "prune_by_class"),
@@ -82,10 +82,10 @@ def test_ids_come_in_order_of_suspicion():
         ("predicted_is_not_given", "predicted_neq_given"),
     ],
 )
-def test_filters_find_what_those_of_cleanlab_find(method, theirs, seed):
+def test_filters_find_what_those_of_cleanlab_find(ours, theirs, seed):
     find_label_issues = pytest.importorskip("cleanlab.filter").find_label_issues
     probabilities, labels, _ = random_predictions(seed)
-    ids = noisy_ids(probabilities, labels, method=method)
+    ids = noisy_ids(probabilities, labels, filter=ours)
     found = find_label_issues(
         labels, probabilities, filter_by=theirs, return_indices_ranked_by="normalized_margin", n_jobs=1
     )
@@ -98,9 +98,9 @@ def test_pruning_takes_as_many_as_the_joint_counts():
     probabilities = np.array([0.95, 0.9, 0.85, 0.55, 0.2, 0.15, 0.1, 0.2])
     probabilities = np.stack([probabilities, 1 - probabilities], axis=1)
     labels = np.array([0, 0, 0, 0, 0, 0, 1, 1])
-    np.testing.assert_array_equal(noisy_ids(probabilities, labels, method="confident_learning"), [5])
-    np.testing.assert_array_equal(noisy_ids(probabilities, labels, method="prune_by_class"), [5])
-    np.testing.assert_array_equal(noisy_ids(probabilities, labels, method="predicted_is_not_given"), [5, 4])
+    np.testing.assert_array_equal(noisy_ids(probabilities, labels, filter="confident_learning"), [5])
+    np.testing.assert_array_equal(noisy_ids(probabilities, labels, filter="prune_by_class"), [5])
+    np.testing.assert_array_equal(noisy_ids(probabilities, labels, filter="predicted_is_not_given"), [5, 4])
 
 
 def test_bad_input_is_named(as_a_user_sees):
@@ -119,8 +119,8 @@ def test_bad_input_is_named(as_a_user_sees):
         mixture_suspicion(np.ones(4))
     with pytest.raises(ValueError, match=r"count must lie in \[0, 3\], the number of examples, got 4"):
         ids_by_score(np.zeros(3), count=4)
-    with pytest.raises(ValueError, match="unknown method 'prune'; choose one of 'prune_by_noise_rate'"):
-        noisy_ids(PROBABILITIES, labels, method="prune")
+    with pytest.raises(ValueError, match="unknown filter 'prune'; choose one of 'prune_by_noise_rate'"):
+        noisy_ids(PROBABILITIES, labels, filter="prune")
     with pytest.raises(
         ValueError, match=r"row 0 of probabilities must be a distribution, but adds up to 2: of logits take"
     ):

@@ -4,7 +4,7 @@ import numpy as np
 import optax
 
 from infotheory_dl import networks
-from infotheory_dl.label_noise.early_learning import early_learning
+from infotheory_dl.label_noise import early_learning
 from infotheory_dl.label_noise.losses import early_learning_regularization
 from infotheory_dl.training import train
 

@@ -45,8 +45,8 @@ def test_each_point_is_the_training_that_it_stands_for():
     init_key, train_key = map(of_model, jax.random.split(jax.random.key(0)))
     alone = training.train(
         train_key,
-        METHOD.step,
-        METHOD.begin(init_key, learning_rate=np.float32(0.05), gradient_weight_decay=np.float32(0)),
+        METHOD.system.step,
+        METHOD.system.init(init_key, learning_rate=np.float32(0.05), gradient_weight_decay=np.float32(0)),
         (x, noisy[:, variant]),
         num_epochs=5,
         batch_size=16,
@@ -62,7 +62,7 @@ def test_the_best_epoch_is_that_of_the_noisy_validation_labels():
     result = grid()
     predicted = np.asarray(predict_grid(METHOD.classifier, result.best, x[60:], batch_size=7)).argmax(-1)
     accuracy = (predicted == noisy[60:].T[None, :, None]).mean(-1)
-    np.testing.assert_allclose(accuracy, result.best_validation, atol=1e-6)
+    np.testing.assert_allclose(accuracy, result.best_validation_accuracy, atol=1e-6)
     np.testing.assert_array_equal(result.best_epoch, result.epochs[result.validation_accuracy.argmax(-1)])
 
 

@@ -3,8 +3,7 @@ import functools
 import jax.numpy as jnp
 import pytest
 
-from infotheory_dl.label_noise import losses
-from infotheory_dl.label_noise.joint import joint
+from infotheory_dl.label_noise import joint, losses
 from infotheory_dl.training import masked_mean
 from tests.label_noise import published_networks as published
 

@@ -6,8 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from infotheory_dl.label_noise import limit, losses
-from infotheory_dl.label_noise.joint import joint
+from infotheory_dl.label_noise import joint, limit, losses
 from tests.label_noise import published_networks as published
 
 DISTRIBUTIONS = {"Gaussian": "gaussian", "Laplace": "laplace", "ce": "cross_entropy", "dot": "dot"}
