@@ -16,6 +16,7 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from infotheory_dl._blocks import per_example_gradients, sum_blocks
 from infotheory_dl._validation import require_choice
 from infotheory_dl.training import Batch, Data, Metrics, NetworkState, System
 from infotheory_dl.types import AnyArray, Key, Params, Scalar
@@ -160,31 +161,22 @@ def gradient_variance(losses: Losses, params: Params, data: Data, *, batch_size:
     Source: Negrea et al., 2019 (data-dependent estimates of the noise); Harutyunyan et al., 2021 (f-CMI, section 5).
     """
     num_examples = len(jax.tree.leaves(data)[0])
-    size = min(batch_size, num_examples)
-    steps = -(-num_examples // size)
-    batches = (
-        jnp.resize(jnp.arange(num_examples), (steps, size)),
-        (jnp.arange(steps * size) < num_examples).reshape(steps, size),
-    )
 
-    def gradients(rows):
-        def loss(params, row):
-            return losses(params, jax.tree.map(lambda leaf: jnp.asarray(leaf)[row][None], data))[0]
+    def loss(params, row):
+        return losses(params, jax.tree.map(lambda leaf: leaf[None], row))[0]
 
-        return jax.vmap(jax.grad(loss), in_axes=(None, 0))(params, rows)
+    def summed(mask, rows):
+        return jax.tree.map(lambda slopes: jnp.tensordot(mask, slopes, 1), per_example_gradients(loss, params, rows))
 
-    def add(total, batch):
-        rows, mask = batch
-        return jax.tree.map(lambda sums, slopes: sums + jnp.tensordot(mask, slopes, 1), total, gradients(rows)), None
-
-    def squared_distances(batch):
-        rows, mask = batch
-        squares = jax.tree.map(lambda slopes, middle: jnp.square(slopes - middle), gradients(rows), mean)
+    def squared_distances(mask, rows):
+        squares = jax.tree.map(
+            lambda slopes, middle: jnp.square(slopes - middle), per_example_gradients(loss, params, rows), mean
+        )
         return sum(jnp.tensordot(mask, leaf, 1).sum() for leaf in jax.tree.leaves(squares))
 
-    total, _ = lax.scan(add, jax.tree.map(jnp.zeros_like, params), batches)
-    mean = jax.tree.map(lambda sums: sums / num_examples, total)
-    return lax.map(squared_distances, batches).sum() / num_examples
+    arrays = (jax.tree.map(jnp.asarray, data),)
+    mean = jax.tree.map(lambda sums: sums / num_examples, sum_blocks(summed, arrays, batch_size))
+    return sum_blocks(squared_distances, arrays, batch_size) / num_examples
 
 
 def track_gradient_variance(

@@ -8,10 +8,10 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, PyTree
 
+from infotheory_dl._blocks import block_rows, map_blocks, per_example_jacobians
 from infotheory_dl._sharding import automatically_sharded
 from infotheory_dl._validation import (
     is_concrete,
@@ -270,10 +270,7 @@ def _blocks(inputs: AnyArray, size: int) -> list[Array]:
     """
     inputs = jnp.asarray(inputs)
     shards = _count_shards(inputs)
-    count = math.ceil(len(inputs) / size)
-    size = shards * math.ceil(len(inputs) / (count * shards))
-    rows = np.minimum(np.arange(count * size), len(inputs) - 1).reshape(count, size)
-    blocks = [inputs[block] for block in rows]
+    blocks = [inputs[rows] for rows in block_rows(len(inputs), size, multiple=shards)]
     return blocks if shards == 1 else [jax.device_put(block, inputs.sharding) for block in blocks]
 
 
@@ -286,7 +283,7 @@ def _count_shards(inputs: Array | None) -> int:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _block_jacobian(apply_fn: ApplyFn, params: Params, block: Array) -> Params:
-    return jax.vmap(jax.jacrev(lambda p, x: apply_fn(p, x[None])[0]), in_axes=(None, 0))(params, block)
+    return per_example_jacobians(apply_fn, params, block)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -302,10 +299,7 @@ def _block_features(apply_fn: ApplyFn, sharded: bool, params: Params, block: Arr
         return _features(apply_fn, params, block)
     factors = jax.eval_shape(functools.partial(gradient_factors, apply_fn), params, block[:1])
     at_once = max(1, _CACHE_BYTES // max(map(_bytes, factors.linear), default=1))
-    if at_once >= len(block):
-        return _features(apply_fn, params, block)
-    of_one = lambda x: jax.tree.map(lambda leaf: leaf[0], _features(apply_fn, params, x[None]))
-    return lax.map(of_one, block, batch_size=at_once)
+    return map_blocks(functools.partial(_features, apply_fn, params), (block,), at_once)
 
 
 def _features(apply_fn: ApplyFn, params: Params, block: Array) -> GradientFactors:

@@ -7,16 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Integer, Shaped
 
+from infotheory_dl._blocks import map_blocks, map_examples, per_example_gradients
 from infotheory_dl._validation import is_concrete, require_finite, require_rank
 from infotheory_dl.linearization import KernelEigen, kernel_eigen
 from infotheory_dl.metrics.labels import checked_log, forgettings
-from infotheory_dl.sample_information._examples import (
-    Loss,
-    checked_examples,
-    example_gradient,
-    map_examples,
-    squared_error,
-)
+from infotheory_dl.sample_information._examples import Loss, checked_examples, loss_of_example
+from infotheory_dl.training import half_squared_error
 from infotheory_dl.types import AnyArray, ApplyFn, Params
 
 Scalar = float | Float[AnyArray, ""]
@@ -30,7 +26,7 @@ def example_loss(
     inputs: Float[AnyArray, "examples ..."],
     targets: Shaped[AnyArray, "examples ..."],
     *,
-    loss: Loss = squared_error,
+    loss: Loss = half_squared_error,
     batch_size: int = 128,
 ) -> Float[Array, " examples"]:
     """Computes the loss of every example.
@@ -60,7 +56,7 @@ def gradient_norm(
     inputs: Float[AnyArray, "examples ..."],
     targets: Shaped[AnyArray, "examples ..."],
     *,
-    loss: Loss = squared_error,
+    loss: Loss = half_squared_error,
     batch_size: int = 128,
 ) -> Float[Array, " examples"]:
     """Computes the length of the gradient of every example's loss (GraNd, of one network).
@@ -114,7 +110,7 @@ def tracin(
     reference_targets: Shaped[AnyArray, "references ..."] | None = None,
     *,
     learning_rates: Scalar | Float[AnyArray, " checkpoints"] = 1.0,
-    loss: Loss = squared_error,
+    loss: Loss = half_squared_error,
     batch_size: int = 128,
 ) -> Float[Array, " examples"]:
     """Sums products of loss gradients over checkpoints (TracIn; with one checkpoint, Grad-Dot).
@@ -241,18 +237,19 @@ def _brier(outputs: Array, target: Array) -> Array:
 def _example_losses(
     apply_fn: ApplyFn, loss: Loss, batch_size: int, params: Params, inputs: Array, targets: Array
 ) -> Array:
-    return map_examples(lambda x, y: loss(apply_fn(params, x[None])[0], y), (inputs, targets), batch_size)
+    return map_examples(functools.partial(loss_of_example(apply_fn, loss), params), (inputs, targets), batch_size)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _squared_gradient_norms(
     apply_fn: ApplyFn, loss: Loss, batch_size: int, params: Params, inputs: Array, targets: Array
 ) -> Array:
-    def squared_norm(x: Array, y: Array) -> Array:
-        gradient = example_gradient(apply_fn, loss, params, x, y)
-        return jax.tree.reduce(jnp.add, jax.tree.map(lambda leaf: jnp.sum(leaf**2), gradient))
+    def squared_norms(*rows: Array) -> Array:
+        gradients = per_example_gradients(loss_of_example(apply_fn, loss), params, *rows)
+        of_leaves = [jnp.square(leaf).reshape(len(leaf), -1).sum(1) for leaf in jax.tree.leaves(gradients)]
+        return functools.reduce(jnp.add, of_leaves)
 
-    return map_examples(squared_norm, (inputs, targets), batch_size)
+    return map_blocks(squared_norms, (inputs, targets), batch_size)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))

@@ -13,15 +13,10 @@ from jax.scipy.sparse.linalg import cg
 from jaxtyping import Array, Float, PyTree, Shaped
 
 from infotheory_dl import linearization
+from infotheory_dl._blocks import map_blocks, map_examples, per_example_gradients, per_example_jacobians, sum_blocks
 from infotheory_dl._validation import is_concrete, require_choice, require_finite
-from infotheory_dl.sample_information._examples import (
-    Loss,
-    checked_examples,
-    example_gradient,
-    map_examples,
-    squared_error,
-    sum_blocks,
-)
+from infotheory_dl.sample_information._examples import Loss, checked_examples, loss_of_example
+from infotheory_dl.training import half_squared_error
 from infotheory_dl.types import AnyArray, ApplyFn, Key, Params
 
 Method = Literal["exact", "gauss_newton", "conjugate_gradient", "lissa"]
@@ -58,7 +53,7 @@ def influence(
     reference_inputs: Float[AnyArray, "references ..."],
     *,
     method: Method = "exact",
-    loss: Loss = squared_error,
+    loss: Loss = half_squared_error,
     weight_decay: Scalar = 0.0,
     initial_params: Params | None = None,
     damping: Scalar = 0.0,
@@ -181,8 +176,8 @@ def _flat(program: _Program, params: Params) -> tuple[Array, ApplyFn]:
     return weights, lambda w, x: program.apply_fn(unravel(w), x)
 
 
-def _summed_loss(program: _Program, network: ApplyFn, x: Array, y: Array) -> Callable[[Array], Array]:
-    return lambda w: jax.vmap(program.loss)(network(w, x), y).sum()
+def _summed_loss(program: _Program, network: ApplyFn, mask: Array, x: Array, y: Array) -> Callable[[Array], Array]:
+    return lambda w: (mask * jax.vmap(program.loss)(network(w, x), y)).sum()
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -191,13 +186,13 @@ def _curvature(program: _Program, problem: _Problem) -> Float[Array, "parameters
     weights, network = _flat(program, problem.params)
     identity = jnp.eye(len(weights), dtype=weights.dtype)
 
-    def hessian(x: Array, y: Array) -> Array:
-        _, product = jax.linearize(jax.grad(_summed_loss(program, network, x, y)), weights)
-        return jax.lax.map(product, identity, batch_size=_SYSTEMS_AT_ONCE)
+    def hessian(mask: Array, x: Array, y: Array) -> Array:
+        _, product = jax.linearize(jax.grad(_summed_loss(program, network, mask, x, y)), weights)
+        return map_examples(product, (identity,), _SYSTEMS_AT_ONCE)
 
-    def gauss_newton(x: Array, y: Array) -> Array:
-        rows = jax.vmap(jax.jacrev(lambda w, x: network(w, x[None])[0]), in_axes=(None, 0))(weights, x)
-        bends = jax.vmap(jax.hessian(program.loss))(network(weights, x), y)
+    def gauss_newton(mask: Array, x: Array, y: Array) -> Array:
+        rows = per_example_jacobians(network, weights, x)
+        bends = mask[:, None, None] * jax.vmap(jax.hessian(program.loss))(network(weights, x), y)
         return jnp.einsum("iad,iab,ibe->de", rows, bends, rows, optimize="optimal")
 
     block = gauss_newton if program.method == "gauss_newton" else hessian
@@ -215,8 +210,8 @@ def _example_by_example(program: _Program, problem: _Problem, eigen: tuple[Array
     _, outputs_along = jax.linearize(lambda w: network(w, problem.reference_inputs), weights)
 
     def hessian_product(vector: Array, x: Array = inputs, y: Array = targets) -> Array:
-        def block(x: Array, y: Array) -> Array:
-            return jax.jvp(jax.grad(_summed_loss(program, network, x, y)), (weights,), (vector,))[1]
+        def block(*rows: Array) -> Array:
+            return jax.jvp(jax.grad(_summed_loss(program, network, *rows)), (weights,), (vector,))[1]
 
         return sum_blocks(block, (x, y), program.batch_size) / len(x) + shift * vector
 
@@ -238,15 +233,17 @@ def _example_by_example(program: _Program, problem: _Problem, eigen: tuple[Array
         error = jnp.linalg.norm(hessian_product(solution) - vector)
         return solution, error / jnp.maximum(jnp.linalg.norm(vector), jnp.finfo(vector.dtype).tiny)
 
-    def leave_out(x: Array, y: Array) -> Influence:
-        gradient = example_gradient(network, program.loss, weights, x, y) + penalty
-        solution, error = solve(gradient)
+    def leave_out(gradient: Array) -> Influence:
+        solution, error = solve(gradient + penalty)
         change = solution / n
         changes = outputs_along(change)
         kept = ravel_pytree(problem.params)[1](change) if program.keep_weight_changes else None
         return Influence(change @ change, _mean_square(changes), changes, error, kept)
 
-    return map_examples(leave_out, (inputs, targets), _SYSTEMS_AT_ONCE)
+    def leave_each_out(*rows: Array) -> Influence:
+        return jax.vmap(leave_out)(per_example_gradients(loss_of_example(network, program.loss), weights, *rows))
+
+    return map_blocks(leave_each_out, (inputs, targets), _SYSTEMS_AT_ONCE)
 
 
 def _through_kernel(program: _Program, problem: _Problem) -> Influence:

@@ -14,8 +14,8 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
+from infotheory_dl._blocks import map_examples, sum_blocks
 from infotheory_dl._validation import is_concrete, require_finite, require_floating
-from infotheory_dl.sample_information._examples import map_examples, sum_blocks
 from infotheory_dl.sample_information._leave_one_out import LeaveOneOut, mean_square
 from infotheory_dl.sample_information.removal import checked_indices, checked_residuals
 from infotheory_dl.types import AnyArray, ApplyFn, Params, Scalar
@@ -209,9 +209,9 @@ def _product(
 ) -> Float[Array, "vectors others outputs"]:
     """J(others) J(inputs)ᵀ vectors, batch by batch."""
 
-    def pull(block: Array, cotangents: Array) -> Params:
+    def pull(mask: Array, block: Array, cotangents: Array) -> Params:
         _, pullback = jax.vjp(lambda p: apply_fn(p, block), params)
-        return jax.vmap(lambda cotangent: pullback(cotangent)[0], in_axes=1)(cotangents)
+        return jax.vmap(lambda cotangent: pullback(cotangent)[0], in_axes=1)(mask[:, None, None] * cotangents)
 
     def push(x: Array) -> Array:
         def along(direction: Params) -> Array:

@@ -14,6 +14,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Inexact, Int
 
+from infotheory_dl._blocks import map_examples
 from infotheory_dl._validation import is_concrete, require_choice, require_finite, require_rank
 from infotheory_dl.linearization import Dynamics, KernelEigen, kernel_eigen, response
 from infotheory_dl.linearization.dynamics import require_invertible
@@ -288,7 +289,7 @@ def _remove(
 
         width = groups.shape[1] * coupled
         chunk = _CHUNK_BYTES // (eigenvalues.itemsize * rank * (min(width, 32) ** 2 + problems * (width + 2)))
-        return lax.map(remove_one, groups, batch_size=max(1, min(chunk, len(groups))))
+        return map_examples(remove_one, (groups,), max(1, chunk))
 
 
 def _schur_correction(

@@ -9,15 +9,11 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, PyTree
 
 from infotheory_dl import linearization
+from infotheory_dl._blocks import map_blocks, per_example_gradients
 from infotheory_dl._validation import is_concrete, require_choice, require_finite
 from infotheory_dl.information import gaussian
-from infotheory_dl.sample_information._examples import (
-    as_rows,
-    checked_examples,
-    example_gradient,
-    map_examples,
-    squared_error,
-)
+from infotheory_dl.sample_information._examples import as_rows, checked_examples, loss_of_example
+from infotheory_dl.training import half_squared_error
 from infotheory_dl.types import AnyArray, ApplyFn, Params
 
 Noise = Literal["full", "subspace"]
@@ -147,10 +143,9 @@ def _stationary_covariance(
     rate: Scalar,
     jitter: Scalar,
 ) -> Float[Array, "modes modes"]:
-    def gradient_along_basis(x: Array, y: Array) -> Array:
-        return as_rows(example_gradient(apply_fn, squared_error, params, x, y), axes=0) @ basis
-
-    gradients = map_examples(gradient_along_basis, (inputs, targets), _EXAMPLES_AT_ONCE)
+    loss = loss_of_example(apply_fn, half_squared_error)
+    along_basis = lambda *rows: as_rows(per_example_gradients(loss, params, *rows)) @ basis
+    gradients = map_blocks(along_basis, (inputs, targets), _EXAMPLES_AT_ONCE)
     deviations = gradients - gradients.mean(0)
     identity = jnp.eye(len(curvature), dtype=curvature.dtype)
     noise = deviations.T @ deviations / len(inputs) + jitter * identity

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import jax.numpy as jnp
 import optax
-from jax import lax
 from jaxtyping import Array, Int, Num
 
+from infotheory_dl._blocks import map_blocks
 from infotheory_dl.types import AnyArray, ApplyFn, Key, Params, Scalar, TrainFn
 
 InitFn: TypeAlias = Callable[[Key, Any], Params]
@@ -149,12 +149,7 @@ def predict(
     apply_fn: ApplyFn, params: Params, inputs: Num[AnyArray, "examples ..."], *, batch_size: int | None = None
 ) -> Num[Array, "examples ..."]:
     """The outputs of a network for any number of inputs, `batch_size` of them at a time to bound the memory."""
-    inputs = jnp.asarray(inputs)
-    if batch_size is None or batch_size >= len(inputs):
-        return apply_fn(params, inputs)
-    rows = jnp.resize(jnp.arange(len(inputs)), (-(-len(inputs) // batch_size), batch_size))
-    outputs = lax.map(lambda batch: apply_fn(params, inputs[batch]), rows)
-    return outputs.reshape(-1, *outputs.shape[2:])[: len(inputs)]
+    return map_blocks(functools.partial(apply_fn, params), (jnp.asarray(inputs),), batch_size)
 
 
 def predicted_classes(

@@ -140,9 +140,9 @@ def _draw_states(network_init, system_init, inputs, keys, own):
 
 
 def half_squared_error(
-    outputs: Float[Array, "examples outputs"], targets: Num[Array, "examples outputs"]
-) -> Float[Array, " examples"]:
-    """Half the squared error of each example, summed over its outputs: ½‖f(x) - y‖².
+    outputs: Float[Array, "*examples outputs"], targets: Num[Array, "*examples outputs"]
+) -> Float[Array, "*examples"]:
+    """Half the squared error of each example, or of one, summed over its outputs: ½‖f(x) - y‖².
 
     Raises:
       ValueError: if the shapes differ, as those of labels without an axis of outputs.
