@@ -9,8 +9,19 @@ from jax.scipy.special import ndtr, ndtri
 from jaxtyping import Array, Float, Int, Num
 
 from infotheory_dl._sharding import automatically_sharded
-from infotheory_dl._validation import is_concrete, require_choice
+from infotheory_dl._validation import is_concrete, require_choice, require_rank, require_real
+from infotheory_dl.corex._columns import named, varying
 from infotheory_dl.types import AnyArray, Scalar
+
+__all__ = [
+    "Method",
+    "Missing",
+    "Preprocessing",
+    "apply_preprocessing",
+    "fit_preprocessing",
+    "invert_preprocessing",
+    "pairwise_root",
+]
 
 Method = Literal["standard", "outliers", "empirical", "none"]
 Missing = Literal["refuse", "mean", "pairwise"]
@@ -160,10 +171,8 @@ def _as_table(x: AnyArray, missing: str, missing_value: Scalar | None) -> Array:
     require_choice("missing", missing, ("refuse", "mean", "pairwise"))
     if not isinstance(x, jax.Array):
         x = np.asarray(x)
-        if not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
-            raise TypeError(f"x must hold numbers, got {x.dtype}")
-    if np.ndim(x) != 2:
-        raise ValueError(f"x must be (n_samples, n_variables), got shape {np.shape(x)}")
+    require_real(x=x)
+    require_rank("x", x, 2, "(samples, columns)")
     values = automatically_sharded(x)
     if not jnp.issubdtype(values.dtype, jnp.floating):
         values = values.astype(float)
@@ -241,18 +250,16 @@ def _pairwise(standardised: Array) -> tuple[Array, Array]:
 
 
 def _varying_columns(mean: Array, std: Array, on_constant: str) -> Array | None:
-    # deviations no larger than the rounding of the mean are no variation
-    rounding = 4 * jnp.finfo(mean.dtype).eps * jnp.abs(mean)
-    varies = np.asarray(std > rounding)
-    constant = np.flatnonzero(~varies).tolist()
+    varies = np.asarray(varying(mean, std))
     if not varies.any():
         raise ValueError(f"all {len(varies)} columns of x are constant or empty")
-    if constant and on_constant == "raise":
-        named = ", ".join(map(str, constant[:10])) + (", …" if len(constant) > 10 else "")
+    if varies.all():
+        return None
+    if on_constant == "raise":
         raise ValueError(
-            f"{len(constant)} columns of x are constant or empty: {named}; drop them with on_constant='drop'"
+            f"{(~varies).sum()} columns of x are constant or empty: {named(~varies)}; drop them with on_constant='drop'"
         )
-    return jnp.asarray(np.flatnonzero(varies)) if constant else None
+    return jnp.asarray(np.flatnonzero(varies))
 
 
 def _take(values: Array, kept: Array | None) -> Array:

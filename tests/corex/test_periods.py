@@ -68,7 +68,7 @@ def test_whole_numbers_are_numbers_and_single_precision_stays_single():
     ("periods", "error", "message"),
     [
         ([], ValueError, "periods must have at least one period, got none"),
-        ([["a", "b"]], TypeError, "must hold numbers"),
+        ([["a", "b"]], TypeError, r"periods\[0\] must hold real numbers, got <U1"),
     ],
 )
 def test_what_is_not_a_series_of_periods_is_refused_in_words(as_a_user_sees, periods, error, message):

@@ -126,10 +126,10 @@ def test_a_constant_far_from_zero_is_constant_in_single_precision_too(as_a_user_
 @pytest.mark.parametrize(
     ("x", "settings", "error", "message"),
     [
-        (np.zeros(3), {}, ValueError, r"x must be \(n_samples, n_variables\), got shape \(3,\)"),
+        (np.zeros(3), {}, ValueError, r"x must have 2 axes \(samples, columns\), got shape \(3,\)"),
         (np.ones((1, 3)), {}, ValueError, "x must have at least 2 samples, got 1"),
-        (np.array([["a", "b"]]), {}, TypeError, "x must hold numbers, got <U1"),
-        (np.array([[None, 1.0]]), {}, TypeError, "x must hold numbers, got object"),
+        (np.array([["a", "b"]]), {}, TypeError, "x must hold real numbers, got <U1"),
+        (np.array([[None, 1.0]]), {}, TypeError, "x must hold real numbers, got object: convert it"),
         (np.array([[1.0, np.nan], [2, 3]]), {}, ValueError, "x has 1 of 4 entries missing; allow them with missing="),
         (np.array([[1, -1], [2, 3]]), {"missing_value": -1}, ValueError, "x has 1 of 4 entries missing"),
         (np.array([[1.0, np.inf], [2, 3]]), {"missing": "mean"}, ValueError, "x has 1 of 4 entries that are infinite"),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from infotheory_dl._validation import require_count
 from infotheory_dl.corex._linear.model import LinearCorex
 
 if TYPE_CHECKING:
@@ -47,8 +48,7 @@ def factor_graph(
     labels = [str(i) for i in range(num_variables)] if names is None else list(names)
     if len(labels) != num_variables:
         raise ValueError(f"names must be one for each of the {num_variables} variables, got {len(labels)}")
-    if max_parents < 1:
-        raise ValueError(f"max_parents must be at least 1, got {max_parents}")
+    require_count(1, max_parents=max_parents)
 
     graph = networkx.DiGraph()
     for variable, label in enumerate(labels):

@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from infotheory_dl._validation import require_choice
+from infotheory_dl._validation import require_choice, require_within
 from infotheory_dl.corex._temporal.model import TemporalCorex, covariances
 from infotheory_dl.information import low_rank
 from infotheory_dl.information.low_rank import LowRankPlusDiagonal
@@ -97,8 +97,7 @@ def most_changed(found: Changes, num_variables: int) -> Int[Array, "changes most
       ValueError: if there are not so many variables.
     """
     available = found.variables.shape[1]
-    if not 1 <= num_variables <= available:
-        raise ValueError(f"num_variables must lie in [1, {available}], the number of variables, got {num_variables}")
+    require_within(f"[1, {available}]", "the number of variables", num_variables=num_variables)
     return lax.top_k(found.variables, num_variables)[1]
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
 from infotheory_dl._sharding import automatically_sharded
-from infotheory_dl._validation import is_concrete, require_finite, require_rank
+from infotheory_dl._validation import is_concrete, require_finite, require_rank, require_real, require_within
+from infotheory_dl.corex._columns import named, varying
 from infotheory_dl.types import AnyArray, Scalar
 
 Tables: TypeAlias = Sequence[Num[AnyArray, "_ variables"]] | Num[AnyArray, "periods samples variables"]
@@ -78,11 +79,9 @@ def make_periods(series: Num[AnyArray, "times variables"], window: int, stride: 
     """
     require_rank("series", series, 2, "(times, variables)")
     times = len(series)
-    if not 1 <= window <= times:
-        raise ValueError(f"window must lie in [1, {times}], the rows of the series, got {window}")
+    require_within(f"[1, {times}]", "the rows of the series", window=window)
     stride = window if stride is None else stride
-    if not 1 <= stride <= window:
-        raise ValueError(f"stride must lie in [1, {window}], the window, got {stride}")
+    require_within(f"[1, {window}]", "the window", stride=stride)
     starts = np.arange(0, times - window + 1, stride)
     ends = np.append(starts[:-1] + window, times)
     middles = (starts + ends - 1) / 2
@@ -109,8 +108,7 @@ def as_samples(periods: Tables, name: str = "periods") -> Samples:
         raise ValueError(f"{name} must have at least one period, got none")
     tables = [table if isinstance(table, jax.Array) else np.asarray(table) for table in periods]
     for t, table in enumerate(tables):
-        if not (jnp.issubdtype(table.dtype, jnp.number) or table.dtype == bool):
-            raise TypeError(f"{name}[{t}] must hold numbers, got {table.dtype}")
+        require_real(**{f"{name}[{t}]": table})
         require_rank(f"{name}[{t}]", table, 2, "(samples, variables)")
     shapes = [table.shape for table in tables]
     if len({variables for _, variables in shapes}) > 1:
@@ -186,14 +184,12 @@ def require_varying(mean: Float[Array, "periods variables"], std: Float[Array, "
     """Raises a ValueError that names the variables that are constant in a window, and the window."""
     if not is_concrete(std):
         return
-    constant = np.asarray(std <= 4 * jnp.finfo(std.dtype).eps * jnp.abs(mean))
+    constant = ~np.asarray(varying(mean, std))
     if constant.any():
         t = int(np.argmax(constant.any(1)))
-        variables = np.flatnonzero(constant[t]).tolist()
-        named = ", ".join(map(str, variables[:10])) + (", …" if len(variables) > 10 else "")
         raise ValueError(
-            f"{len(variables)} variables are constant in the window of period {t}: {named}; leave them out, or widen"
-            " the window with a larger decay or cap"
+            f"{constant[t].sum()} variables are constant in the window of period {t}: {named(constant[t])}; leave them"
+            " out, or widen the window with a larger decay or cap"
         )
 
 
