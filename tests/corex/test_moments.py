@@ -18,6 +18,7 @@ from infotheory_dl.corex.objectives import OVERLAPPING, Objective
 from infotheory_dl.information.gaussian import mutual_information, total_correlation
 from tests.conftest import reference
 
+MOMENTS = jax.jit(all_moments)
 PUBLISHED_NAMES = {
     "correlations": "rho",
     "factor_correlations": "ry",
@@ -57,7 +58,7 @@ def test_moments_are_the_published_ones(stage, noise, weights):
 def test_moments_of_the_overlapping_mode_are_the_published_ones():
     case = reference("corex_qn_steps")
     product = second_moment_product(case["syn_w0"], case["x"])
-    moments = all_moments(unit_noise_correlations(case["syn_w0"], product), OVERLAPPING)
+    moments = MOMENTS(unit_noise_correlations(case["syn_w0"], product), OVERLAPPING)
     for name in ("rho", "ry", "MI", "X_i^2 | Y", "TCs", "additivity", "TC"):
         field = {published: ours for ours, published in PUBLISHED_NAMES.items()}[name]
         np.testing.assert_allclose(getattr(moments, field), case[f"syn_m0_{name}"], rtol=1e-10, err_msg=field)
@@ -87,7 +88,7 @@ def test_informations_are_those_of_the_joint_gaussian():
     x /= np.sqrt((x**2).mean(0))
     weights = 0.1 * rng.normal(size=(3, 7))
     correlations = unit_noise_correlations(weights, second_moment_product(weights, x))
-    moments, joints = all_moments(correlations), joint_correlation(correlations)
+    moments, joints = MOMENTS(correlations), joint_correlation(correlations)
     factors, variable = np.arange(3), np.array([3])
     together = mutual_information(joints, factors, variable)
     np.testing.assert_allclose(moments.variable_informations, together, rtol=1e-10)
@@ -136,7 +137,7 @@ def test_sample_weights_are_repeated_samples_and_leading_axes_are_separate_fits(
     x, weights = rng.normal(size=(4, 5)), 0.1 * rng.normal(size=(2, 3, 5))
     counts = np.array([[1, 0, 2, 1], [3, 1, 0, 0]])
     product = second_moment_product(weights, x, sample_weights=counts / 4)
-    batched = all_moments(unit_noise_correlations(weights, product))
+    batched = MOMENTS(unit_noise_correlations(weights, product))
     for period, count in enumerate(counts):
         alone = linear.factor_moments(weights[period], np.repeat(x, count, axis=0))
         for one, many in zip(alone, batched, strict=True):
@@ -153,7 +154,7 @@ def test_the_objective_is_differentiable():
         of_unit_noise = weights / jnp.sqrt(1 - signal)[:, None]
         return linear.explained_total_correlation(of_unit_noise, case["x"], noise=0.6)
 
-    gradient = jax.grad(by_normalized)(case["w0"])
+    gradient = jax.jit(jax.grad(by_normalized))(case["w0"])
     np.testing.assert_allclose(gradient, -case["e0_s0_Sgrad"], rtol=1e-10, atol=1e-14)
 
 

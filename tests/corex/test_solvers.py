@@ -22,28 +22,31 @@ from infotheory_dl.corex.objectives import CORRELATION_EXPLANATION, OVERLAPPING,
 from infotheory_dl.corex.solvers import fixed_point, quasi_newton
 from tests.conftest import reference
 
+ENTER = jax.jit(quasi_newton.enter_stage)
+DIRECT = jax.jit(quasi_newton.search_direction)
+ADVANCE = jax.jit(quasi_newton.advance)
+
 
 def start_of(weights, x, noise):
     state = quasi_newton.QuasiNewtonState(
         jnp.asarray(weights), jnp.zeros_like(weights), jnp.asarray(noise), jnp.asarray(0.0), jnp.asarray(False)
     )
-    return quasi_newton.enter_stage(state, x, jnp.asarray(noise), CORRELATION_EXPLANATION)
+    return ENTER(state, x, jnp.asarray(noise), CORRELATION_EXPLANATION)
 
 
 def test_every_quasi_newton_step_and_the_change_of_noise_are_the_published_ones():
     case = reference("corex_qn_steps")
     x = jnp.asarray(case["x"])
-    direct = jax.jit(lambda state, noise: quasi_newton.search_direction(state, x, noise, CORRELATION_EXPLANATION))
-    advance = jax.jit(lambda state, noise: quasi_newton.advance(state, x, noise, CORRELATION_EXPLANATION, 1e-5))
     state = start_of(case["w0"], x, 0.6)
     for stage, noise in enumerate(case["eps_list"]):
         noise = jnp.asarray(noise)
         if stage:
             np.testing.assert_allclose(state.weights, case["anneal_w_before"], rtol=1e-10)
-            state = quasi_newton.enter_stage(state, x, noise, CORRELATION_EXPLANATION)
+            state = ENTER(state, x, noise, CORRELATION_EXPLANATION)
             np.testing.assert_allclose(state.weights, case["anneal_w_after"], rtol=1e-10)
         for step in range(6):
-            direction, new = direct(state, noise), advance(state, noise)
+            direction = DIRECT(state, x, noise, CORRELATION_EXPLANATION)
+            new = ADVANCE(state, x, noise, CORRELATION_EXPLANATION, 1e-5)
             computed = {
                 "grad": direction.gradient,
                 "Sgrad": add_noise(second_moment_product(direction.gradient, x), direction.gradient, noise),
@@ -70,7 +73,7 @@ def test_the_direction_is_one_of_ascent_with_its_true_slope_for_any_objective(ob
     case = reference("corex_qn_steps")
     x, noise = jnp.asarray(case["x"]), jnp.asarray(0.36)
     state = start_of(case["anneal_w_after"], x, 0.36)
-    direction = quasi_newton.search_direction(state, x, noise, objective)
+    direction = DIRECT(state, x, noise, objective)
 
     def along(step):
         product = add_noise(
@@ -85,12 +88,12 @@ def test_the_direction_is_one_of_ascent_with_its_true_slope_for_any_objective(ob
 
 def test_weights_that_leave_no_noise_are_scaled_and_rows_of_zeros_stay():
     x = jnp.asarray(reference("corex_qn_steps")["x"])
-    weights = jnp.zeros((3, 24)).at[0].set(1.0).at[1].set(0.01)
+    weights = jnp.zeros((4, 24)).at[0].set(1.0).at[1].set(0.01)
     state = start_of(weights, x, 0.0)
     signal = (state.weights * second_moment_product(state.weights, x)).sum(1)
     np.testing.assert_allclose(signal[0], 0.999)
     np.testing.assert_array_equal(state.weights[1:], weights[1:])
-    after = quasi_newton.advance(state, x, jnp.asarray(0.0), CORRELATION_EXPLANATION, 1e-5)
+    after = ADVANCE(state, x, jnp.asarray(0.0), CORRELATION_EXPLANATION, 1e-5)
     np.testing.assert_array_equal(after.weights[2], 0)
     assert after.objective > state.objective
 
@@ -105,10 +108,9 @@ def modular_draw(num_variables, num_factors, n):
 def test_rounding_in_the_carried_product_does_not_grow():
     x, start = (jnp.asarray(values, jnp.float32) for values in modular_draw(1000, 4, 100))
     noise = jnp.asarray(0.6, jnp.float32)
-    advance = jax.jit(lambda state: quasi_newton.advance(state, x, noise, CORRELATION_EXPLANATION, 1e-5))
     state = start_of(start, x, noise)
     for _ in range(45):
-        state = advance(state)
+        state = ADVANCE(state, x, noise, CORRELATION_EXPLANATION, 1e-5)
     exact = second_moment_product(state.weights.astype(float), x.astype(float))
     assert jnp.abs(state.product - exact).max() < 1e-5 * jnp.abs(exact).max()
 
@@ -123,15 +125,16 @@ def test_a_single_precision_fit_ends_where_a_double_precision_one_does():
     np.testing.assert_allclose(ends[0].total_correlation, ends[1].total_correlation, rtol=1e-5)
 
 
+@jax.jit
+@jax.value_and_grad
+def sampled_loss(weights, x, l1, variable_noise, factor_noise, noise):
+    return l1 * jnp.abs(weights).sum() - sampled_objective(weights, x, variable_noise, factor_noise, noise)
+
+
 @pytest.mark.parametrize("tag", ["l0", "l1"])
 def test_sampled_adam_steps_with_the_published_noise_are_the_published_ones(tag):
     case = reference("corex_adam")
     l1 = {"l0": 0.0, "l1": float(case["l1_value"])}[tag]
-
-    @jax.jit
-    def loss(weights, variable_noise, factor_noise, noise):
-        value = sampled_objective(weights, case["x"], variable_noise, factor_noise, noise)
-        return l1 * jnp.abs(weights).sum() - value
 
     weights = jnp.asarray(case["w0"])
     optimizer = optax.adam(float(case["lr"]))
@@ -139,7 +142,7 @@ def test_sampled_adam_steps_with_the_published_noise_are_the_published_ones(tag)
     for step in range(5):
         published = lambda name, step=step: case[f"{tag}_s{step}_{name}"]
         noises = published("anneal_noise"), published("z_noise"), published("eps")
-        value, gradient = jax.value_and_grad(loss)(weights, *noises)
+        value, gradient = sampled_loss(weights, case["x"], l1, *noises)
         change, state = optimizer.update(gradient, state)
         weights = weights + change
         np.testing.assert_allclose(value, published("obj"), rtol=1e-9)

@@ -1,5 +1,7 @@
 """The objective of T-CorEx against the published evaluations, brute force, and linear CorEx."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -56,7 +58,7 @@ def samples_of(case):
     return as_samples(np.split(case["x_raw"], np.cumsum(COUNTS)[:-1]))
 
 
-def total(weights, windows, noise, draws, *, l1=0.0, l2=0.0, smoothed="weights", weighted=False):
+def total(weights, windows, noise, draws, *, l1, l2, smoothed="weights", weighted=False):
     """The published loss, and its parts."""
     window, own = sampled_moments(weights, windows, noise, draws)
     values = -explained(window, window if weighted else own)
@@ -66,24 +68,30 @@ def total(weights, windows, noise, draws, *, l1=0.0, l2=0.0, smoothed="weights",
     return (values.sum() + penalty) / scale, {"objs": values, "reg": penalty / scale, "R": correlations_of(window)}
 
 
+# what cases share is compiled once
+LOSS = jax.jit(jax.value_and_grad(total, has_aux=True), static_argnames=("smoothed", "weighted"))
+WINDOWS = jax.jit(windows_of)
+EXACT_MOMENTS = jax.jit(exact_moments)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_every_step_with_the_published_noise_is_the_published_one(name):
     case, settings = reference("corex_tcorex_steps"), dict(CASES[name])
     samples = samples_of(case)
     reach = window_reach(samples.present, settings.pop("max_samples", None))
     logits = decay_logits(settings.pop("decay"), reach)
-    windows = windows_of(samples, logits)
+    windows = WINDOWS(samples, logits)
     np.testing.assert_allclose(windows.mean, case[f"{name}_theta_mean"], rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(windows.std, case[f"{name}_theta_std"], rtol=1e-9)
     rows = np.concatenate([windows.values[t, :count] for t, count in enumerate(COUNTS)])
     np.testing.assert_allclose(rows, case[f"{name}_x"], rtol=1e-9, atol=1e-12)
     # the published code leaves samples out whose weight is below 1e-6 of the largest, but not from means
-    kept = windows_of(samples, jnp.where(logits < np.log(1e-6), -jnp.inf, logits))
+    kept = WINDOWS(samples, jnp.where(logits < np.log(1e-6), -jnp.inf, logits))
     windows = windows._replace(sample_weights=kept.sample_weights)
     # a correlation over seven noisy samples exceeds one: there the published 1 - R² is 1e-8, ours the rounding
     atol = {"g_eps": 1e-7}.get(name, 1e-12)
 
-    loss = jax.jit(jax.value_and_grad(lambda *inputs: total(*inputs, **settings), has_aux=True))
+    loss = functools.partial(LOSS, **{"l1": 0.0, "l2": 0.0, **settings})
     weights, optimizer = jnp.asarray(case["w0"]), optax.adam(1e-3)
     state = optimizer.init(weights)
     for step in range(3):
@@ -120,7 +128,7 @@ def test_learned_sample_weights_have_the_published_gradient():
 
     def loss(weights, logits):
         windows = windows_of(samples, logits)
-        value, _ = total(weights, windows, 0.36, draws, l1=0.1, weighted=True)
+        value, _ = total(weights, windows, 0.36, draws, l1=0.1, l2=0.0, weighted=True)
         return value + 0.2 / PERIODS * windows.sample_weights.max((1, 2)).sum()
 
     value, gradients = jax.jit(jax.value_and_grad(loss, (0, 1)))(case["w0"], case["learn_sample_weights"])
@@ -132,14 +140,14 @@ def test_learned_sample_weights_have_the_published_gradient():
 def random_windows(key, counts, decay=0.5):
     keys = jax.random.split(key, len(counts))
     samples = as_samples([jax.random.normal(k, (n, VARIABLES)) for k, n in zip(keys, counts, strict=True)])
-    return jax.jit(windows_of)(samples, decay_logits(decay, window_reach(samples.present, None)))
+    return WINDOWS(samples, decay_logits(decay, window_reach(samples.present, None)))
 
 
 def test_second_moments_of_windows_stand_in_for_the_samples():
     windows = random_windows(jax.random.key(0), COUNTS)
     weights = reference("corex_tcorex_steps")["w0"]
-    by_samples = jax.jit(exact_moments)(weights, windows, 0.36)
-    by_moments = jax.jit(exact_moments)(weights, windows, 0.36, window_second_moments(windows))
+    by_samples = EXACT_MOMENTS(weights, windows, 0.36)
+    by_moments = EXACT_MOMENTS(weights, windows, 0.36, window_second_moments(windows))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12), by_samples, by_moments)
     rows = np.asarray(windows.values.reshape(-1, VARIABLES))
     for t in range(PERIODS):
@@ -153,7 +161,7 @@ def test_second_moments_of_windows_stand_in_for_the_samples():
 def test_of_one_period_it_is_the_objective_of_linear_corex():
     windows = random_windows(jax.random.key(1), [40])
     weights = reference("corex_tcorex_steps")["w0"][:1]
-    window, own = jax.jit(exact_moments)(weights, windows, 0.216)
+    window, own = EXACT_MOMENTS(weights, windows, 0.216)
     linear = exact_objective(weights[0], windows.values[0], 0.216, CORRELATION_EXPLANATION)
     np.testing.assert_allclose(explained(window, own), [linear], rtol=1e-10)
     np.testing.assert_allclose(explained(window, window), [linear], rtol=1e-10)
@@ -171,7 +179,7 @@ def test_moments_over_many_draws_tend_to_the_exact_ones():
         return sampled_moments(weights, windows, 0.6, draws)
 
     sampled = jax.jit(jax.vmap(draw))(jax.random.split(jax.random.key(3), repeats))
-    exact = jax.jit(exact_moments)(weights, windows, 0.6)
+    exact = EXACT_MOMENTS(weights, windows, 0.6)
     for drawn, expected in zip(jax.tree.leaves(sampled), jax.tree.leaves(exact), strict=True):
         errors = (drawn.mean(0) - expected) / (drawn.std(0) / repeats**0.5)
         assert np.abs(errors).max() < 5
@@ -181,7 +189,7 @@ def test_moments_over_many_draws_tend_to_the_exact_ones():
 def test_large_periods_one_after_the_other_give_the_same_values_and_gradients(monkeypatch, weighted):
     rng = np.random.default_rng(3)
     samples = as_samples([rng.normal(size=(n, 12)) for n in (5, 7, 4, 6, 5)])
-    windows = jax.jit(windows_of)(samples, decay_logits(0.5, window_reach(samples.present, None)))
+    windows = WINDOWS(samples, decay_logits(0.5, window_reach(samples.present, None)))
     weights = rng.normal(size=(5, 3, 12)) / 4
     # two periods at once, and one is left over
     monkeypatch.setattr(objective, "_ENTRIES_AT_ONCE", 2 * weights[0].size + 1)

@@ -1,13 +1,9 @@
 """Kernels and scores of examples that lie on eight devices are those of one."""
 
-import os
-import subprocess
-import sys
+from tests.devices import run_on_eight_devices
 
 PROGRAM = """
 import jax
-
-jax.config.update("jax_enable_x64", True)
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
@@ -50,8 +46,4 @@ np.testing.assert_allclose(on_eight.output_change, on_one.output_change, rtol=1e
 
 
 def test_examples_on_eight_devices_give_the_kernels_and_the_scores_of_one():
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
-    result = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stderr
+    run_on_eight_devices(PROGRAM)

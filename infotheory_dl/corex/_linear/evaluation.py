@@ -50,7 +50,8 @@ def factor_moments(
 
     Source: Steeg et al., 2019 (section 3).
     """
-    return all_moments(_correlations(weights, x, noise, sample_weights), objective)
+    _require(weights, x, noise, sample_weights)
+    return _moments(jnp.asarray(weights), automatically_sharded(x), noise, sample_weights, objective)
 
 
 def explained_total_correlation(
@@ -76,10 +77,11 @@ def explained_total_correlation(
 
     Source: Steeg et al., 2019 (section 3).
     """
-    return CORRELATION_EXPLANATION(_correlations(weights, x, noise, sample_weights))
+    _require(weights, x, noise, sample_weights)
+    return _explained(jnp.asarray(weights), automatically_sharded(x), noise, sample_weights)
 
 
-def _correlations(weights: AnyArray, x: AnyArray, noise: Scalar, sample_weights: AnyArray | None) -> Correlations:
+def _require(weights: AnyArray, x: AnyArray, noise: Scalar, sample_weights: AnyArray | None) -> None:
     require_rank("weights", weights, 2, "(factors, variables)")
     require_rank("x", x, 2, "(samples, variables)")
     if weights.shape[1] != x.shape[1]:
@@ -89,7 +91,21 @@ def _correlations(weights: AnyArray, x: AnyArray, noise: Scalar, sample_weights:
         require_same_length(x=x, sample_weights=sample_weights)
         require_distributions(sample_weights=sample_weights)
     require_within("[0, 1)", noise=noise)
-    weights, x = jnp.asarray(weights), automatically_sharded(x)
+
+
+@jax.jit
+def _moments(
+    weights: Array, x: Array, noise: Scalar, sample_weights: Array | None, objective: FactorObjective
+) -> FactorMoments:
+    return all_moments(_correlations(weights, x, noise, sample_weights), objective)
+
+
+@jax.jit
+def _explained(weights: Array, x: Array, noise: Scalar, sample_weights: Array | None) -> Array:
+    return CORRELATION_EXPLANATION(_correlations(weights, x, noise, sample_weights))
+
+
+def _correlations(weights: Array, x: Array, noise: Scalar, sample_weights: Array | None) -> Correlations:
     with jax.default_matmul_precision("highest"):
         product = add_noise(second_moment_product(weights, x, sample_weights=sample_weights), weights, noise)
         return unit_noise_correlations(weights, product)
