@@ -41,15 +41,10 @@ def main(config: Config, console: Console) -> None:
     with Stages(console) as stages:
         stages.begin("reading the data")
         title, table = _load(config)
-        result = run(
-            jax.random.key(config.seed),
-            table,
-            on_stage=stages.begin,
-            **asdict(config.settings),
-        )
+        result = run(jax.random.key(config.seed), table, on_stage=stages.begin, **asdict(config.settings))
         stages.begin("writing the report")
         record = {name: value for name, value in asdict(config).items() if name not in ("settings", "source")}
-        record |= asdict(config.source)
+        record |= {name: getattr(config.source, name) for name in config.source.given}
         report = write_report(result, config.output, title=title, config=record)
     console.print()
     for notice in table.notices:

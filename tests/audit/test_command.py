@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -99,6 +100,9 @@ def test_the_options_of_the_data_reach_the_reader(result, tmp_path, monkeypatch,
     assert table.row_names == ("a", "b")
     assert table.y.tolist() == ["no", "yes"]
     assert "Note: The columns are parted by a semicolon.\n" in capsys.readouterr().out
+    recorded = json.loads((tmp_path / "config.json").read_text())["settings"]
+    assert recorded["label"] == "ill"
+    assert "delimiter" not in recorded
 
 
 def test_labels_that_are_not_named_are_asked_for(tmp_path, capsys):
