@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression as ScikitLearn
 
-from infotheory_dl import linear_models
 from infotheory_dl.linear_models import cross_validated_probabilities, fit, logits, probabilities
 
 RNG = np.random.default_rng(0)
@@ -185,22 +184,15 @@ def test_labels_are_taken_as_people_hold_them():
 
 
 def test_out_of_fold_probabilities_are_of_regressions_that_have_not_seen_the_example():
-    key = jax.random.key(0)
-    held_out = cross_validated_probabilities(key, X, Y, num_folds=3, l2=np.array([0.1, 1.0]))
-    assert held_out.shape == (2, N, C)
-    # the fold of an example is unknown out here: one of three regressions without a third of the examples
-    folds = linear_models.cross_validation.stratified_folds(key, Y, 3)
-    assert np.abs(np.stack([np.bincount(Y[folds == fold]) for fold in range(3)]).std(0)).max() < 1
-    for fold in range(3):
-        model = fit(X[folds != fold], Y[folds != fold], l2=1.0)
-        expected = probabilities(model, X[folds == fold])
-        np.testing.assert_allclose(held_out[1, folds == fold], expected, atol=1e-9)
-
-
-def test_a_class_that_is_absent_from_the_other_folds_has_probability_zero():
-    labels = np.where(np.arange(N) == 7, 2, BINARY)
-    held_out = cross_validated_probabilities(jax.random.key(1), X, labels, num_folds=3, l2=1.0)
-    assert held_out[7, 2] == 0
+    folds = np.arange(N) % 3
+    labels = np.where(np.arange(N) == 7, 3, Y)
+    held_out = cross_validated_probabilities(X, labels, folds, l2=np.array([0.1, 1.0]))
+    assert held_out.shape == (2, N, C + 1)
+    seen = folds != 1
+    model = fit(X, labels, l2=1.0, weights=seen.astype(float))
+    np.testing.assert_allclose(held_out[1, ~seen], probabilities(model, X[~seen]), atol=1e-9)
+    # the class of one example is absent from the other folds
+    assert held_out[1, 7, 3] == 0
     np.testing.assert_allclose(held_out.sum(-1), 1)
 
 
@@ -224,10 +216,8 @@ def test_logits_are_linear():
         (lambda: fit(X, Y, l1=[0.1, np.nan]), "l1 must be finite and not negative"),
         (lambda: fit(X, Y, weights=np.ones(3)), r"weights must have the shape \(150,\), one for every example"),
         (lambda: fit(X, Y, weights=np.zeros(N)), "weights must be positive somewhere in every problem"),
-        (
-            lambda: cross_validated_probabilities(jax.random.key(0), X, Y, num_folds=1),
-            r"num_folds must lie in \[2, 150\]",
-        ),
+        (lambda: cross_validated_probabilities(X, Y, np.zeros(N, int)), "folds must be at least 2, got the fold 0"),
+        (lambda: cross_validated_probabilities(X, Y, np.arange(3)), r"folds must have the shape \(150,\)"),
     ],
 )
 def test_impossible_input_is_refused_in_words(as_a_user_sees, call, message):

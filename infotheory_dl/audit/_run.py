@@ -223,7 +223,7 @@ def run(
       `find_label_errors`.
     """
     chosen = _checked_settings(Settings(**settings))
-    draw_key, kernel_key, check_key, training_key, runs_key, robust_key = jax.random.split(key, 6)
+    draw_key, kernel_key, check_key, training_key, runs_key, robust_key, folds_key = jax.random.split(key, 7)
     table = x
     if not isinstance(x, data.Table):
         table = data.as_table(x, y, held_out, feature_names=feature_names, missing="refuse")
@@ -289,7 +289,7 @@ def run(
         robustness = compare_robust(robust_key, classifier, linearized, examples, scores.margins, label_errors)
     if flipped.any():
         on_stage("cross-validated classifiers")
-        suspicion |= cross_validated_suspicion(examples.inputs, labels)
+        suspicion |= cross_validated_suspicion(folds_key, examples.inputs, labels)
         found = rate_detection(suspicion, flipped)
     return AuditResult(
         examples=examples,

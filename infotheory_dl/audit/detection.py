@@ -1,14 +1,15 @@
 """How well scores find the labels that were flipped on purpose, beside what people use today."""
 
-import warnings
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from infotheory_dl.audit import classifiers
+from infotheory_dl.data import stratified_folds
 from infotheory_dl.metrics import area_under_roc, average_precision, label_margins, precision_at
-from infotheory_dl.types import AnyArray
+from infotheory_dl.types import AnyArray, Key
 
 _FOLDS = 5
 
@@ -41,14 +42,14 @@ def rate_detection(
 
 
 def cross_validated_suspicion(
-    inputs: Float[np.ndarray, "examples *features"], labels: Int[np.ndarray, " examples"], *, seed: int = 0
+    key: Key, inputs: Float[np.ndarray, "examples *features"], labels: Int[np.ndarray, " examples"]
 ) -> dict[str, Float[np.ndarray, " examples"]]:
-    """Suspects labels by classifiers of scikit-learn that were trained on other folds of the examples.
+    """Suspects labels by classical classifiers that were fitted to other folds of the examples.
 
     Args:
+      key: source of randomness of the folds.
       inputs: standardized.
       labels: given labels.
-      seed: of the folds.
 
     Returns:
       For each classifier, minus the margin of the given label: in probability, for support vectors in votes. Nothing
@@ -56,28 +57,14 @@ def cross_validated_suspicion(
 
     Source: Northcutt et al., 2021 (normalized margin of cross-validated probabilities).
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-    from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.svm import SVC
-
     if np.max(np.bincount(labels)) < _FOLDS:
         return {}
-    neighbours = min(10, len(labels) // 2)
-    classifiers = {
-        "logistic regression": (LogisticRegression(C=0.1, max_iter=300), "predict_proba"),
-        "nearest neighbours": (KNeighborsClassifier(neighbours, weights="distance"), "predict_proba"),
-        "support vectors": (SVC(), "decision_function"),
-    }
     rows = inputs.reshape(len(inputs), -1)
-    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
-    suspicion = {}
-    for name, (classifier, method) in classifiers.items():
-        with warnings.catch_warnings():
-            # a class with fewer examples than folds, or a fit that stops early, leaves a weaker baseline
-            warnings.simplefilter("ignore")
-            outputs = cross_val_predict(classifier, rows, labels, cv=folds, method=method)
-        if outputs.ndim == 1:
-            outputs = np.stack([-outputs, outputs], axis=1)
-        suspicion[name] = -np.asarray(label_margins(outputs, labels))
-    return suspicion
+    folds = stratified_folds(key, labels, _FOLDS)
+    neighbours = min(10, len(labels) // 2)
+    outputs = {
+        "logistic regression": classifiers.logistic_regression(rows, labels, folds, inverse_penalty=0.1),
+        "nearest neighbours": classifiers.nearest_neighbours(rows, labels, folds, neighbours=neighbours),
+        "support vectors": classifiers.support_vectors(rows, labels, folds),
+    }
+    return {name: -np.asarray(label_margins(values, labels)) for name, values in outputs.items()}

@@ -1,6 +1,7 @@
 """Named data sets, subsets of them, label noise, and draws from latent factors. Everything here is NumPy, in memory."""
 
 from infotheory_dl.data.datasets import DataNotFoundError, ImageSet, load
+from infotheory_dl.data.folds import stratified_folds
 from infotheory_dl.data.label_noise import (
     CIFAR10_PAIRS,
     InstanceNoise,
@@ -62,6 +63,7 @@ __all__ = [
     "select_classes",
     "smoothly_changing_factors",
     "standardize",
+    "stratified_folds",
     "suddenly_changing_factors",
     "targets",
     "train_validation_split",

@@ -3,20 +3,18 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, Float, Int, Real
 
-from infotheory_dl._folds import stratified_folds
-from infotheory_dl._validation import class_labels
+from infotheory_dl._validation import class_labels, require_indices, require_shape
 from infotheory_dl.linear_models.logistic import Penalty, fit, probabilities
-from infotheory_dl.types import AnyArray, AnyLabels, Key, Scalar
+from infotheory_dl.types import AnyArray, AnyLabels, Scalar
 
 
 def cross_validated_probabilities(
-    key: Key,
     x: Real[AnyArray, "examples features"],
     y: AnyLabels,
+    folds: Int[AnyArray, " examples"],
     *,
-    num_folds: int = 5,
     num_classes: int | None = None,
     l2: Penalty = 0.0,
     l1: Penalty = 0.0,
@@ -27,10 +25,9 @@ def cross_validated_probabilities(
     """Fits one regression for each fold to all the others, in one program, and predicts the fold that it has not seen.
 
     Args:
-      key: source of randomness of the folds, which hold every class in proportion.
       x: inputs.
       y: labels, in any form that people hold them in.
-      num_folds: at least 2.
+      folds: the fold of every example, 0, 1, ...: those of `data.stratified_folds`, or of people, places, times.
       num_classes: default as many as occur.
       l2, l1: as in `fit`. Several penalties are compared on the same folds.
       weights: of the examples; default all alike.
@@ -41,10 +38,15 @@ def cross_validated_probabilities(
       probability zero.
 
     Raises:
-      ValueError: if the folds are fewer than 2 or more than the examples.
+      ValueError: if there are not as many folds as examples, or one fold only.
     """
     labels = class_labels(y, name="y", num_classes=num_classes, num_examples=len(x))
-    folds = stratified_folds(key, np.asarray(labels.codes), num_folds)
+    require_shape("folds", folds, (len(x),), "one for every example")
+    folds = np.asarray(folds)
+    num_folds = int(folds.max()) + 1
+    require_indices(num_folds, folds=folds)
+    if num_folds < 2:
+        raise ValueError("folds must be at least 2, got the fold 0 only")
     penalties = jnp.broadcast_shapes(np.shape(l2), np.shape(l1))
     others = folds != np.arange(num_folds)[:, None]
     others = (others if weights is None else others * np.asarray(weights)).astype(jnp.asarray(x).dtype)

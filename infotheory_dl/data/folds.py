@@ -5,15 +5,24 @@ import numpy as np
 from jaxtyping import Int
 
 from infotheory_dl._validation import require_count
-from infotheory_dl.types import Key
+from infotheory_dl.types import AnyArray, Key
 
 
-def stratified_folds(key: Key, labels: Int[np.ndarray, " examples"], num_folds: int) -> Int[np.ndarray, " examples"]:
-    """Draws the fold of every example. The folds differ in size, and in examples of a class, by one or two at most.
+def stratified_folds(key: Key, labels: Int[AnyArray, " examples"], num_folds: int) -> Int[np.ndarray, " examples"]:
+    """Draws the fold of every example; each fold has its share of every class.
+
+    Args:
+      key: source of randomness.
+      labels: classes.
+      num_folds: number of folds, at least 2.
+
+    Returns:
+      The folds, in [0, num_folds). They differ in size by one at most, in examples of a class by one or two.
 
     Raises:
       ValueError: if the folds are fewer than 2 or more than the examples.
     """
+    labels = np.asarray(labels)
     require_count(2, len(labels), "the number of examples", num_folds=num_folds)
     folds = np.empty(len(labels), int)
     folds[stratified_order(key, labels)] = np.arange(len(labels)) * num_folds // len(labels)
