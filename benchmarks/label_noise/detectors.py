@@ -13,13 +13,11 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import cross_val_predict
-from sklearn.neighbors import KNeighborsClassifier
 
 from benchmarks.harness import Row, timed
 from benchmarks.label_noise.systems import ADAM, NUM_CLASSES, make_early_learning, make_system, pair
 from infotheory_dl import data, metrics, networks, training
+from infotheory_dl.audit import classifiers
 from infotheory_dl.label_noise import detection
 from infotheory_dl.label_noise.cross_validation import cross_validated_probabilities
 from infotheory_dl.label_noise.leave_one_out import leave_one_out_targets
@@ -60,6 +58,11 @@ class LabelTask(NamedTuple):
     def rows(self) -> Float[np.ndarray, "examples pixels"]:
         """The images as a table."""
         return self.standardized.reshape(len(self.images), -1)
+
+    @property
+    def folds(self) -> Int[np.ndarray, " examples"]:
+        """For the classifiers of a cross-validation."""
+        return data.stratified_folds(jax.random.key(self.seed), self.labels, _FOLDS)
 
 
 Scores: TypeAlias = dict[str, Float[Any, " examples"] | None]
@@ -158,12 +161,8 @@ def cross_validated_network(task: LabelTask, *, num_epochs: int) -> Scores:
 
 
 def cross_validated_regression(task: LabelTask) -> Scores:
-    """Probabilities of scikit-learn's logistic regression, fitted to the other folds, as in cleanlab's tutorials."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        probabilities = cross_val_predict(
-            LogisticRegression(max_iter=400), task.rows, task.labels, cv=_FOLDS, method="predict_proba"
-        )
+    """Probabilities of logistic regression fitted to the other folds, with the penalty of cleanlab's tutorials."""
+    probabilities = classifiers.logistic_regression(task.rows, task.labels, task.folds, inverse_penalty=1.0)
     return scores_of_both(probabilities, task.labels)
 
 
@@ -190,8 +189,7 @@ def cleanlab_ids(probabilities: np.ndarray, labels: np.ndarray, method: str, job
 
 def neighbour_probabilities(task: LabelTask) -> Float[np.ndarray, "examples classes"]:
     """Probabilities by nearest neighbours among the other folds: quick for many examples."""
-    neighbours = KNeighborsClassifier(25, weights="distance")
-    return cross_val_predict(neighbours, task.rows, task.labels, cv=_FOLDS, method="predict_proba")
+    return classifiers.nearest_neighbours(task.rows, task.labels, task.folds, neighbours=25)
 
 
 def quality(detector: Detector, tasks: Sequence[LabelTask]) -> Iterator[Row]:

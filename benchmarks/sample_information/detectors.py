@@ -18,18 +18,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from sklearn.ensemble import ExtraTreesClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 
 from infotheory_dl import data, networks
+from infotheory_dl.audit import classifiers
+from infotheory_dl.label_noise.detection import low_self_confidence
 from infotheory_dl.linearization import empirical_kernel, kernel_eigen, mean_kernel, select_weight_decay
 from infotheory_dl.sample_information import label_margins, leave_one_out
 from infotheory_dl.types import Key
 
 _FOLDS = 10
+_CLASSIFIERS = ("SVM", "logistic regression", "nearest neighbours", "perceptron")
 _EPOCHS = 5
 _BATCH = 50
 _PROJECTED = 512
@@ -91,10 +92,7 @@ def all_detectors(num_classes: int, num_networks: int) -> dict[str, Detector]:
         for score in ("weight_change", "output_change"):
             ours[f"paper's setting: {score.replace('_', ' ')}"] = functools.partial(paper_setting, score=score)
     return ours | {
-        "cross-validated SVM": support_vectors,
-        "cross-validated logistic regression": logistic_regression,
-        "cross-validated nearest neighbours": nearest_neighbours,
-        "cross-validated perceptron": perceptron,
+        **{f"cross-validated {name}": functools.partial(cross_validated, classifier=name) for name in _CLASSIFIERS},
         "cleanlab: confident learning, ensemble of the four": cleanlab_ensemble,
         "cleanlab: nearest-neighbour Shapley values": cleanlab_shapley,
         "pyDVL: nearest-neighbour Shapley values, clean validation set": pydvl_shapley,
@@ -133,37 +131,16 @@ def paper_setting(task: LabelTask, *, score: Literal["weight_change", "output_ch
     return getattr(left_out, score)
 
 
-def support_vectors(task: LabelTask) -> np.ndarray:
-    """Support vectors with radial basis functions."""
-    return -_given(_cross_validated(_support_vectors(task.seed), task), task.labels)
-
-
-def logistic_regression(task: LabelTask) -> np.ndarray:
-    """Logistic regression."""
-    return -_given(_cross_validated(_logistic_regression(), task), task.labels)
-
-
-def nearest_neighbours(task: LabelTask) -> np.ndarray:
-    """Ten nearest neighbours, weighted by their distance."""
-    return -_given(_cross_validated(_nearest_neighbours(), task), task.labels)
-
-
-def perceptron(task: LabelTask) -> np.ndarray:
-    """A perceptron with one hidden layer."""
-    return -_given(_cross_validated(_perceptron(task.seed), task), task.labels)
+def cross_validated(task: LabelTask, *, classifier: str) -> jax.Array:
+    """Probability that a classifier fitted to the other folds gives to other labels than the given one."""
+    return low_self_confidence(_probabilities(task, classifier), task.labels)
 
 
 def cleanlab_ensemble(task: LabelTask) -> np.ndarray:
     """cleanlab's label quality, from the probabilities of four cross-validated classifiers together."""
     from cleanlab.rank import get_label_quality_ensemble_scores
 
-    classifiers = [
-        _support_vectors(task.seed),
-        _logistic_regression(),
-        _nearest_neighbours(),
-        _perceptron(task.seed),
-    ]
-    probabilities = [_cross_validated(classifier, task) for classifier in classifiers]
+    probabilities = [_probabilities(task, classifier) for classifier in _CLASSIFIERS]
     return -get_label_quality_ensemble_scores(task.labels, probabilities, verbose=False)
 
 
@@ -302,33 +279,18 @@ def _torch_training(task: LabelTask) -> TorchTraining:
     return TorchTraining(network, checkpoints, functools.partial(DataLoader, dataset))
 
 
-def _support_vectors(seed: int) -> SVC:
-    # in ten classes these probabilities rank better than decision values or a calibration of them
-    return SVC(probability=True, random_state=seed)
-
-
-def _logistic_regression() -> LogisticRegression:
-    return LogisticRegression(C=1e-3, max_iter=1000)
-
-
-def _nearest_neighbours() -> KNeighborsClassifier:
-    return KNeighborsClassifier(10, weights="distance")
-
-
-def _perceptron(seed: int) -> MLPClassifier:
-    return MLPClassifier((256,), alpha=1.0, max_iter=30, random_state=seed)
-
-
-def _cross_validated(classifier: Any, task: LabelTask) -> Float[np.ndarray, "examples classes"]:
+def _probabilities(task: LabelTask, classifier: str) -> Float[np.ndarray, "examples classes"]:
     """Probabilities for each example by the classifier fitted to the other folds."""
-    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=task.seed % 2**31)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return cross_val_predict(classifier, _rows(task.images), task.labels, cv=folds, method="predict_proba")
-
-
-def _given(values: Float[np.ndarray, "examples classes"], labels: Int[np.ndarray, " examples"]) -> np.ndarray:
-    return values[np.arange(len(labels)), labels]
+    folds = data.stratified_folds(jax.random.key(task.seed), task.labels, _FOLDS)
+    others = _rows(task.images), task.labels, folds
+    if classifier == "logistic regression":
+        return classifiers.logistic_regression(*others, inverse_penalty=1e-3)
+    if classifier == "nearest neighbours":
+        return classifiers.nearest_neighbours(*others)
+    if classifier == "perceptron":
+        return classifiers.out_of_fold(MLPClassifier((256,), alpha=1.0, max_iter=30, random_state=task.seed), *others)
+    # in ten classes these probabilities rank better than decision values or a calibration of them
+    return classifiers.out_of_fold(SVC(probability=True, random_state=task.seed), *others)
 
 
 def _standardised(images: np.ndarray) -> np.ndarray:

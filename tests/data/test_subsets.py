@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infotheory_dl.data import first, random_subset, select_classes, train_validation_split
+from infotheory_dl.data import first, random_subset, select_classes, stratified_folds, train_validation_split
 
 LABELS = np.array([4, 9, 0, 4, 4, 9, 7, 9, 4])
 INPUTS = np.arange(9 * 6.0).reshape(9, 2, 3)
@@ -77,3 +77,19 @@ def test_too_many_or_no_examples_are_an_error():
             first(INPUTS, LABELS, size)
     with pytest.raises(ValueError, match=r"a validation share of 0\.01 of 9 examples leaves one part empty"):
         train_validation_split(jax.random.key(0), INPUTS, LABELS, validation_fraction=0.01)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(0, 3), min_size=7, max_size=40), st.integers(2, 7))
+def test_every_fold_has_its_share_of_every_class(labels, num_folds):
+    folds = stratified_folds(jax.random.key(num_folds), np.array(labels), num_folds)
+    counts = np.zeros((num_folds, 4))
+    np.add.at(counts, (folds, labels), 1)
+    assert np.ptp(counts.sum(1)) <= 1
+    assert np.ptp(counts, axis=0).max() <= 2
+
+
+def test_as_many_folds_as_examples_leave_out_one_each():
+    assert sorted(stratified_folds(jax.random.key(0), LABELS, 9)) == list(range(9))
+    with pytest.raises(ValueError, match=r"num_folds must lie in \[2, 9\], the number of examples, got 10"):
+        stratified_folds(jax.random.key(0), LABELS, 10)
