@@ -192,6 +192,8 @@ def test_labels_that_do_not_fit_are_refused_with_what_to_do():
         class_labels([0, 1], num_examples=3)
     with pytest.raises(ValueError, match="labels must be among the classes 'a', 'b', got 'c' at index 1"):
         class_labels(["a", "c"], names=np.array(["a", "b"]))
+    with pytest.raises(ValueError, match="labels must be among the classes '0', '1', '10', '11', '12', …, got 0 at"):
+        class_labels([0] * 99, names=np.array(sorted(map(str, range(99)))))
     with pytest.raises(ValueError, match="labels must be among the classes 0, 1, 2, 3, 4, …, got 9 at index 0"):
         class_labels([9], names=np.arange(8))
     with pytest.raises(ValueError, match="y has one class only, 'a'; at least 2 are needed"):

@@ -31,13 +31,15 @@ def require_finite(**trees: Any) -> None:
                 raise ValueError(f"{where} has {count} of {size} entries that are NaN or infinite")
 
 
-def require_floating(**trees: Any) -> None:
-    """Raises a TypeError that names the first argument with a leaf that is not floating-point."""
+def require_floating(remedy: str = "", /, **trees: Any) -> None:
+    """Raises a TypeError that names the first argument with a leaf that is not floating-point, and what to do."""
     for name, tree in trees.items():
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
             dtype = jnp.result_type(leaf)
             if not jnp.issubdtype(dtype, jnp.floating):
-                raise TypeError(f"{name}{jax.tree_util.keystr(path)} must be floating-point, got {dtype}")
+                raise TypeError(
+                    f"{name}{jax.tree_util.keystr(path)} must be floating-point, got {dtype}{remedy and f': {remedy}'}"
+                )
 
 
 def require_real(**arrays: Any) -> None:

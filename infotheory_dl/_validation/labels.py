@@ -167,7 +167,9 @@ def _decoded(values: np.ndarray, name: str) -> np.ndarray:
 
 def _places(values: np.ndarray, name: str, names: np.ndarray) -> ClassLabels:
     """The places of the labels among the names."""
-    known = np.isin(values, names)
+    # NumPy would compare numbers with strings as strings
+    alike = (values.dtype.kind == "U") == (names.dtype.kind == "U")
+    known = np.isin(values, names) if alike else np.zeros(len(values), bool)
     if not known.all():
         index = int(known.argmin())
         raise ValueError(

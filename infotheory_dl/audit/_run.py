@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from jaxtyping import Key as Keys
 
 from infotheory_dl import data, networks
+from infotheory_dl._validation import require_count, require_not_negative, require_within
 from infotheory_dl.audit import retraining
 from infotheory_dl.audit.detection import Detection, cross_validated_suspicion, rate_detection
 from infotheory_dl.audit.examples import Examples, draw_examples
@@ -34,7 +35,10 @@ from infotheory_dl.linearization import (
     select_weight_decay,
 )
 from infotheory_dl.metrics import average_precision, spearman_correlation
-from infotheory_dl.sample_information import LabelErrors, find_label_errors, summarize
+from infotheory_dl.sample_information import LabelErrors
+from infotheory_dl.sample_information.label_errors import estimated_errors
+from infotheory_dl.sample_information.removal import Problem, Training
+from infotheory_dl.sample_information.summarization import summarized
 from infotheory_dl.types import Key
 
 _KEPT_FRACTIONS = (0.8, 0.6, 0.4, 0.2, 0.1)
@@ -177,16 +181,16 @@ class _Solved(NamedTuple):
     learning_rate: float
     weight_decay: float
 
+    def problem(self, labels: Int[np.ndarray, " examples"]) -> Problem:
+        """To learn these labels; outputs start at zero."""
+        targets = jnp.asarray(centred_targets(labels, self.num_classes))
+        return Problem(self.kernel, -targets, jnp.asarray(self.held_out_kernel), len(targets))
+
+    def training(self, time: float) -> Training:
+        return Training(time, self.learning_rate, self.weight_decay)
+
     def score(self, labels: Int[np.ndarray, " examples"], times: Sequence[float]) -> Scores:
-        return score(
-            self.kernel,
-            self.held_out_kernel,
-            labels,
-            self.num_classes,
-            times=times,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-        )
+        return score(self.problem(labels), labels, map(self.training, times))
 
 
 def run(
@@ -243,7 +247,7 @@ def run(
         on_stage("scores, from one eigendecomposition")
         solved = _solve(kernel, held_out_kernel, labels, len(examples.class_names), chosen.weight_decay)
         scores = Scores(*(values[0] for values in solved.score(labels, [chosen.time])))
-        label_errors = find_label_errors(scores.predictions, labels, precision=chosen.precision)
+        label_errors = estimated_errors(scores.predictions, labels, chosen.precision)
         sweep = None
         if chosen.sweep:
             on_stage("scores of earlier times")
@@ -309,17 +313,13 @@ def run(
 
 
 def _checked_settings(settings: Settings) -> Settings:
-    for name, least in {"num_networks": 1, "sweep": 0, "seeds": 0}.items():
-        if getattr(settings, name) < least:
-            raise ValueError(f"{name} must be at least {least}, got {getattr(settings, name)}")
+    require_count(1, num_networks=settings.num_networks)
+    require_count(0, sweep=settings.sweep, seeds=settings.seeds)
     if settings.runs < 0 or settings.runs % 2:
         raise ValueError(f"runs must be an even number, as they come in opposite pairs, or 0, got {settings.runs}")
-    if not settings.time > 0:
-        raise ValueError(f"time must be a positive number of steps or infinity, got {settings.time}")
-    if settings.weight_decay is not None and not 0 <= settings.weight_decay < np.inf:
-        raise ValueError(f"weight_decay must not be negative, got {settings.weight_decay}")
-    if not 0 < settings.precision < 1:
-        raise ValueError(f"precision must lie in (0, 1), got {settings.precision}")
+    require_within("(0, inf]", "a number of steps", time=settings.time)
+    require_not_negative(weight_decay=settings.weight_decay)
+    require_within("(0, 1)", precision=settings.precision)
     return settings
 
 
@@ -358,22 +358,9 @@ def _sweep(solved: _Solved, labels: np.ndarray, late: Scores, flipped: np.ndarra
 
 def _removal_orders(solved: _Solved, labels: np.ndarray, time: float) -> tuple[np.ndarray, np.ndarray]:
     """In which order to remove examples: the least informative first, in rounds, and the most informative first."""
-    targets = jnp.asarray(centred_targets(labels, solved.num_classes))
-    summaries = [
-        summarize(
-            solved.kernel,
-            jnp.zeros_like(targets),
-            targets,
-            solved.held_out_kernel,
-            strategy=strategy,
-            time=time,
-            learning_rate=solved.learning_rate,
-            weight_decay=solved.weight_decay,
-        )
-        for strategy in ("iterative", "top")
-    ]
-    least_first, most_first = (np.asarray(summary.order) for summary in summaries)
-    return least_first, most_first
+    problem, training = solved.problem(labels), solved.training(time)
+    least_first, most_first = (summarized(problem, training, strategy) for strategy in ("iterative", "top"))
+    return np.asarray(least_first.order), np.asarray(most_first.order)
 
 
 def _train(

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from infotheory_dl import data
-from infotheory_dl._validation import class_labels
+from infotheory_dl._validation import class_labels, require_count, require_within
 from infotheory_dl.types import Key
 
 _FEWEST_EXAMPLES = 20
@@ -74,18 +74,15 @@ def draw_examples(key: Key, table: data.Table, *, train_size: int | None, flip: 
     x, held_out = table.x, table.held_out
     if table.y is None:
         raise ValueError("an audit needs labels: give y, or name their column by data.as_table(x, label=...)")
-    given = class_labels(table.y, name="y", least_classes=2)
-    codes, classes = np.asarray(given.codes), given.names
-    if not 0 <= flip < 1:
-        raise ValueError(f"flip must lie in [0, 1), the share of labels to flip, got {flip}")
+    codes, classes = class_labels(table.y, name="y", least_classes=2)
+    require_within("[0, 1)", "the share of labels to flip", flip=flip)
     spare = 0 if held_out else max(1, len(codes) // 5)
     if train_size is None:
         train_size = min(len(codes) - spare, _DEFAULT_SIZE)
     if len(codes) - spare < _FEWEST_EXAMPLES:
         raise ValueError(f"an audit needs {_FEWEST_EXAMPLES} examples and a fifth more to measure on, got {len(codes)}")
     largest = len(codes) - (0 if held_out else 1)
-    if not _FEWEST_EXAMPLES <= train_size <= largest:
-        raise ValueError(f"train_size must lie in [{_FEWEST_EXAMPLES}, {largest}], got {train_size}")
+    require_count(_FEWEST_EXAMPLES, largest, train_size=train_size)
 
     choice_key, flip_key, held_out_key = jax.random.split(key, 3)
     audited = data.random_subset(choice_key, x, codes, train_size, stratified=True)
@@ -97,7 +94,7 @@ def draw_examples(key: Key, table: data.Table, *, train_size: int | None, flip: 
         held_out_x, held_out_labels = measured.x, measured.y
     else:
         held_out_x = held_out[0]
-        held_out_labels = np.asarray(class_labels(held_out[1], name="held-out y", names=classes).codes)
+        held_out_labels = class_labels(held_out[1], name="held-out y", names=classes).codes
 
     transition = data.uniform_transition(len(classes), flip)
     labels = data.corrupt_labels(flip_key, audited.y, transition, exact=True).labels

@@ -1,19 +1,17 @@
 """The scores of an audit: what each example tells networks that are linearized before any training."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from infotheory_dl._validation import require_choice
-from infotheory_dl.data.preprocessing import centred_targets
-from infotheory_dl.linearization import KernelEigen
-from infotheory_dl.metrics import label_margins
-from infotheory_dl.sample_information import leave_one_out
-from infotheory_dl.types import Scalar
+from infotheory_dl.metrics.labels import margins
+from infotheory_dl.sample_information._leave_one_out import left_out
+from infotheory_dl.sample_information.removal import Problem, Training
 
 NetworkName = Literal["auto", "mlp", "cnn"]
 
@@ -48,30 +46,19 @@ def example_shape(name: NetworkName, inputs: Float[np.ndarray, "examples *featur
     return inputs.shape[1:] if name != "mlp" and inputs.ndim == 4 else (math.prod(inputs.shape[1:]),)
 
 
-def score(
-    eigen: KernelEigen,
-    held_out_kernel: Float[np.ndarray, "held_out examples"],
-    labels: np.ndarray,
-    num_classes: int,
-    *,
-    times: Sequence[Scalar],
-    learning_rate: Scalar,
-    weight_decay: Scalar,
-) -> Scores:
-    """Scores every example at each time, from one eigendecomposition shared by all classes; outputs start at zero."""
-    targets = jnp.asarray(centred_targets(labels, num_classes))
+def score(problem: Problem, labels: Int[np.ndarray, " examples"], trainings: Iterable[Training]) -> Scores:
+    """Scores every example after each training, from one eigendecomposition shared by all classes.
+
+    Args:
+      problem: to learn the labels, as one-hot rows minus 1/classes; outputs start at zero.
+      labels: codes.
+      trainings: of the network, at several times.
+    """
+    num_classes = problem.residuals.shape[1]
+    is_given = jnp.asarray(labels[:, None] == np.arange(num_classes))
     by_time = []
-    for time in times:
-        result = leave_one_out(
-            eigen,
-            jnp.zeros_like(targets),
-            targets,
-            held_out_kernel,
-            time=time,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-        )
-        predictions = targets - result.residuals + 1 / num_classes
-        margins = label_margins(predictions, labels)
-        by_time.append((result.output_change, result.weight_change, margins, predictions))
+    for training in trainings:
+        result = left_out(problem, training)
+        predictions = 1 / num_classes - problem.residuals - result.residuals
+        by_time.append((result.output_change, result.weight_change, margins(predictions, is_given), predictions))
     return Scores(*(np.stack([np.asarray(value) for value in values]) for values in zip(*by_time, strict=True)))

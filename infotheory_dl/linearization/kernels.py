@@ -87,8 +87,7 @@ def block_jacobians(
     apply_fn: ApplyFn, params: Params, inputs: Float[AnyArray, "examples ..."], batch_size: int | None = None
 ) -> Iterator[PyTree[Float[Array, "examples outputs ..."]]]:
     """Yields the Jacobian block by block; the last block ends with copies of its last example."""
-    _require_params(params)
-    num_outputs = _checked_outputs(apply_fn, params, inputs)
+    num_outputs = require_network(apply_fn, params, inputs=inputs)
     size = sum(leaf.size * leaf.dtype.itemsize for leaf in map(jnp.asarray, jax.tree.leaves(params)))
     for block in _blocks(inputs, batch_size or _fitting(num_outputs * size)):
         yield _block_jacobian(apply_fn, params, block)
@@ -149,8 +148,7 @@ def transposed_jacobian_products(
     Raises:
       ValueError: if an argument holds NaN or infinity, or the cotangents do not fit the outputs.
     """
-    _require_params(params)
-    outputs = _checked_outputs(apply_fn, params, inputs)
+    outputs = require_network(apply_fn, params, inputs=inputs)
     require_finite(cotangents=cotangents)
     if cotangents.ndim != 3 or cotangents.shape[1:] != (len(inputs), outputs):
         raise ValueError(f"cotangents must be (vectors, {len(inputs)}, {outputs}), got shape {cotangents.shape}")
@@ -197,10 +195,7 @@ def empirical_kernel(
     require_choice("outputs", outputs, ("full", "class_wise", "trace"))
     require_choice("implementation", implementation, ("factored", "jacobian_contraction", "ntk_vector_products"))
     x1, x2 = automatically_sharded(x1), None if x2 is None else automatically_sharded(x2)
-    _require_params(params)
-    num_outputs = _checked_outputs(apply_fn, params, x1, "x1")
-    if x2 is not None and _checked_outputs(apply_fn, params, x2, "x2") != num_outputs:
-        raise ValueError("x1 and x2 must give the same number of outputs")
+    require_network(apply_fn, params, x1=x1, x2=x2)
     if implementation != "factored":
         return _kernel_of_neural_tangents(apply_fn, params, x1, x2, outputs, implementation)
     return blockwise_kernel(apply_fn, params, x1, x2, outputs, batch_size)
@@ -240,19 +235,21 @@ def blockwise_kernel(
     return kernel[..., : len(x1) * width, : len(x1 if x2 is None else x2) * width]
 
 
-def _require_params(params: Params) -> None:
+def require_network(apply_fn: ApplyFn, params: Params, **inputs: AnyArray | None) -> int:
+    """Checks the parameters and all inputs of a network that are given, and returns the number of its outputs."""
+    given = {name: rows for name, rows in inputs.items() if rows is not None}
     require_floating(params=params)
-    require_finite(params=params)
-
-
-def _checked_outputs(apply_fn: ApplyFn, params: Params, inputs: AnyArray, name: str = "inputs") -> int:
-    """Checks the inputs, and returns the number of outputs that the network has for them."""
-    require_not_empty(**{name: inputs})
-    require_finite(**{name: inputs})
-    shape = jax.eval_shape(apply_fn, params, inputs).shape
-    if len(shape) != 2 or shape[0] != len(inputs):
-        raise ValueError(f"apply_fn must return ({len(inputs)} examples, outputs) for {name}, got shape {shape}")
-    return shape[1]
+    require_not_empty(**given)
+    require_finite(params=params, **given)
+    numbers = set()
+    for name, rows in given.items():
+        shape = jax.eval_shape(apply_fn, params, rows).shape
+        if len(shape) != 2 or shape[0] != len(rows):
+            raise ValueError(f"apply_fn must return ({len(rows)} examples, outputs) for {name}, got shape {shape}")
+        numbers.add(shape[1])
+    if len(numbers) > 1:
+        raise ValueError(f"{' and '.join(given)} must give the same number of outputs")
+    return numbers.pop()
 
 
 def _bytes(tree: Any) -> int:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from infotheory_dl._validation import require_finite, require_floating
+from infotheory_dl._validation import require_finite, require_floating, require_not_empty, require_same_length
 from infotheory_dl.training import half_squared_error
 from infotheory_dl.types import AnyArray, ApplyFn, Params
 
@@ -33,8 +33,8 @@ def checked_examples(
     """Checks a training set against the network and the loss, and returns it as arrays of JAX."""
     require_floating(params=params)
     require_finite(params=params, inputs=inputs, targets=targets)
-    if len(inputs) == 0 or len(inputs) != len(targets):
-        raise ValueError(f"inputs and targets must be as many, and not none, got {len(inputs)} and {len(targets)}")
+    require_not_empty(inputs=inputs)
+    require_same_length(inputs=inputs, targets=targets)
     outputs = jax.eval_shape(apply_fn, params, inputs)
     if len(outputs.shape) != 2 or outputs.shape[0] != len(inputs):
         raise ValueError(f"apply_fn must return ({len(inputs)} examples, outputs), got shape {outputs.shape}")

@@ -111,8 +111,12 @@ def leave_one_out(
     Source: Harutyunyan et al., 2021 (sections 3 and 4); the poles are ours.
     """
     problem = checked_problem(kernel, initial_outputs, targets, reference_kernel)
-    training = Training(time, learning_rate, weight_decay, dynamics, regularization)
-    removal = remove(problem, np.arange(len(targets))[:, None], training)
+    return left_out(problem, Training(time, learning_rate, weight_decay, dynamics, regularization))
+
+
+def left_out(problem: Problem, training: Training) -> LeaveOneOut:
+    """The core of `leave_one_out`."""
+    removal = remove(problem, np.arange(len(problem.residuals))[:, None], training)
     return LeaveOneOut(
         removal.weight_change,
         mean_square(removal.output_changes),

@@ -8,12 +8,19 @@ import numpy as np
 from jaxtyping import Array, Float, Integer, Shaped
 
 from infotheory_dl._blocks import map_blocks, map_examples, per_example_gradients
-from infotheory_dl._validation import is_concrete, require_finite, require_rank
+from infotheory_dl._validation import (
+    class_labels,
+    is_concrete,
+    require_count,
+    require_finite,
+    require_not_negative,
+    require_rank,
+)
 from infotheory_dl.linearization import KernelEigen, kernel_eigen
 from infotheory_dl.metrics.labels import checked_log, forgettings
 from infotheory_dl.sample_information._examples import Loss, checked_examples, loss_of_example
 from infotheory_dl.training import half_squared_error
-from infotheory_dl.types import AnyArray, ApplyFn, Params
+from infotheory_dl.types import AnyArray, AnyLabels, ApplyFn, Params
 
 Scalar = float | Float[AnyArray, ""]
 
@@ -161,8 +168,7 @@ def leverage(
     eigenvalues, vectors = kernel if isinstance(kernel, KernelEigen) else kernel_eigen(kernel)
     if len(eigenvalues) % num_outputs:
         raise ValueError(f"a kernel of {len(eigenvalues)} rows does not divide into examples of {num_outputs} outputs")
-    if is_concrete(weight_decay) and not weight_decay >= 0:
-        raise ValueError(f"weight_decay must not be negative, got {weight_decay}")
+    require_not_negative(weight_decay=weight_decay)
     shift = len(eigenvalues) // num_outputs * weight_decay
     # without weight decay the matrix is the projection on the range of the kernel, which rounding must not widen
     null = eigenvalues <= len(eigenvalues) * jnp.finfo(eigenvalues.dtype).eps * eigenvalues.max()
@@ -172,9 +178,9 @@ def leverage(
 
 def knn_shapley(
     features: Float[AnyArray, "examples features"],
-    labels: Integer[AnyArray, " examples"],
+    labels: AnyLabels,
     reference_features: Float[AnyArray, "references features"],
-    reference_labels: Integer[AnyArray, " references"],
+    reference_labels: AnyLabels,
     *,
     num_neighbors: int = 5,
 ) -> Float[Array, " examples"]:
@@ -199,17 +205,18 @@ def knn_shapley(
 
     Source: Jia et al., 2019 (theorem 1).
     """
-    for name, rows, classes in [("", features, labels), ("reference_", reference_features, reference_labels)]:
-        require_rank(f"{name}features", rows, 2, "(examples, features)")
-        require_finite(**{f"{name}features": rows})
-        if len(rows) == 0 or np.shape(classes) != (len(rows),):
-            raise ValueError(
-                f"{name}labels must be one class for each of the {len(rows)} examples, got shape {np.shape(classes)}"
-            )
+    for name, rows in {"features": features, "reference_features": reference_features}.items():
+        require_rank(name, rows, 2, "(examples, features)")
+        require_finite(**{name: rows})
     if features.shape[1] != reference_features.shape[1]:
         raise ValueError(f"features and reference_features differ: {features.shape[1]}, {reference_features.shape[1]}")
-    if num_neighbors < 1:
-        raise ValueError(f"num_neighbors must be at least 1, got {num_neighbors}")
+    require_count(1, num_neighbors=num_neighbors)
+    if is_concrete(labels) and is_concrete(reference_labels):
+        known = class_labels(labels, num_examples=len(features))
+        others = class_labels(reference_labels, name="reference_labels", num_examples=len(reference_features))
+        # a class may be of references alone
+        both = [*known.names[known.codes].tolist(), *others.names[others.codes].tolist()]
+        labels, reference_labels = np.split(class_labels(both).codes, [len(features)])
     arrays = (features, labels, reference_features, reference_labels)
     return _nearest_neighbour_values(*map(jnp.asarray, arrays), num_neighbors)
 

@@ -14,8 +14,9 @@ from jaxtyping import Array, Float, PyTree, Shaped
 
 from infotheory_dl import linearization
 from infotheory_dl._blocks import map_blocks, map_examples, per_example_gradients, per_example_jacobians, sum_blocks
-from infotheory_dl._validation import is_concrete, require_choice, require_finite
+from infotheory_dl._validation import is_concrete, require_choice, require_finite, require_not_negative
 from infotheory_dl.sample_information._examples import Loss, checked_examples, loss_of_example
+from infotheory_dl.sample_information.removal import require_examples
 from infotheory_dl.training import half_squared_error
 from infotheory_dl.types import AnyArray, ApplyFn, Key, Params
 
@@ -110,11 +111,8 @@ def influence(
     inputs, targets = checked_examples(apply_fn, params, inputs, targets, loss)
     require_finite(reference_inputs=reference_inputs)
     n = len(inputs)
-    if n < 2:
-        raise ValueError(f"leaving an example out needs at least 2 of them, got {n}")
-    for name, value in {"weight_decay": weight_decay, "damping": damping}.items():
-        if is_concrete(value) and not value >= 0:
-            raise ValueError(f"{name} must not be negative, got {value}")
+    require_examples(n)
+    require_not_negative(weight_decay=weight_decay, damping=damping)
     if initial_params is None:
         if not (is_concrete(weight_decay) and weight_decay == 0):
             raise ValueError("weight_decay pulls to the initial weights: pass them as initial_params")

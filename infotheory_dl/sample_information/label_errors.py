@@ -2,13 +2,15 @@
 
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from infotheory_dl.linearization.calibration import calibrate
+from infotheory_dl._validation import class_labels, require_finite, require_rank, require_within
+from infotheory_dl.linearization.calibration import calibrated
 from infotheory_dl.linearization.calibration import probabilities as probabilities_of
-from infotheory_dl.metrics import label_margins
-from infotheory_dl.types import AnyArray
+from infotheory_dl.metrics.labels import margins as margins_of
+from infotheory_dl.types import AnyArray, AnyLabels
 
 
 class LabelErrors(NamedTuple):
@@ -36,7 +38,7 @@ class LabelErrors(NamedTuple):
 
 
 def find_label_errors(
-    predictions: Float[AnyArray, "examples classes"], labels: Int[AnyArray, " examples"], *, precision: float = 0.95
+    predictions: Float[AnyArray, "examples classes"], labels: AnyLabels, *, precision: float = 0.95
 ) -> LabelErrors:
     """Estimates which labels are wrong, without knowing any, and repairs as many as keep the expected precision.
 
@@ -48,7 +50,7 @@ def find_label_errors(
 
     Args:
       predictions: outputs that never saw the label of their own example.
-      labels: given labels.
+      labels: given labels, in [0, classes).
       precision: share of repairs that shall be right, in (0, 1).
 
     Returns:
@@ -59,12 +61,26 @@ def find_label_errors(
 
     Source: the noise model is that of Bootkrajang and Kabán, 2012, with one rate for all pairs of classes.
     """
-    if not 0 < precision < 1:
-        raise ValueError(f"precision must lie in (0, 1), got {precision}")
-    margins = np.asarray(label_margins(predictions, labels))
-    predictions, labels = np.asarray(predictions), np.asarray(labels)
+    require_within("(0, 1)", precision=precision)
+    require_rank("predictions", predictions, 2, "(examples, classes)")
+    require_finite(predictions=predictions)
+    num_examples, num_classes = np.shape(predictions)
+    if num_classes < 2:
+        raise ValueError(
+            f"predictions must have a column for each class, at least 2, got shape {np.shape(predictions)}"
+        )
+    codes = class_labels(labels, num_classes=num_classes, num_examples=num_examples).codes
+    return estimated_errors(np.asarray(predictions), codes, precision)
+
+
+def estimated_errors(
+    predictions: Float[np.ndarray, "examples classes"], labels: Int[np.ndarray, " examples"], precision: float
+) -> LabelErrors:
+    """The core of `find_label_errors`."""
+    is_given = labels[:, None] == np.arange(predictions.shape[1])
+    margins = np.asarray(margins_of(jnp.asarray(predictions), jnp.asarray(is_given)))
     suggested = predictions.argmax(1)
-    sharpness, error_rate, _ = calibrate(predictions, labels)
+    sharpness, error_rate, _ = calibrated(predictions.astype(float), labels)
     probabilities = probabilities_of(predictions, sharpness)
     given, best = (np.take_along_axis(probabilities, c[:, None], axis=1)[:, 0] for c in (labels, suggested))
     flip = error_rate / (predictions.shape[1] - 1)

@@ -10,14 +10,14 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
 from infotheory_dl._blocks import map_examples, sum_blocks
-from infotheory_dl._validation import is_concrete, require_finite, require_floating
+from infotheory_dl._validation import is_concrete, require_not_negative
+from infotheory_dl.linearization.kernels import require_network
 from infotheory_dl.sample_information._leave_one_out import LeaveOneOut, mean_square
-from infotheory_dl.sample_information.removal import checked_indices, checked_residuals
+from infotheory_dl.sample_information.removal import checked_indices, checked_residuals, require_examples
 from infotheory_dl.types import AnyArray, ApplyFn, Params, Scalar
 
 KernelProduct: TypeAlias = Callable[[Any], Any]
@@ -49,13 +49,8 @@ def kernel_product(
       ValueError: if an argument holds NaN or infinity, is empty, or the outputs are not (examples, outputs).
       TypeError: if a parameter is not floating-point.
     """
-    require_floating(params=params)
+    require_network(apply_fn, params, inputs=inputs, other_inputs=other_inputs)
     others = inputs if other_inputs is None else other_inputs
-    require_finite(params=params, inputs=inputs, other_inputs=others)
-    for name, rows in (("inputs", inputs), ("other_inputs", others)):
-        shape = jax.eval_shape(apply_fn, params, rows).shape
-        if len(rows) == 0 or len(shape) != 2 or shape[0] != len(rows):
-            raise ValueError(f"apply_fn must return ({len(rows)} examples, outputs) for {name}, got shape {shape}")
     # a pytree, so that a program that uses it takes the arrays as arguments
     product = functools.partial(_product, apply_fn, batch_size)
     return Partial(product, params, jnp.asarray(inputs), jnp.asarray(others))
@@ -102,11 +97,9 @@ def matrix_free_leave_one_out(
     """
     residuals = checked_residuals(initial_outputs, targets)
     n, k = residuals.shape
-    if n < 2:
-        raise ValueError(f"leaving an example out needs at least 2 of them, got {n}")
+    require_examples(n)
     examples = checked_indices("examples", examples, n)
-    if is_concrete(weight_decay) and not 0 <= weight_decay < np.inf:
-        raise ValueError(f"weight_decay must not be negative, got {weight_decay}")
+    require_not_negative(weight_decay=weight_decay)
     shape = jax.eval_shape(product, residuals[None]).shape
     if shape != (1, n, k):
         raise ValueError(f"product must keep the shape of vectors, (1, {n}, {k}), got {shape}")

@@ -8,15 +8,16 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
 from infotheory_dl._sharding import automatically_sharded
-from infotheory_dl._validation import is_concrete, require_finite
+from infotheory_dl._validation import is_concrete, require_choice, require_positive, require_same_length
 from infotheory_dl.linearization import (
     Dynamics,
     KernelEigen,
     Outputs,
     empirical_kernel,
-    kernel_eigen,
     transposed_jacobian_products,
 )
+from infotheory_dl.linearization.dynamics import decomposed
+from infotheory_dl.linearization.kernels import blockwise_kernel, require_network
 from infotheory_dl.sample_information._leave_one_out import coefficient_changes, leave_one_out
 from infotheory_dl.sample_information.removal import Regularization
 from infotheory_dl.types import AnyArray, ApplyFn, Params, Scalar
@@ -99,16 +100,15 @@ def sample_information(
 
     Source: Harutyunyan et al., 2021 (equations 5 to 10).
     """
-    if sigma is not None and is_concrete(sigma) and not 0 < sigma < np.inf:
-        raise ValueError(f"sigma must be positive, got {sigma}")
-    if len(inputs) != len(targets):
-        raise ValueError(f"inputs and targets must have one length, got {len(inputs)} and {len(targets)}")
-    require_finite(params=params, inputs=inputs, reference_inputs=reference_inputs)
+    require_positive(sigma=sigma)
+    require_same_length(inputs=inputs, targets=targets)
+    require_choice("outputs", outputs, ("full", "class_wise", "trace"))
+    require_network(apply_fn, params, inputs=inputs, reference_inputs=reference_inputs)
     inputs, reference_inputs = automatically_sharded(inputs), automatically_sharded(reference_inputs)
     _require_deterministic(apply_fn, params, inputs)
 
-    kernel_between = functools.partial(empirical_kernel, apply_fn, params, outputs=outputs, batch_size=batch_size)
-    eigen = kernel_eigen(kernel_between(inputs))
+    kernel_between = functools.partial(blockwise_kernel, apply_fn, params, outputs=outputs, batch_size=batch_size)
+    eigen = decomposed(kernel_between(inputs))
     reference_kernel = kernel_between(reference_inputs, inputs)
     initial_outputs = apply_fn(params, inputs)
     result = leave_one_out(

@@ -17,7 +17,7 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Int
 
-from infotheory_dl._validation import is_concrete, require_finite
+from infotheory_dl._validation import is_concrete, require_finite, require_shape
 from infotheory_dl.linearization import KernelEigen, SingularKernelError
 from infotheory_dl.sample_information._leave_one_out import LeaveOneOut, mean_square
 from infotheory_dl.sample_information.removal import (
@@ -27,6 +27,7 @@ from infotheory_dl.sample_information.removal import (
     checked_problem,
     checked_residuals,
     checked_solver,
+    require_examples,
 )
 from infotheory_dl.types import AnyArray, Scalar
 
@@ -73,7 +74,7 @@ def converged(
     """
     problem = checked_problem(kernel, initial_outputs, targets, reference_kernel)
     checked_solver(problem.kernel, len(targets), 1, Training(np.inf, 1.0, weight_decay))
-    return _converged(problem, weight_decay)
+    return trained(problem, weight_decay)
 
 
 @jax.jit
@@ -139,10 +140,8 @@ def with_examples(
     kernels = [("cross_kernel", cross_kernel, (new_rows, rows)), ("own_kernel", own_kernel, (new_rows, new_rows))]
     if reference_kernel is not None and state.reference_products is not None:
         kernels.append(("reference_kernel", reference_kernel, (state.reference_products.shape[-2], new_rows)))
-    what = f"for {len(residuals)} new examples"
     for name, values, shape in kernels:
-        if values.shape != batch + shape:
-            raise ValueError(f"{name} must have shape {batch + shape} {what}, got {values.shape}")
+        require_shape(name, values, batch + shape, f"for {len(residuals)} new examples")
         require_finite(**{name: values})
 
     attached, pivots, scale = _attach(state, cross_kernel, own_kernel, residuals, reference_kernel)
@@ -166,8 +165,7 @@ def leave_one_out(state: Converged) -> LeaveOneOut:
     Raises:
       ValueError: if there are fewer than two examples.
     """
-    if len(state.residuals) < 2:
-        raise ValueError(f"leaving an example out needs at least 2 of them, got {len(state.residuals)}")
+    require_examples(len(state.residuals))
     return _leave_one_out(state)
 
 
@@ -201,7 +199,8 @@ def keep(state: Converged, examples: Int[AnyArray, " kept"]) -> Converged:
 
 @jax.jit
 @jax.default_matmul_precision("highest")
-def _converged(problem: Problem, weight_decay: Scalar) -> Converged:
+def trained(problem: Problem, weight_decay: Scalar) -> Converged:
+    """The core of `converged`."""
     eigenvalues, vectors = problem.kernel
     shift = jnp.asarray(problem.num_examples * weight_decay, eigenvalues.dtype)
     rows, rank = vectors.shape[-2:]

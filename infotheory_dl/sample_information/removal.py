@@ -15,7 +15,20 @@ from jax import lax
 from jaxtyping import Array, Float, Inexact, Int
 
 from infotheory_dl._blocks import map_examples
-from infotheory_dl._validation import is_concrete, require_choice, require_finite, require_rank
+from infotheory_dl._validation import (
+    is_concrete,
+    require_choice,
+    require_distinct,
+    require_finite,
+    require_floating,
+    require_indices,
+    require_not_empty,
+    require_not_negative,
+    require_positive,
+    require_rank,
+    require_same_shape,
+    require_within,
+)
 from infotheory_dl.linearization import Dynamics, KernelEigen, kernel_eigen, response
 from infotheory_dl.linearization.dynamics import require_invertible
 from infotheory_dl.sample_information.contour import response_poles
@@ -92,9 +105,7 @@ def checked_problem(
     """Checks what the user gives and decomposes the kernel if that is not done yet."""
     residuals = checked_residuals(initial_outputs, targets)
     n, k = targets.shape
-    if n < 2:
-        raise ValueError(f"leaving an example out needs at least 2 of them, got {n}")
-
+    require_examples(n)
     if not isinstance(kernel, KernelEigen):
         kernel = kernel_eigen(kernel)
     shape = kernel.eigenvectors.shape[:-1]
@@ -120,24 +131,29 @@ def checked_residuals(
     initial_outputs: Float[AnyArray, "examples outputs"], targets: Float[AnyArray, "examples outputs"]
 ) -> Float[Array, "examples outputs"]:
     """Checks outputs and targets, and returns their difference."""
-    for name, values in (("initial_outputs", initial_outputs), ("targets", targets)):
+    given = {"initial_outputs": initial_outputs, "targets": targets}
+    for name, values in given.items():
         require_rank(name, values, 2, "(examples, outputs)")
-        if not jnp.issubdtype(values.dtype, jnp.floating):
-            raise TypeError(f"{name} must be floating-point, one column for each output, got {values.dtype}")
-    if initial_outputs.shape != targets.shape:
-        raise ValueError(f"initial_outputs {initial_outputs.shape} and targets {targets.shape} must have one shape")
-    require_finite(initial_outputs=initial_outputs, targets=targets)
+    require_floating("give one column for each output", **given)
+    require_same_shape(**given)
+    require_finite(**given)
     return jnp.asarray(initial_outputs) - targets
 
 
 def checked_indices(name: str, indices: Any, num_examples: int) -> Int[np.ndarray, " indices"]:
-    """Checks that indices name different examples."""
+    """Checks that indices name different examples, at least one."""
     checked = np.asarray(indices)
-    if checked.ndim != 1 or len(checked) == 0 or not np.issubdtype(checked.dtype, np.integer):
-        raise ValueError(f"{name} must be a list of indices, got {indices!r}")
-    if checked.min() < 0 or checked.max() >= num_examples or len(np.unique(checked)) < len(checked):
-        raise ValueError(f"{name} must name different examples in [0, {num_examples}), got {indices!r}")
+    require_rank(name, checked, 1, "(indices,)")
+    require_not_empty(**{name: checked})
+    require_indices(num_examples, **{name: checked})
+    require_distinct(**{name: checked})
     return checked
+
+
+def require_examples(num_examples: Scalar) -> None:
+    """Raises a ValueError if there are too few to leave one out."""
+    if is_concrete(num_examples) and num_examples < 2:
+        raise ValueError(f"leaving an example out needs at least 2 of them, got {num_examples}")
 
 
 def remove(
@@ -202,12 +218,9 @@ def checked_solver(kernel: KernelEigen, num_examples: Scalar, num_removed: int, 
     remaining = num_examples - num_removed
     if is_concrete(remaining) and remaining < 1:
         raise ValueError(f"a group of {num_removed} leaves none of the {num_examples} examples to train on")
-    if is_concrete(time) and not time > 0:
-        raise ValueError(f"time must be a positive number of steps or infinity, got {time}")
-    if is_concrete(learning_rate) and not 0 < learning_rate < np.inf:
-        raise ValueError(f"learning_rate must be positive, got {learning_rate}")
-    if is_concrete(weight_decay) and not 0 <= weight_decay < np.inf:
-        raise ValueError(f"weight_decay must not be negative, got {weight_decay}")
+    require_within("(0, inf]", "a number of steps", time=time)
+    require_positive(learning_rate=learning_rate)
+    require_not_negative(weight_decay=weight_decay)
 
     infinite = is_concrete(time) and bool(np.isinf(time))
     known = all(map(is_concrete, (kernel.eigenvalues, learning_rate, weight_decay, num_examples)))

@@ -11,10 +11,17 @@ import optax
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Num, PyTree, Real
 
-from infotheory_dl._validation import is_concrete, require_finite
+from infotheory_dl._validation import (
+    is_concrete,
+    require_count,
+    require_finite,
+    require_not_negative,
+    require_positive,
+    require_same_shape,
+)
 from infotheory_dl.metrics import pearson_correlation, spearman_correlation
 from infotheory_dl.sample_information._examples import checked_examples
-from infotheory_dl.sample_information.removal import StepSizeError
+from infotheory_dl.sample_information.removal import StepSizeError, checked_indices
 from infotheory_dl.training import half_squared_error, masked_mean, train
 from infotheory_dl.types import AnyArray, ApplyFn, Params, Scalar
 
@@ -96,12 +103,9 @@ def retrain_leave_one_out(
     """
     inputs, targets = checked_examples(apply_fn, params, inputs, targets)
     require_finite(reference_inputs=reference_inputs)
-    if num_steps < 1:
-        raise ValueError(f"num_steps must be at least 1, got {num_steps}")
-    if is_concrete(learning_rate) and not 0 < learning_rate < np.inf:
-        raise ValueError(f"learning_rate must be positive, got {learning_rate}")
-    if is_concrete(weight_decay) and not 0 <= weight_decay < np.inf:
-        raise ValueError(f"weight_decay must not be negative, got {weight_decay}")
+    require_count(1, num_steps=num_steps)
+    require_positive(learning_rate=learning_rate)
+    require_not_negative(weight_decay=weight_decay)
     members = _membership(np.arange(len(inputs))[:, None] if groups is None else groups, len(inputs))
     if models_at_once is None and jax.default_backend() != "cpu":
         models_at_once = 64
@@ -183,8 +187,7 @@ def agreement(estimate: Real[AnyArray, "*shape"], truth: Real[AnyArray, "*shape"
     Raises:
       ValueError: if the shapes differ, there are fewer than two entries, or one is NaN or infinite.
     """
-    if estimate.shape != truth.shape:
-        raise ValueError(f"estimate and truth must have one shape, got {estimate.shape} and {truth.shape}")
+    require_same_shape(estimate=estimate, truth=truth)
     x, y = estimate.ravel(), truth.ravel()
     return Agreement(pearson_correlation(x, y), spearman_correlation(x, y))
 
@@ -222,11 +225,8 @@ def linear_datamodeling_score(
 def _membership(groups: Sequence[Any] | np.ndarray, num_examples: int) -> Bool[np.ndarray, "groups examples"]:
     """Which examples are in which group, as a matrix."""
     members = np.zeros((len(groups), num_examples), bool)
-    for row, group in zip(members, groups, strict=True):
-        indices = np.asarray(group)
-        if indices.size == 0 or indices.min() < 0 or indices.max() >= num_examples:
-            raise ValueError(f"a group must name examples from 0 to {num_examples - 1}, got {indices.tolist()}")
-        row[indices] = True
+    for place, (row, group) in enumerate(zip(members, groups, strict=True)):
+        row[checked_indices(f"group {place}", group, num_examples)] = True
         if row.all():
             raise ValueError(f"a group must leave at least one of the {num_examples} examples, got all of them")
     return members

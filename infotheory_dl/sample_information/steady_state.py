@@ -10,7 +10,13 @@ from jaxtyping import Array, Float, PyTree
 
 from infotheory_dl import linearization
 from infotheory_dl._blocks import map_blocks, per_example_gradients
-from infotheory_dl._validation import is_concrete, require_choice, require_finite
+from infotheory_dl._validation import (
+    is_concrete,
+    require_choice,
+    require_finite,
+    require_not_negative,
+    require_positive,
+)
 from infotheory_dl.information import gaussian
 from infotheory_dl.sample_information._examples import as_rows, checked_examples, loss_of_example
 from infotheory_dl.training import half_squared_error
@@ -81,12 +87,8 @@ def sgd_steady_state(
     """
     require_choice("noise", noise, ("full", "subspace"))
     inputs, targets = checked_examples(apply_fn, params, inputs, targets)
-    for name, value in {"learning_rate": learning_rate, "batch_size": batch_size}.items():
-        if is_concrete(value) and not value > 0:
-            raise ValueError(f"{name} must be positive, got {value}")
-    for name, value in {"weight_decay": weight_decay, "jitter": jitter}.items():
-        if is_concrete(value) and not value >= 0:
-            raise ValueError(f"{name} must not be negative, got {value}")
+    require_positive(learning_rate=learning_rate, batch_size=batch_size)
+    require_not_negative(weight_decay=weight_decay, jitter=jitter)
 
     centre = params if curvature_params is None else curvature_params
     n, num_outputs = targets.shape

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from infotheory_dl._validation import require_choice
+from infotheory_dl._validation import require_choice, require_within
 from infotheory_dl.linearization import KernelEigen, kernel_eigen
 from infotheory_dl.sample_information import online
 from infotheory_dl.sample_information._leave_one_out import mean_square
@@ -86,21 +86,28 @@ def summarize(
         if key is None:
             raise ValueError("strategy='random' needs a key")
         return Summary(jax.random.permutation(key, n), jnp.zeros(0, int))
-    if not 0 < fraction < 1:
-        raise ValueError(f"fraction must lie between 0 and 1, got {fraction}")
+    require_within("(0, 1)", fraction=fraction)
     if score == "weight_change":
         reference_kernel = None
     elif reference_kernel is None:
         raise ValueError("score='output_change' needs a reference_kernel; without one there is score='weight_change'")
-    setting = Training(**training)
     problem = checked_problem(kernel, initial_outputs, targets, reference_kernel)
-    solver = checked_solver(problem.kernel, n, 1, setting)
+    return summarized(problem, Training(**training), strategy, score, fraction)
 
+
+def summarized(
+    problem: Problem,
+    setting: Training,
+    strategy: Literal["iterative", "bottom", "top"],
+    score: Score = "output_change",
+    fraction: float = 0.05,
+) -> Summary:
+    """The core of `summarize`."""
+    n = len(problem.residuals)
+    solver = checked_solver(problem.kernel, n, 1, setting)
     state: online.Converged | _Remaining
     if solver.infinite and setting.regularization == "fixed":
-        state = online.converged(
-            problem.kernel, initial_outputs, targets, reference_kernel, weight_decay=setting.weight_decay
-        )
+        state = online.trained(problem, setting.weight_decay)
         method = _Method(functools.partial(_score_converged, score), online.detach, online.keep)
     else:
         state = _Remaining(_kernel_of(problem.kernel), problem.residuals, problem.reference_kernel)

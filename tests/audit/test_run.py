@@ -135,8 +135,8 @@ def test_two_classes_without_flips_as_single_precision_images(digits):
     [
         ({"num_networks": 0}, "num_networks must be at least 1, got 0"),
         ({"seeds": -1}, "seeds must be at least 0, got -1"),
-        ({"time": 0.0}, "time must be a positive number of steps or infinity, got 0.0"),
-        ({"weight_decay": -1.0}, "weight_decay must not be negative, got -1.0"),
+        ({"time": 0.0}, r"time must lie in \(0, inf\], a number of steps, got 0.0"),
+        ({"weight_decay": -1.0}, "weight_decay must be finite and not negative, got -1.0"),
         ({"precision": 1.5}, r"precision must lie in \(0, 1\), got 1.5"),
         ({"network": "resnet"}, "unknown network 'resnet'; choose one of 'auto', 'mlp', 'cnn'"),
         ({"network": "cnn"}, r"network='cnn' needs images .* got shape \(128, 64\)"),

@@ -160,7 +160,7 @@ def test_single_precision_stays_single():
     [
         ({"method": "newton"}, "unknown method 'newton'; choose one of 'exact', 'gauss_newton'"),
         ({"initial_params": None}, "pass them as initial_params"),
-        ({"damping": -1.0}, "damping must not be negative, got -1.0"),
+        ({"damping": -1.0}, "damping must be finite and not negative, got -1.0"),
         ({"weight_decay": 0.0, "method": "gauss_newton"}, "singular: set weight_decay or damping"),
         ({"weight_decay": 0.0}, "the curvature is singular in float64.*Set weight_decay or damping"),
         ({"method": "lissa", "minibatch_size": 4}, "minibatches need a key and a positive size"),
@@ -183,7 +183,7 @@ def test_bad_arrays_are_refused_in_words(as_a_user_sees):
         influence(apply_fn, params, inputs[:1], targets[:1], references, **settings)
     with pytest.raises(ValueError, match="reference_inputs has 30 of 30 entries"):
         influence(apply_fn, params, inputs, targets, references * np.nan, **settings)
-    with pytest.raises(ValueError, match="as many, and not none, got 12 and 11"):
+    with pytest.raises(ValueError, match="inputs and targets must have one length, got 12 and 11"):
         influence(apply_fn, params, inputs, targets[1:], references, **settings)
 
 

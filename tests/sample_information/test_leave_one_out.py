@@ -311,16 +311,20 @@ class TestBadInput:
 
     def test_labels_that_are_not_one_hot(self):
         labels = np.zeros((7, 1), int)
-        self.fails("targets must be floating-point, one column for each output, got int64", TypeError, targets=labels)
+        self.fails(
+            "targets must be floating-point, got int64: give one column for each output", TypeError, targets=labels
+        )
 
     def test_targets_that_do_not_fit_the_outputs(self):
-        self.fails(r"initial_outputs \(7, 2\) and targets \(7, 3\) must have one shape", targets=np.zeros((7, 3)))
+        self.fails(
+            r"initial_outputs and targets must have one shape, got \(7, 2\) and \(7, 3\)", targets=np.zeros((7, 3))
+        )
 
     def test_a_kernel_that_does_not_fit(self):
         self.fails(r"a kernel of shape \(5, 5\) does not fit targets of shape \(7, 2\)", kernel=np.eye(5))
 
     def test_a_kernel_that_is_not_square(self):
-        self.fails(r"kernel must be square, \(rows, rows\), got shape \(7, 14\)", kernel=np.ones((7, 14)))
+        self.fails(r"kernel must be square \(rows, rows\), got shape \(7, 14\)", kernel=np.ones((7, 14)))
 
     def test_a_kernel_that_is_not_symmetric(self):
         self.fails("kernel must be symmetric", kernel=np.triu(self.kernel))
@@ -348,9 +352,9 @@ class TestBadInput:
         self.fails("a whole number of steps, got time=2.5", time=2.5, dynamics="discrete")
 
     def test_settings_out_of_range(self):
-        self.fails("time must be a positive number of steps or infinity, got 0", time=0)
+        self.fails(r"time must lie in \(0, inf\], a number of steps, got 0", time=0)
         self.fails("learning_rate must be positive, got -1", learning_rate=-1)
-        self.fails("weight_decay must not be negative, got -0.5", weight_decay=-0.5)
+        self.fails("weight_decay must be finite and not negative, got -0.5", weight_decay=-0.5)
         self.fails("unknown dynamics 'euler'", dynamics="euler")
         self.fails("unknown regularization 'none'", regularization="none")
 
@@ -362,11 +366,12 @@ class TestBadInput:
 
     def test_groups_that_are_no_groups(self):
         for group, message in (
-            ([], "group 1 must be a list of indices"),
-            ([0.5], "group 1 must be a list of indices"),
-            ([1, 1], r"group 1 must name different examples in \[0, 7\)"),
-            ([7], r"group 1 must name different examples in \[0, 7\)"),
+            ([], r"group 1 must not be empty, got shape \(0,\)"),
+            ([1, 1], "group 1 must differ from each other, got 1 at 2 places"),
+            ([7], r"group 1 must lie in \[0, 7\), got 7 at index 0"),
             (list(range(7)), "a group of 7 leaves none of the 7 examples"),
         ):
             with pytest.raises(ValueError, match=message):
                 group_information(self.kernel, self.initial, self.targets, [[0], group], **self.training)
+        with pytest.raises(TypeError, match="group 1 must be integers, got float64"):
+            group_information(self.kernel, self.initial, self.targets, [[0], [0.5]], **self.training)

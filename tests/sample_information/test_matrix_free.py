@@ -101,7 +101,7 @@ class TestBadInput:
             matrix_free_leave_one_out(**(arguments | {"examples": [0]} | changed))
 
     def test_examples_that_are_absent(self):
-        self.fails(r"examples must name different examples in \[0, 7\), got \[7\]", examples=[7])
+        self.fails(r"examples must lie in \[0, 7\), got 7 at index 0", examples=[7])
 
     def test_products_that_do_not_fit(self):
         across = product_of(self.across)
@@ -110,7 +110,7 @@ class TestBadInput:
         self.fails(message, reference_product=lambda vectors: vectors.reshape(1, -1))
 
     def test_settings_out_of_range(self):
-        self.fails("weight_decay must not be negative, got -1", weight_decay=-1)
+        self.fails("weight_decay must be finite and not negative, got -1", weight_decay=-1)
         self.fails("targets must be floating-point", TypeError, targets=np.ones((7, 2), int))
 
     def test_a_network_without_an_axis_of_outputs(self):

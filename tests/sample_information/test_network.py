@@ -86,7 +86,7 @@ class TestBadInput:
         self.fails(r"targets must have 2 axes \(examples, outputs\), got shape \(12,\)", targets=np.zeros(12, int))
 
     def test_no_reference_inputs(self):
-        self.fails("reference_inputs is empty|x1 is empty", reference_inputs=np.zeros((0, 6)))
+        self.fails("reference_inputs must not be empty", reference_inputs=np.zeros((0, 6)))
 
     def test_noise_that_is_none(self):
         self.fails("sigma must be positive, got -1", sigma=-1.0)

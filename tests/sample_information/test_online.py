@@ -131,14 +131,15 @@ class TestBadInput:
 
     def test_examples_that_cannot_leave(self):
         for examples, message in (
-            ([7], r"examples must name different examples in \[0, 7\), got \[7\]"),
-            ([1, 1], r"examples must name different examples in \[0, 7\)"),
-            ([], "examples must be a list of indices"),
-            (np.ones(7, bool), "examples must be a list of indices"),
+            ([7], r"examples must lie in \[0, 7\), got 7 at index 0"),
+            ([1, 1], "examples must differ from each other, got 1 at 2 places"),
+            ([], "examples must not be empty"),
             (range(7), "without all 7 examples there is nothing to train on"),
         ):
             with pytest.raises(ValueError, match=message):
                 online.without(self.state, examples)
+        with pytest.raises(TypeError, match="examples must be integers, got bool: of a mask"):
+            online.without(self.state, np.ones(7, bool))
 
     def test_new_examples_that_do_not_fit(self):
         good = {
@@ -150,12 +151,12 @@ class TestBadInput:
         }
         for message, changed in (
             (
-                r"cross_kernel must have shape \(2, 14\) for 1 new examples, got \(1, 7\)",
+                r"cross_kernel must have the shape \(2, 14\), for 1 new examples, got \(1, 7\)",
                 {"cross_kernel": np.ones((1, 7))},
             ),
-            (r"own_kernel must have shape \(2, 2\)", {"own_kernel": np.eye(3)}),
+            (r"own_kernel must have the shape \(2, 2\)", {"own_kernel": np.eye(3)}),
             ("own_kernel has 4 of 4 entries that are NaN", {"own_kernel": np.full((2, 2), np.nan)}),
-            (r"reference_kernel must have shape \(6, 2\)", {"reference_kernel": np.zeros((3, 2))}),
+            (r"reference_kernel must have the shape \(6, 2\)", {"reference_kernel": np.zeros((3, 2))}),
             ("a reference_kernel goes with a state that was given one", {"reference_kernel": None}),
             (
                 r"targets must have 2 columns, got shape \(1, 1\)",
@@ -181,7 +182,7 @@ class TestBadInput:
     def test_training_that_does_not_converge(self):
         with pytest.raises(SingularKernelError, match="needs an invertible kernel"):
             online.converged(np.ones((14, 14)), self.initial, self.targets)
-        with pytest.raises(ValueError, match="weight_decay must not be negative, got -1"):
+        with pytest.raises(ValueError, match="weight_decay must be finite and not negative, got -1"):
             online.converged(self.kernel, self.initial, self.targets, weight_decay=-1)
 
     def test_one_example_alone(self):

@@ -123,9 +123,9 @@ def test_the_datamodeling_score_is_the_mean_rank_correlation_of_sums_over_groups
     [
         ({"num_steps": 0}, "num_steps must be at least 1, got 0"),
         ({"learning_rate": 0.0}, "learning_rate must be positive, got 0.0"),
-        ({"weight_decay": -1.0}, "weight_decay must not be negative, got -1.0"),
-        ({"groups": [[0], []]}, r"a group must name examples from 0 to 11, got \[\]"),
-        ({"groups": [[12]]}, r"a group must name examples from 0 to 11, got \[12\]"),
+        ({"weight_decay": -1.0}, "weight_decay must be finite and not negative, got -1.0"),
+        ({"groups": [[0], []]}, r"group 1 must not be empty"),
+        ({"groups": [[12]]}, r"group 0 must lie in \[0, 12\), got 12 at index 0"),
         ({"groups": [range(12)]}, "a group must leave at least one of the 12 examples, got all of them"),
     ],
 )

@@ -142,7 +142,7 @@ def test_states_without_each_example_come_from_one_vmap():
         ({"weight_decay": 0.0}, r"singular: 10 outputs of examples do not determine 159 parameters.*noise='subspace'"),
         ({"batch_size": 0}, "batch_size must be positive, got 0"),
         ({"learning_rate": -1.0}, r"learning_rate must be positive, got -1.0"),
-        ({"weight_decay": -1.0}, "weight_decay must not be negative"),
+        ({"weight_decay": -1.0}, "weight_decay must be finite and not negative"),
         ({"noise": "diagonal"}, "unknown noise 'diagonal'; choose one of 'full', 'subspace'"),
     ],
 )

@@ -125,12 +125,12 @@ class TestBadInput:
         self.fails("strategy='random' needs a key", strategy="random")
 
     def test_a_fraction_out_of_range(self):
-        self.fails("fraction must lie between 0 and 1, got 1.5", fraction=1.5)
+        self.fails(r"fraction must lie in \(0, 1\), got 1.5", fraction=1.5)
 
     def test_predictions_without_a_reference(self):
         message = "score='output_change' needs a reference_kernel; without one there is score='weight_change'"
         self.fails(message, problem=self.problem[:3])
 
     def test_settings_of_training_are_checked_before_the_rounds(self):
-        self.fails("time must be a positive number of steps or infinity, got 0", time=0)
+        self.fails(r"time must lie in \(0, inf\], a number of steps, got 0", time=0)
         self.fails("gradient descent diverges", StepSizeError, dynamics="discrete", learning_rate=1e3)
