@@ -70,21 +70,21 @@ class Runs(NamedTuple):
 
 
 def run(
+    key: Key,
     train_and_predict: TrainAndPredict,
     supersamples: Sequence[Supersample],
     selection: Selection,
     *,
-    key: Key,
     deterministic: bool = False,
     folder: str | Path | None = None,
 ) -> Runs:
     """Calls a training procedure, in any framework, once for each supersample and selection.
 
     Args:
+      key: whence the keys of the runs derive.
       train_and_predict: the procedure.
       supersamples: one or several, of one size.
       selection: (runs, rows), or (supersamples, runs, rows) where supersamples differ in it.
-      key: whence the keys of the runs derive.
       deterministic: whether all runs have one key.
       folder: where the predictions of this procedure are kept as they come, for the same call to go on from.
 

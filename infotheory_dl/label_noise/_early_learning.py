@@ -81,7 +81,7 @@ def early_learning(
 
         def objective(params):
             moved = state.network._replace(params=params)
-            logits, collections = forward(network, moved, inputs, batch.mask, network_key)
+            logits, collections = forward(network_key, network, moved, inputs, batch.mask)
             loss, rows = early_learning_regularization(
                 logits, labels, state.memory[batch.indices], weight=weight, momentum=momentum
             )
@@ -93,7 +93,7 @@ def early_learning(
         # rows that only fill up the batch are sent out of range, where nothing is written
         places = jnp.where(batch.mask, batch.indices, len(state.memory))
         memory = state.memory.at[places].set(rows, mode="drop")
-        moved = descend(optimizer, state.network, gradient, collections, optimizer_key)
+        moved = descend(optimizer_key, optimizer, state.network, gradient, collections)
         return EarlyLearningState(moved, memory), metrics
 
     def evaluate(state: EarlyLearningState, data: Data, *shared: Any) -> Metrics:

@@ -103,8 +103,8 @@ def joint(
         def objective(params):
             states = [part._replace(params=moved) for part, moved in zip(state.networks, params, strict=True)]
             results = [
-                forward(network, part, inputs, batch.mask, network_key)
-                for network, part, network_key in zip(trained, states, network_keys, strict=True)
+                forward(network_key, network, part, inputs, batch.mask)
+                for network_key, network, part in zip(network_keys, trained, states, strict=True)
             ]
             outputs, collections = zip(*results, strict=True)
             total, metrics = loss(*outputs, labels, mask=batch.mask, key=loss_key, **state.settings)
@@ -113,8 +113,8 @@ def joint(
         params = tuple(part.params for part in state.networks)
         gradients, (metrics, collections) = jax.grad(objective, has_aux=True)(params)
         classifier, *others = (
-            descend(optimizer, *moves)
-            for moves in zip(state.networks, gradients, collections, optimizer_keys, strict=True)
+            descend(optimizer_key, optimizer, *moves)
+            for optimizer_key, *moves in zip(optimizer_keys, state.networks, gradients, collections, strict=True)
         )
         if warm_up_steps:
             waiting = state.steps < warm_up_steps

@@ -225,7 +225,7 @@ def noisy_cross_entropy(
     logits, targets = checked_rows(logits, labels)
     mask = full_mask(mask, logits)
     spread = standard_deviation / math.sqrt(2) if distribution == "laplace" else standard_deviation
-    draws = spread * standard_noise(distribution, logits, key=key, noise=noise)
+    draws = spread * standard_noise(key, distribution, logits, noise=noise)
     metrics = classification_metrics(logits, targets, mask)
     return metrics["loss"] + jnp.where(mask[:, None], draws * logits, 0).sum(), metrics
 

@@ -225,7 +225,7 @@ def surrogate(
     gradient = predicted
     if sample:
         spread = 1 / noise_scale if distribution == "laplace" else jnp.sqrt(1 / (2 * noise_scale))
-        gradient = predicted + spread * standard_noise(distribution, classifier_logits, key=key, noise=noise)
+        gradient = predicted + spread * standard_noise(key, distribution, classifier_logits, noise=noise)
     along_gradient = jnp.where(mask[:, None], lax.stop_gradient(gradient) * classifier_logits, 0).sum()
     if scale == "mean":
         along_gradient /= mask.sum()
@@ -243,10 +243,10 @@ def surrogate(
 
 
 def standard_noise(
+    key: Key | None,
     distribution: Distribution,
     logits: Float[Array, "examples classes"],
     *,
-    key: Key | None,
     noise: Float[AnyArray, "examples classes"] | None,
 ) -> Float[Array, "examples classes"]:
     """Standard normal or standard Laplacian draws for the logits: those that are given, or else by the key."""

@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Callable, Mapping
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypedDict, Unpack
 
 import flax.linen as nn
 import jax
@@ -124,64 +124,38 @@ class ResNet(nn.Module):
         return Dense(self.outputs, name="fc")(maps.mean((1, 2)))
 
 
-def resnet18(
-    outputs: int,
-    *,
-    stem: Stem = "imagenet",
-    initialization: Initialization = _BY_FAN_OUT,
-    implementation: Implementation = "auto",
-) -> ResNet:
-    """ResNet-18, of basic blocks: 11,689,512 parameters with 1000 outputs; the arguments are those of `ResNet`.
+class ResNetSettings(TypedDict, total=False):
+    """What the networks by name leave open: attributes of `ResNet`, with its defaults."""
+
+    stem: Stem
+    initialization: Initialization
+    implementation: Implementation
+
+
+def resnet18(outputs: int, **settings: Unpack[ResNetSettings]) -> ResNet:
+    """ResNet-18, of basic blocks: 11,689,512 parameters with 1000 outputs; the settings are those of `ResNet`.
 
     Source: He et al., 2016; torchvision.
     """
-    return ResNet(
-        (2, 2, 2, 2),
-        outputs,
-        block=basic_block,
-        stem=stem,
-        initialization=initialization,
-        implementation=implementation,
-    )
+    return ResNet((2, 2, 2, 2), outputs, block=basic_block, **settings)
 
 
-def resnet34(
-    outputs: int,
-    *,
-    stem: Stem = "imagenet",
-    initialization: Initialization = _BY_FAN_OUT,
-    implementation: Implementation = "auto",
-) -> ResNet:
-    """ResNet-34, of basic blocks: 21,797,672 parameters with 1000 outputs; the arguments are those of `ResNet`.
+def resnet34(outputs: int, **settings: Unpack[ResNetSettings]) -> ResNet:
+    """ResNet-34, of basic blocks: 21,797,672 parameters with 1000 outputs; the settings are those of `ResNet`.
 
     Label noise, on CIFAR-10: `outputs=10, stem="cifar", initialization=TORCH`, 21,282,122 parameters.
 
     Source: He et al., 2016; torchvision; Harutyunyan et al., 2020 (label noise).
     """
-    return ResNet(
-        (3, 4, 6, 3),
-        outputs,
-        block=basic_block,
-        stem=stem,
-        initialization=initialization,
-        implementation=implementation,
-    )
+    return ResNet((3, 4, 6, 3), outputs, block=basic_block, **settings)
 
 
-def resnet50(
-    outputs: int,
-    *,
-    stem: Stem = "imagenet",
-    initialization: Initialization = _BY_FAN_OUT,
-    implementation: Implementation = "auto",
-) -> ResNet:
+def resnet50(outputs: int, **settings: Unpack[ResNetSettings]) -> ResNet:
     """ResNet-50 with the stride in the 3x3 convolutions: 25,557,032 parameters with 1000 outputs; see `ResNet`.
 
     Source: He et al., 2016; torchvision.
     """
-    return ResNet(
-        (3, 4, 6, 3), outputs, block=bottleneck, stem=stem, initialization=initialization, implementation=implementation
-    )
+    return ResNet((3, 4, 6, 3), outputs, block=bottleneck, **settings)
 
 
 def variables_from_torch(arrays: Mapping[str, Shaped[AnyArray, "..."]], variables: Params) -> Params:

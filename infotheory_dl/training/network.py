@@ -107,16 +107,16 @@ def begin(network: Network, optimizer: optax.GradientTransformation, variables: 
 
 
 def forward(
-    network: Network, state: NetworkState, inputs: Any, mask: Array, key: Key
+    key: Key, network: Network, state: NetworkState, inputs: Any, mask: Array
 ) -> tuple[Any, dict[str, Any] | None]:
     """The outputs for a batch while the network trains, and its collections after it.
 
     Args:
+      key: for dropout.
       network: the network.
       state: its state; to differentiate, with other `params` in it.
       inputs: of the batch.
       mask: of the batch, see `Batch`.
-      key: for dropout.
     """
     if network.train is None:
         return network.apply(state.params, inputs), state.collections
@@ -125,20 +125,20 @@ def forward(
 
 
 def descend(
+    key: Key,
     optimizer: optax.GradientTransformation,
     state: NetworkState,
     gradient: Params,
     collections: dict[str, Any] | None,
-    key: Key,
 ) -> NetworkState:
     """The state after one step of the optimizer.
 
     Args:
+      key: for the optimizer.
       optimizer: of optax; one with noise of its own is given the argument `key`.
       state: before the step.
       gradient: with respect to `state.params`.
       collections: after the batch, as `forward` gives them.
-      key: for the optimizer.
     """
     optimizer = optax.with_extra_args_support(optimizer)
     updates, moved = optimizer.update(gradient, state.optimizer, state.params, key=key)

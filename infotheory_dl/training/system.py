@@ -91,12 +91,12 @@ def _supervised(
         network_key, optimizer_key = jax.random.split(key)
 
         def objective(params):
-            outputs, collections = forward(network, state._replace(params=params), inputs, mask, network_key)
+            outputs, collections = forward(network_key, network, state._replace(params=params), inputs, mask)
             metrics = report(outputs, targets, mask)
             return metrics["loss"], (metrics, collections)
 
         gradient, (metrics, collections) = jax.grad(objective, has_aux=True)(state.params)
-        return descend(optimizer, state, gradient, collections, optimizer_key), metrics
+        return descend(optimizer_key, optimizer, state, gradient, collections), metrics
 
     def evaluate(state: NetworkState, data: Data, shared: Any = None) -> Metrics:
         inputs, targets, mask = _masked(data, jnp.ones(len(data[1]), bool))

@@ -110,13 +110,13 @@ def test_a_procedure_of_another_framework(tmp_path):
         return LogisticRegression().fit(inputs, labels).predict(all_inputs)
 
     supersamples = [Supersample(inputs, np.tile([0, 1, 1, 0], 3)) for inputs, _ in SUPERSAMPLES]
-    runs = run(logistic_regression, supersamples, SELECTION, key=KEY, folder=tmp_path)
+    runs = run(KEY, logistic_regression, supersamples, SELECTION, folder=tmp_path)
     assert calls == [6] * 6
     rows = training_rows(SELECTION[2])
     inputs, labels = supersamples[1]
     expected = LogisticRegression().fit(inputs[rows], labels[rows]).predict(inputs)
     np.testing.assert_array_equal(runs.predictions[0, 1, 2], expected)
-    again = run(logistic_regression, supersamples, SELECTION, key=KEY, folder=tmp_path)
+    again = run(KEY, logistic_regression, supersamples, SELECTION, folder=tmp_path)
     assert calls == [6] * 6
     np.testing.assert_array_equal(again.predictions, runs.predictions)
 
@@ -128,7 +128,7 @@ def test_outputs_are_turned_into_classes_and_those_that_are_not_finite_are_left_
 
     selection = np.array([[0] * 6, [1] * 6])
     with pytest.warns(UserWarning, match="supersample 0 run 1$"):
-        runs = run(outputs, SUPERSAMPLES[:1], selection, key=KEY)
+        runs = run(KEY, outputs, SUPERSAMPLES[:1], selection)
     np.testing.assert_array_equal(runs.valid, [[True, False]])
     np.testing.assert_array_equal(runs.predictions[0, 0, 0], SUPERSAMPLES[0].inputs[:, :2].argmax(1))
 
@@ -165,4 +165,4 @@ class TestErrors:
 
     def test_predictions_for_the_training_set_only(self):
         with pytest.raises(ValueError, match=r"for each of the 12 entries, got shape \(6,\)"):
-            run(lambda key, inputs, labels, all_inputs: labels, SUPERSAMPLES, SELECTION, key=KEY)
+            run(KEY, lambda key, inputs, labels, all_inputs: labels, SUPERSAMPLES, SELECTION)

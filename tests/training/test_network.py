@@ -57,11 +57,11 @@ def test_a_flax_module_trains_with_its_moments_if_it_can():
     module = networks.MLP((5,), 2, batch_norm=True)
     network = as_network(module)
     state = begin(network, optax.sgd(0.1), network.init(KEY, INPUTS))
-    outputs, collections = forward(network, state, INPUTS, MASK, KEY)
+    outputs, collections = forward(KEY, network, state, INPUTS, MASK)
     expected, changed = module.apply(state.variables, INPUTS, train=True, mutable=["batch_stats"])
     np.testing.assert_allclose(outputs, expected, rtol=1e-12)
     jax.tree.map(np.testing.assert_array_equal, collections, dict(changed))
-    moved = descend(optax.sgd(0.1), state, jax.tree.map(jnp.ones_like, state.params), collections, KEY)
+    moved = descend(KEY, optax.sgd(0.1), state, jax.tree.map(jnp.ones_like, state.params), collections)
     jax.tree.map(lambda new, old: np.testing.assert_allclose(new, old - 0.1), moved.params, state.params)
     assert moved.variables["batch_stats"] is collections["batch_stats"]
 
