@@ -2,17 +2,17 @@
 
 import functools
 import warnings
-from typing import Unpack
+from typing import Any, Unpack
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jaxtyping import Array, Float, Int, Integer, Real
+from jaxtyping import Array, Float, Int, Real
 
 from infotheory_dl import networks
-from infotheory_dl._validation import class_labels, require_choice, require_finite
+from infotheory_dl._validation import ClassLabels, class_labels, require_choice, require_finite, require_rank
 from infotheory_dl.data import pixel_moments, train_validation_split
 from infotheory_dl.label_noise import _core
 from infotheory_dl.label_noise.detection import FILTERS, Filter
@@ -21,7 +21,7 @@ from infotheory_dl.label_noise.methods import METHODS, MethodName, Plan, Start, 
 from infotheory_dl.linearization import KernelEigen, mean_kernel_eigen
 from infotheory_dl.training import EngineOptions
 from infotheory_dl.training import predict as predict_outputs
-from infotheory_dl.types import AnyArray, Key, Params
+from infotheory_dl.types import AnyArray, AnyLabels, Key, Params
 
 _EXACT_KERNEL = 5000
 _LANDMARKS = 3000
@@ -33,7 +33,7 @@ class RobustFit:
 
     Attributes:
       variables: of the network, after the best epoch.
-      predictions: the class of every given example.
+      predictions: the class of every given example, by its place in `class_names`.
       probabilities: what the suspicion goes by: those of the predictor of LIMIT after the last epoch, of the
         leave-one-out predictor, or of the classifier itself.
       suspicion: `gradient_distance` of these from the given labels, the higher the more suspect.
@@ -44,6 +44,7 @@ class RobustFit:
       train_accuracy: on the given labels of the training examples, in each epoch; likewise.
       best_epoch: that of the greatest validation accuracy.
       network: standardizes its inputs, and gives logits.
+      class_names: what y calls the classes: numbers, booleans or strings.
     """
 
     variables: Params
@@ -57,12 +58,13 @@ class RobustFit:
     train_accuracy: Float[np.ndarray, " epochs"]
     best_epoch: int
     network: nn.Module = struct.field(pytree_node=False)
+    class_names: tuple[Any, ...] = struct.field(pytree_node=False)
 
 
 def fit_robust(
     key: Key,
     x: Real[AnyArray, "examples *features"],
-    y: Integer[AnyArray, " examples"],
+    y: AnyLabels,
     *,
     method: MethodName = "limit_laplace",
     network: nn.Module | None = None,
@@ -88,7 +90,7 @@ def fit_robust(
     Args:
       key: source of randomness.
       x: rows of a table, or images (examples, height, width, channels). Each column, or channel, is standardized.
-      y: given labels, in [0, num_classes).
+      y: given labels: numbers, codes in [0, num_classes); or names, booleans or strings.
       method: how to train, see `make_method`; "cross_entropy" is the plain way. "dmi", which alone does not know which
         class is which, begins with the classifier of cross-entropy, after as many epochs again.
       network: a flax network whose outputs are logits, for standardized inputs; default `networks.small_classifier`.
@@ -121,15 +123,11 @@ def fit_robust(
     require_choice("method", method, tuple(METHODS))
     x = np.asarray(x)
     require_finite(x=x)
-    given = class_labels(y, num_classes=int(np.max(y, initial=0)) + 1 if num_classes is None else num_classes).codes
-    num_classes = int(given.max(initial=0)) + 1 if num_classes is None else num_classes
-    if x.ndim not in (2, 4) or len(x) != len(given):
-        raise ValueError(
-            "x must be rows (examples, features) or images (examples, height, width, channels), one for each of"
-            f" {len(given)} labels, got shape {x.shape}"
-        )
+    require_rank("x", x, (2, 4), "(examples, features) or (examples, height, width, channels)")
+    given, names = _named(class_labels(y, name="y", num_classes=num_classes, num_examples=len(x)), num_classes)
+    num_classes = len(names)
     if num_classes < 2:
-        raise ValueError(f"labels must be of at least 2 classes, got {num_classes}")
+        raise ValueError(f"y must be of at least 2 classes, got {num_classes}")
     absent = np.setdiff1d(np.arange(num_classes), given)
     if absent.size:
         warnings.warn(f"no example has one of the labels {absent.tolist()}: they are never learned", stacklevel=2)
@@ -212,6 +210,7 @@ def fit_robust(
         train_accuracy=grid.train_accuracy[0, 0, 0],
         best_epoch=int(grid.best_epoch[0, 0, 0]),
         network=standardized,
+        class_names=tuple(names.tolist()),
     )
 
 
@@ -222,16 +221,22 @@ def predict(
     return jax.nn.softmax(predict_outputs(fit.network.apply, fit.variables, jnp.asarray(x), batch_size=batch_size))
 
 
-def score(fit: RobustFit, x: Real[AnyArray, "examples *features"], y: Integer[AnyArray, " examples"]) -> float:
+def score(fit: RobustFit, x: Real[AnyArray, "examples *features"], y: AnyLabels) -> float:
     """The share of labels that the classifier predicts.
 
     Raises:
-      ValueError: if the labels are not one integer for each input.
+      ValueError: if the labels are not one class of the fit for each input.
     """
-    predictions = np.asarray(predict(fit, x)).argmax(1)
-    if np.shape(y) != predictions.shape:
-        raise ValueError(f"y must be one label for each of {len(predictions)} inputs, got shape {np.shape(y)}")
-    return float(np.mean(predictions == np.asarray(y)))
+    codes = class_labels(y, name="y", names=np.array(fit.class_names), num_examples=len(x)).codes
+    return float(np.mean(np.asarray(predict(fit, x)).argmax(1) == codes))
+
+
+def _named(labels: ClassLabels, num_classes: int | None) -> ClassLabels:
+    """The labels as they are, but numbers as codes also where their greatest says how many classes there are."""
+    if num_classes is None and labels.names.dtype.kind == "i":
+        values = labels.names[labels.codes]
+        return class_labels(values, name="y", num_classes=int(values.max()) + 1)
+    return labels
 
 
 def _kernel_inputs(x: np.ndarray, mean: np.ndarray, std: np.ndarray) -> Float[np.ndarray, "examples *features"]:

@@ -77,11 +77,11 @@ def test_bad_input_meets_clear_errors():
     key, x, y = jax.random.key(0), np.zeros((6, 2)), np.array([0, 1, 0, 1, 0, 1])
     with pytest.raises(ValueError, match="x has 1 of 12 entries that are NaN or infinite"):
         fit_robust(key, np.where(np.arange(12).reshape(6, 2) == 3, np.nan, x), y)
-    with pytest.raises(ValueError, match=r"labels must lie in \[0, 2\), got -1 at index 1"):
+    with pytest.raises(ValueError, match=r"y must lie in \[0, 2\), got -1 at index 1"):
         fit_robust(key, x, np.array([0, -1, 0, 1, 0, 1]))
-    with pytest.raises(ValueError, match=r"x must be rows .* one for each of 5 labels, got shape \(6, 2\)"):
+    with pytest.raises(ValueError, match="y must be one for each of the 6 examples, got 5"):
         fit_robust(key, x, y[:5])
-    with pytest.raises(ValueError, match="labels must be of at least 2 classes, got 1"):
+    with pytest.raises(ValueError, match="y must be of at least 2 classes, got 1"):
         fit_robust(key, x, 0 * y)
     with pytest.raises(ValueError, match=r"a validation share of 0.01 of 6 examples leaves one part empty"):
         fit_robust(key, x, y, validation_fraction=0.01)
@@ -90,7 +90,7 @@ def test_bad_input_meets_clear_errors():
     with pytest.raises(ValueError, match=r"gradient_weight_decay must be finite and not negative, got -1\.0"):
         fit_robust(key, x, y, gradient_weight_decay=-1.0)
     fit = fit_robust(key, x, y, method="cross_entropy", num_epochs=1)
-    with pytest.raises(ValueError, match=r"y must be one label for each of 6 inputs, got shape \(6, 1\)"):
+    with pytest.raises(ValueError, match=r"y must be of shape \(examples,\), got \(6, 1\): of a column take np\.ravel"):
         score(fit, x, y[:, None])
 
 
@@ -106,3 +106,17 @@ def test_a_class_that_is_absent_is_reported():
     x = np.random.default_rng(0).normal(size=(12, 2))
     with pytest.warns(UserWarning, match=r"no example has one of the labels \[1\]: they are never learned"):
         fit_robust(jax.random.key(0), x, np.array([0, 2] * 6), method="cross_entropy", num_epochs=1)
+
+
+def test_classes_keep_the_names_that_the_labels_give_them():
+    x, codes = np.random.default_rng(0).normal(size=(12, 2)), np.array([0, 1] * 6)
+    names = np.array(["no", "yes"])[codes]
+    fit, of_names = (
+        fit_robust(jax.random.key(0), x, y, method="cross_entropy", num_epochs=1) for y in (codes, names.astype(object))
+    )
+    assert fit.class_names == (0, 1)
+    assert of_names.class_names == ("no", "yes")
+    np.testing.assert_array_equal(of_names.predictions, fit.predictions)
+    assert score(of_names, x, names.tolist()) == score(fit, x, codes)
+    with pytest.raises(ValueError, match="y must be among the classes 'no', 'yes', got 'maybe' at index 0"):
+        score(of_names, x[:1], ["maybe"])

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from jaxtyping import Real, Shaped
 
-from infotheory_dl._validation import require_choice
+from infotheory_dl._validation import require_choice, require_count
 from infotheory_dl.data.tables.columns import (
     as_values,
     first_of,
@@ -147,8 +147,7 @@ def as_table(
 def checked(reading: Reading) -> Reading:
     """The same, once its settings can be."""
     require_choice("missing", reading.missing, ("fill", "keep", "refuse"))
-    if reading.max_categories < 2:
-        raise ValueError(f"max_categories must be at least 2, got {reading.max_categories}")
+    require_count(2, max_categories=reading.max_categories)
     return reading
 
 
