@@ -197,12 +197,17 @@ def _references(problem: Problem, at_zero: Array, slope: Array) -> Array:
 
 def _solve(problem: Problem, state: State, coupled: Array, curvature: Array) -> Array:
     """Conjugate gradients for (H + s I) d = -slope among the coupled parameters, zero elsewhere."""
-    weights = problem.weights[:, None]
+    probabilities = _probabilities(state.logits)
+    weighted = problem.weights[:, None] * probabilities
     steepest = jnp.abs(state.slope).max()
     ridge = problem.ridge[:, None] + _DAMPING * steepest
 
     def product(vector: Array) -> Array:
-        changes = weights * _probability_changes(state.logits, problem.design @ vector)
+        logits = problem.design @ vector
+        if logits.shape[1] == 1:
+            changes = weighted * (1 - probabilities) * logits
+        else:
+            changes = weighted * (logits - (probabilities * logits).sum(1, keepdims=True))
         return jnp.where(coupled, problem.design.T @ changes + ridge * vector, 0)
 
     def precondition(residual: Array) -> Array:
@@ -262,11 +267,3 @@ def _losses(targets: Array, logits: Array) -> Array:
 
 def _probabilities(logits: Array) -> Array:
     return jax.nn.sigmoid(logits) if logits.shape[-1] == 1 else jax.nn.softmax(logits)
-
-
-def _probability_changes(logits: Array, changes: Array) -> Array:
-    """Derivative of the probabilities along a change of the logits."""
-    probabilities = _probabilities(logits)
-    if logits.shape[-1] == 1:
-        return probabilities * (1 - probabilities) * changes
-    return probabilities * (changes - (probabilities * changes).sum(-1, keepdims=True))
