@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from infotheory_dl import data, information, linear_models, linearization, metrics
+from infotheory_dl import sample_information as si
 from infotheory_dl._validation import (
     class_codes,
     class_labels,
@@ -28,6 +30,7 @@ from infotheory_dl._validation import (
     require_square,
     require_within,
 )
+from infotheory_dl.label_noise import detection, losses, transition
 
 WHOLE_NUMBERS = {
     "list": list,
@@ -303,3 +306,33 @@ def test_rows_that_are_no_distributions_are_named_with_their_sum():
         require_distributions(p=np.array([np.nan, 1.0]))
     with pytest.raises(ValueError, match=r"must be a distribution, but adds up to 1\.00001"):
         require_distributions(1e-6, transition=np.array([[0.5, 0.50001]]))
+
+
+CODES = np.array([0, 1, 1, 0, 1, 0, 1, 1, 0, 1])
+INPUTS = np.random.default_rng(0).normal(size=(10, 2)) + CODES[:, None]
+PROBABILITIES = np.random.default_rng(1).dirichlet([1.0, 1.0], 10)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda labels: data.one_hot(labels, 2),
+        lambda labels: data.corrupt_labels(jax.random.key(0), labels, data.uniform_transition(2, 0.3)).labels,
+        lambda labels: information.neighbours.mixed_mutual_information(INPUTS, labels),
+        lambda labels: linear_models.fit(INPUTS, labels, l2=1.0).coefficients,
+        lambda labels: linearization.calibrate(PROBABILITIES, labels).loss,
+        lambda labels: metrics.label_margins(PROBABILITIES, labels),
+        lambda labels: si.find_label_errors(PROBABILITIES, labels).wrong,
+        lambda labels: si.baselines.knn_shapley(INPUTS, labels, INPUTS[:3], labels[:3]),
+        lambda labels: losses.cross_entropy(PROBABILITIES, labels),
+        lambda labels: detection.noisy_ids(PROBABILITIES, labels),
+        lambda labels: transition.confident_joint(PROBABILITIES, labels),
+    ],
+)
+def test_every_entry_point_takes_labels_as_people_hold_them(function):
+    names = np.array(["no", "yes"])[CODES]
+    expected = np.asarray(function(CODES))
+    for labels in (CODES > 0, CODES.astype(float), CODES.tolist(), names.astype(object), pd.Series(names)):
+        np.testing.assert_array_equal(function(labels), expected)
+    with pytest.raises(ValueError, match=r"must be whole numbers or names of classes, got 0\.5 at index 1"):
+        function(CODES / 2)

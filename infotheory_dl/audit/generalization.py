@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from infotheory_dl.data.preprocessing import centred_targets
 from infotheory_dl.fcmi import bounds, draw_selection
-from infotheory_dl.fcmi.linearized import linearized_runs
+from infotheory_dl.fcmi.linearized import trained_runs
 from infotheory_dl.information.discrete import mutual_information
 from infotheory_dl.training import predicted_classes
 from infotheory_dl.types import Key, Scalar
@@ -119,7 +119,5 @@ def _predict(
     """The classes that each run predicts; outputs start at zero."""
     initial = np.zeros_like(targets)
     pieces = np.array_split(selection, -(-len(selection) * targets.size // _OUTPUTS_AT_ONCE))
-    outputs = (
-        linearized_runs(kernel, initial, targets, piece, batch_size=_RUNS_AT_ONCE, **settings) for piece in pieces
-    )
+    outputs = (trained_runs(kernel, initial, targets, piece, batch_size=_RUNS_AT_ONCE, **settings) for piece in pieces)
     return np.concatenate([predicted_classes(values) for values in outputs])

@@ -64,11 +64,35 @@ def linearized_runs(
             f"selections of {n} rows need initial_outputs and targets of {2 * n} entries and a kernel of them, got"
             f" shapes {initial_outputs.shape}, {targets.shape} and {kernel.shape}"
         )
-    converged = is_concrete(time) and bool(np.isinf(time))
-    if converged and is_concrete(weight_decay) and weight_decay == 0:
+    if is_concrete(time) and np.isinf(time) and is_concrete(weight_decay) and weight_decay == 0:
         # the smallest eigenvalue of a part is not below that of the whole (Cauchy's interlacing)
         require_invertible(decomposed(jnp.asarray(kernel)), 0.0)
+    return trained_runs(
+        kernel,
+        initial_outputs,
+        targets,
+        selection,
+        time=time,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        batch_size=batch_size,
+    )
+
+
+def trained_runs(
+    kernel: Float[AnyArray, "kernel_rows kernel_rows"],
+    initial_outputs: Float[AnyArray, "entries outputs"],
+    targets: Float[AnyArray, "entries outputs"],
+    selection: Selection,
+    *,
+    time: Scalar,
+    learning_rate: Scalar,
+    weight_decay: Scalar,
+    batch_size: int,
+) -> Float[Array, "runs entries outputs"]:
+    """The core of `linearized_runs`."""
     settings = {"learning_rate": learning_rate, "weight_decay": weight_decay}
+    converged = is_concrete(time) and bool(np.isinf(time))
     return _runs(
         *map(jnp.asarray, (kernel, initial_outputs, targets, selection)),
         settings if converged else {**settings, "time": time},
