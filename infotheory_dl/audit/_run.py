@@ -35,6 +35,7 @@ from infotheory_dl.linearization import (
     select_weight_decay,
 )
 from infotheory_dl.metrics import average_precision, spearman_correlation
+from infotheory_dl.results import concise
 from infotheory_dl.sample_information import LabelErrors
 from infotheory_dl.sample_information.label_errors import estimated_errors
 from infotheory_dl.sample_information.removal import Problem, Training
@@ -91,6 +92,7 @@ class SettingsByName(TypedDict, total=False):
     robust: bool
 
 
+@concise
 class Sweep(NamedTuple):
     """The scores of earlier times.
 
@@ -105,6 +107,7 @@ class Sweep(NamedTuple):
     agreement: Float[np.ndarray, "times scores"]
 
 
+@concise
 class Repair(NamedTuple):
     """Accuracy on the held-out examples of networks that were trained on all audited ones, seed by seed.
 
@@ -121,6 +124,7 @@ class Repair(NamedTuple):
     true: Float[np.ndarray, " seeds"] | None
 
 
+@concise
 class Summarization(NamedTuple):
     """Accuracy on the held-out examples of networks that were trained on parts of the audited ones.
 
@@ -137,6 +141,7 @@ class Summarization(NamedTuple):
     least: Float[np.ndarray, "fractions seeds"]
 
 
+@concise
 class AuditResult(NamedTuple):
     """All that an audit found; the report shows the same.
 

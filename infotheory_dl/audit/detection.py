@@ -9,11 +9,13 @@ from jaxtyping import Bool, Float, Int
 from infotheory_dl.audit import classifiers
 from infotheory_dl.data import stratified_folds
 from infotheory_dl.metrics import area_under_roc, average_precision, label_margins, precision_at
+from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, Key
 
 _FOLDS = 5
 
 
+@concise
 class Detection(NamedTuple):
     """How well one score finds the flipped labels.
 

@@ -8,12 +8,14 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from infotheory_dl import data
 from infotheory_dl._validation import class_labels, require_count, require_within
+from infotheory_dl.results import concise
 from infotheory_dl.types import Key
 
 _FEWEST_EXAMPLES = 20
 _DEFAULT_SIZE = 1000
 
 
+@concise
 class Examples(NamedTuple):
     """The examples of an audit.
 

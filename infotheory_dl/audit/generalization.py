@@ -11,6 +11,7 @@ from infotheory_dl.data.preprocessing import centred_targets
 from infotheory_dl.fcmi import bounds, draw_selection
 from infotheory_dl.fcmi.linearized import trained_runs
 from infotheory_dl.information.discrete import mutual_information
+from infotheory_dl.results import concise
 from infotheory_dl.training import predicted_classes
 from infotheory_dl.types import Key, Scalar
 
@@ -19,6 +20,7 @@ _RUNS_AT_ONCE = 50
 _OUTPUTS_AT_ONCE = 2**24
 
 
+@concise
 class Generalization(NamedTuple):
     """A bound on the generalization gap of the linearized network, beside the gap that was observed.
 

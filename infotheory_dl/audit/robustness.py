@@ -12,6 +12,7 @@ from infotheory_dl.audit.detection import Detection, rate_detection
 from infotheory_dl.audit.examples import Examples
 from infotheory_dl.label_noise import MethodName
 from infotheory_dl.metrics import spearman_correlation
+from infotheory_dl.results import concise
 from infotheory_dl.sample_information import LabelErrors
 from infotheory_dl.types import Key
 
@@ -29,6 +30,7 @@ _VALIDATIONS = 50
 _SET_ASIDE = 0.2
 
 
+@concise
 class Robustness(NamedTuple):
     """What a plain classifier and two that ignore wrong labels say of the labels, in the order of `COMPARED_METHODS`.
 

@@ -10,12 +10,14 @@ from jaxtyping import Float, Int
 
 from infotheory_dl._validation import require_choice
 from infotheory_dl.metrics.labels import margins
+from infotheory_dl.results import concise
 from infotheory_dl.sample_information._leave_one_out import left_out
 from infotheory_dl.sample_information.removal import Problem, Training
 
 NetworkName = Literal["auto", "mlp", "cnn"]
 
 
+@concise
 class Scores(NamedTuple):
     """What an audit says of every example.
 

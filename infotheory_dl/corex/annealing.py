@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
+from infotheory_dl.results import concise
 from infotheory_dl.types import Scalar
 
 NOISE_SCHEDULE = (0.6, 0.36, 0.216, 0.1296, 0.07776, 0.046656, 0.0)
@@ -37,6 +38,7 @@ class EndOfStage(TypedDict):
     max_iterations: int
 
 
+@concise
 class Solution(NamedTuple):
     """Where a solver has come to.
 

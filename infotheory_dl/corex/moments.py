@@ -8,8 +8,10 @@ from jaxtyping import Array, Bool, Float
 from infotheory_dl.corex.correlations import Correlations, pairwise_informations, sum_over_factors, whitening
 from infotheory_dl.corex.objectives import CORRELATION_EXPLANATION, SMALLEST_RESIDUAL, FactorObjective
 from infotheory_dl.information.low_rank import LowRankPlusDiagonal
+from infotheory_dl.results import concise
 
 
+@concise
 class FactorMoments(NamedTuple):
     """What factors and variables share, in any units of the factors. Informations are in nats.
 

@@ -13,6 +13,7 @@ from infotheory_dl.corex.correlations import (
     sum_over_factors,
     whitening,
 )
+from infotheory_dl.results import concise
 from infotheory_dl.types import Scalar
 
 SMALLEST_RESIDUAL = 1e-6
@@ -32,6 +33,7 @@ class FactorObjective(Protocol):
         """How its reader predicts variables from factors of variance one; the estimated covariance is of these."""
 
 
+@concise
 class Objective(NamedTuple):
     """An objective of three readers, as the weights of its terms; None leaves a term out.
 

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int, Num
 from infotheory_dl._sharding import automatically_sharded
 from infotheory_dl._validation import is_concrete, require_choice, require_rank, require_real
 from infotheory_dl.corex._columns import named, varying
+from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, Scalar
 
 __all__ = [
@@ -29,6 +30,7 @@ Missing = Literal["refuse", "mean", "pairwise"]
 _SOFT_LIMIT = 4.0
 
 
+@concise
 class Preprocessing(NamedTuple):
     """How a table becomes standardised variables: learned from training data, applied to any.
 

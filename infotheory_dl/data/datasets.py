@@ -14,10 +14,12 @@ from jaxtyping import Int, Int32, UInt8
 from infotheory_dl._files import require_writable, whole_folder
 from infotheory_dl.data import _prepared
 from infotheory_dl.data._prepared import DataNotFoundError, Examples
+from infotheory_dl.results import concise
 
 __all__ = ["DataNotFoundError", "ImageSet", "load"]
 
 
+@concise
 class ImageSet(NamedTuple):
     """Images with class labels, in memory.
 

@@ -20,12 +20,14 @@ from infotheory_dl._validation import (
     require_within,
 )
 from infotheory_dl.data._draws import apportion, draw_by_inversion, draw_per_class
+from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, AnyLabels, Key
 
 CIFAR10_PAIRS: Mapping[int, int] = MappingProxyType({9: 1, 2: 0, 4: 7, 3: 5})
 """Classes of CIFAR-10 that are alike: trucks for automobiles, birds for aeroplanes, deer for horses, cats for dogs."""
 
 
+@concise
 class NoisyLabels(NamedTuple):
     """Labels after corruption.
 
@@ -38,6 +40,7 @@ class NoisyLabels(NamedTuple):
     flipped: Bool[np.ndarray, " examples"]
 
 
+@concise
 class InstanceNoise(NamedTuple):
     """Labels after a corruption that depends on the inputs.
 

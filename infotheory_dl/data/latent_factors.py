@@ -7,11 +7,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from infotheory_dl._validation import require_count
+from infotheory_dl.results import concise
 from infotheory_dl.types import Key
 
 Range: TypeAlias = tuple[float, float]
 
 
+@concise
 class LatentFactors(NamedTuple):
     """The model x = loadingsᵀ z + noise, with independent standard normal factors z. A leading axis is one of periods.
 

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int, Real
 from numpy.typing import DTypeLike
 
 from infotheory_dl._validation import class_labels, require_choice, require_count, require_positive
+from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, AnyLabels
 
 Per: TypeAlias = Literal["set", "channel", "pixel"]
@@ -15,6 +16,7 @@ Per: TypeAlias = Literal["set", "channel", "pixel"]
 _BLOCK_ENTRIES = 1 << 20
 
 
+@concise
 class Moments(NamedTuple):
     """Mean and standard deviation, as `standardize` takes them.
 

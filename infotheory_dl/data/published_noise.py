@@ -10,9 +10,11 @@ from infotheory_dl._files import read_arrays, whole_file, write_arrays
 from infotheory_dl._validation import class_labels, require_count, require_distinct, require_same_length
 from infotheory_dl.data._draws import draw_by_inversion
 from infotheory_dl.data.label_noise import NoisyLabels, require_transition
+from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, AnyLabels
 
 
+@concise
 class NoisySplit(NamedTuple):
     """Examples to train on and to validate with, and their noisy labels.
 

@@ -9,9 +9,11 @@ from jaxtyping import Int, Shaped
 
 from infotheory_dl._validation import require_count, require_same_length
 from infotheory_dl.data._draws import apportion, draw_per_class
+from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, Key
 
 
+@concise
 class Subset(NamedTuple):
     """A part of a data set.
 

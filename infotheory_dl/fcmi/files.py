@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int, Num
 
 from infotheory_dl._files import read_arrays
 from infotheory_dl.fcmi.trainings import Runs
+from infotheory_dl.results import concise
 from infotheory_dl.results.files import DESCRIPTION, save
 
 _EXPECTED = (
@@ -17,6 +18,7 @@ _EXPECTED = (
 )
 
 
+@concise
 class SavedRuns(NamedTuple):
     """Runs as a file holds them: those of `Runs`, or losses in the place of predictions.
 

@@ -12,6 +12,7 @@ from infotheory_dl.fcmi.codes import zero_one_losses
 from infotheory_dl.fcmi.files import SavedRuns
 from infotheory_dl.fcmi.results import Bound, GeneralizationGap
 from infotheory_dl.report import Column, count
+from infotheory_dl.results import concise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +27,7 @@ _COLORS = {"gap": "#0b5fa5", "population": "#66717d"}
 _OBSERVED = "#b8480b"
 
 
+@concise
 class Evaluation(NamedTuple):
     """What the runs of one epoch show.
 

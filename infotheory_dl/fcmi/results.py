@@ -6,9 +6,12 @@ from typing import Literal, NamedTuple
 import jax
 from jaxtyping import Array, Float, Int
 
+from infotheory_dl.results import concise
+
 Kind = Literal["gap", "population"]
 
 
+@concise
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Bound:
@@ -44,6 +47,7 @@ class Bound:
     certificate: bool = field(metadata={"static": True})
 
 
+@concise
 class GeneralizationGap(NamedTuple):
     """The gap that was seen.
 

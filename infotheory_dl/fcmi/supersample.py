@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Int, Int8, Shaped
 
 from infotheory_dl._validation import require_choice, require_count
 from infotheory_dl.data import random_subset, select_classes
+from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, Key
 
 Design = Literal["iid", "antithetic", "paired"]
@@ -23,6 +24,7 @@ MAX_ENUMERATED_ROWS = 10
 """All selections are 2^n: beyond this many rows they are too many to train on each."""
 
 
+@concise
 class Supersample(NamedTuple):
     """2n examples in n rows of two.
 

@@ -20,6 +20,7 @@ from jaxtyping import Key as Keys
 from infotheory_dl._files import whole_file
 from infotheory_dl.fcmi.sgld import track_gradient_variance
 from infotheory_dl.fcmi.supersample import Selection, Supersample, training_rows
+from infotheory_dl.results import concise
 from infotheory_dl.training import (
     AnyNetwork,
     Data,
@@ -49,6 +50,7 @@ It returns the class of each input, or an output for each class.
 """
 
 
+@concise
 class Runs(NamedTuple):
     """What trained models predict, as `bounds` take it.
 

@@ -22,6 +22,7 @@ from infotheory_dl._validation import (
     require_shape,
     require_within,
 )
+from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, Key
 
 EntropyEstimator = Literal["plugin", "miller_madow", "jackknife"]
@@ -30,6 +31,7 @@ Estimator = Literal["plugin", "known_marginal", "miller_madow", "jackknife"]
 ESTIMATORS: tuple[Estimator, ...] = ("plugin", "known_marginal", "miller_madow", "jackknife")
 
 
+@concise
 class PermutationNull(NamedTuple):
     """What an estimate of mutual information would be if codes and selection were independent.
 

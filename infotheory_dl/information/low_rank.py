@@ -11,9 +11,11 @@ from jax import lax
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Int
 
+from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, Key
 
 
+@concise
 class LowRankPlusDiagonal(NamedTuple):
     """The matrix diag(scale) (diag(diagonal) + sign factorsᵀ factors) diag(scale), positive definite, beside a mean.
 

@@ -14,6 +14,7 @@ from jaxtyping import Key as Keys
 
 from infotheory_dl.label_noise._labels import checked_labels
 from infotheory_dl.label_noise.methods import Method
+from infotheory_dl.results import concise
 from infotheory_dl.training import (
     Best,
     Data,
@@ -31,6 +32,7 @@ from infotheory_dl.training import (
 from infotheory_dl.types import AnyArray, ApplyFn, Key, Params
 
 
+@concise
 class Grid(NamedTuple):
     """Trained classifiers, for each point of the settings, variant of the labels and seed.
 

@@ -27,9 +27,11 @@ from infotheory_dl.label_noise._labels import checked_probabilities
 from infotheory_dl.linearization import Calibration, KernelEigen
 from infotheory_dl.linearization.calibration import calibrated, probabilities
 from infotheory_dl.linearization.dynamics import left_out_predictions, require_invertible
+from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, AnyLabels, Key, Scalar
 
 
+@concise
 class LeaveOneOutTargets(NamedTuple):
     """What the labels of all other examples say of each.
 
@@ -46,6 +48,7 @@ class LeaveOneOutTargets(NamedTuple):
     calibration: Calibration
 
 
+@concise
 class TargetInformation(NamedTuple):
     """Bounds on what noisy targets, and all that is computed from them, tell of the labels, in nats.
 

@@ -19,6 +19,7 @@ from infotheory_dl.label_noise.detection import FILTERS, Filter
 from infotheory_dl.label_noise.grids import Grid, predict_grid, train_grid
 from infotheory_dl.label_noise.methods import METHODS, MethodName, Plan, Start, make_method
 from infotheory_dl.linearization import KernelEigen, mean_kernel_eigen
+from infotheory_dl.results import concise
 from infotheory_dl.training import EngineOptions
 from infotheory_dl.training import predict as predict_outputs
 from infotheory_dl.types import AnyArray, AnyLabels, Key, Params
@@ -27,6 +28,7 @@ _EXACT_KERNEL = 5000
 _LANDMARKS = 3000
 
 
+@concise
 @struct.dataclass
 class RobustFit:
     """A classifier, and what was found of the labels it was trained on.

@@ -9,9 +9,11 @@ from jaxtyping import Float, Int
 from infotheory_dl._validation import require_within
 from infotheory_dl.label_noise import _core
 from infotheory_dl.label_noise._labels import checked_predictions, checked_probabilities
+from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, AnyLabels
 
 
+@concise
 class NoiseEstimate(NamedTuple):
     """The joint distribution of given and true labels, and what follows from it.
 

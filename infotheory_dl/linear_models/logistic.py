@@ -21,6 +21,7 @@ from infotheory_dl._validation import (
     require_shape,
 )
 from infotheory_dl.linear_models._newton import Problem, minimise, whitening_factor
+from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, AnyLabels, Scalar
 
 Penalty: TypeAlias = float | int | np.number | Real[AnyArray, "..."]
@@ -29,6 +30,7 @@ Penalty: TypeAlias = float | int | np.number | Real[AnyArray, "..."]
 _MOST_WHITENED = 2048
 
 
+@concise
 class LogisticRegression(NamedTuple):
     """Fitted regressions. Two classes have one output, the logit of the second; more have one for each class.
 

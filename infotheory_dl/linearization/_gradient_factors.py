@@ -15,6 +15,7 @@ from jax import lax
 from jax.extend import core
 from jaxtyping import Array, Float
 
+from infotheory_dl.results import concise
 from infotheory_dl.types import ApplyFn, Params
 
 # A parameter that only changes its shape keeps its gradient, in another order, and order does not matter to an inner
@@ -23,6 +24,7 @@ _RESHAPING = ("reshape", "transpose", "squeeze", "expand_dims", "optimization_ba
 _CALLS = ("jit", "pjit", "closed_call")
 
 
+@concise
 class OuterProducts(NamedTuple):
     """Gradients for one linear map: the sum over positions of `inputs ⊗ cotangents`.
 
@@ -35,6 +37,7 @@ class OuterProducts(NamedTuple):
     cotangents: Float[Array, "examples outputs positions fan_out"]
 
 
+@concise
 class GradientFactors(NamedTuple):
     """Gradients of every output of every example for all parameters.
 

@@ -8,11 +8,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from infotheory_dl._validation import class_labels, require_finite, require_rank
+from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, AnyLabels
 
 _TOLERANCES = {"ftol": 1e-13, "gtol": 1e-8}
 
 
+@concise
 class Calibration(NamedTuple):
     """A model of label noise with two numbers, and how well it fits.
 

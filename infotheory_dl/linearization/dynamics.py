@@ -21,6 +21,7 @@ from infotheory_dl._validation import (
     require_square,
 )
 from infotheory_dl.linearization.kernels import transposed_jacobian_products
+from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, ApplyFn, Params, Scalar
 
 Dynamics = Literal["continuous", "discrete"]
@@ -30,6 +31,7 @@ class SingularKernelError(ValueError):
     """Training to convergence asks for the inverse of a kernel that has none."""
 
 
+@concise
 class KernelEigen(NamedTuple):
     """The eigendecomposition of a kernel: everything about time, weight decay and targets follows from it cheaply.
 

@@ -9,9 +9,11 @@ from jaxtyping import Array, Float
 from infotheory_dl._validation import require_finite, require_shape
 from infotheory_dl.linearization.kernels import blockwise_kernel, empirical_kernel
 from infotheory_dl.metrics import pearson_correlation
+from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, ApplyFn, Params
 
 
+@concise
 class LinearizationQuality(NamedTuple):
     """A trained network beside its linearization at the initial parameters.
 

@@ -21,6 +21,18 @@ def is_record_type(kind: Any) -> TypeGuard[type]:
     )
 
 
+def field_names(kind: Any) -> list[str]:
+    """The names of the fields of a NamedTuple or a dataclass."""
+    if not dataclasses.is_dataclass(kind):
+        return list(kind._fields)
+    return [field.name for field in dataclasses.fields(kind) if field.init]
+
+
+def fields(record: Any) -> dict[str, Any]:
+    """The fields of a NamedTuple or of a dataclass, by name."""
+    return {name: getattr(record, name) for name in field_names(type(record))}
+
+
 def type_name(kind: type) -> str:
     """The name of a class, `package.room:Name`.
 

@@ -18,7 +18,7 @@ import numpy as np
 
 import infotheory_dl
 from infotheory_dl._files import read_arrays, whole_file, write_arrays
-from infotheory_dl.results._types import find_type, is_record, type_name
+from infotheory_dl.results._types import field_names, fields, find_type, is_record, type_name
 
 Result = TypeVar("Result")
 
@@ -109,11 +109,12 @@ def _described(value: Any, name: str, place: str, arrays: dict[str, np.ndarray])
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if is_record(value):
-        fields = {}
-        for key, (part, default) in _fields(value).items():
+        parts = {}
+        defaults = _defaults(type(value))
+        for key, part in fields(value).items():
             # a function, say, has no place in a file, but what the class itself fills in needs none
-            fields[key] = {"default": True} if part is default and not _is_plain(part) else entry(part, key)
-        return {"type": type_name(type(value)), "fields": fields}
+            parts[key] = {"default": True} if part is defaults.get(key) and not _is_plain(part) else entry(part, key)
+        return {"type": type_name(type(value)), "fields": parts}
     if type(value) in (tuple, list):
         return {type(value).__name__: [entry(part, i) for i, part in enumerate(value)]}
     if isinstance(value, Mapping) and all(type(key) in (str, int) for key in value):
@@ -193,7 +194,7 @@ class _Reader:
             raise ValueError(
                 f"{self.path} is of the type {name}, which {module} does not have here; {writer}: {remedy}"
             )
-        expected, held = _field_names(kind), list(node["fields"])
+        expected, held = field_names(kind), list(node["fields"])
         if set(expected) != set(held):
             raise ValueError(
                 f"{self.path} is of a type {name} with {', '.join(held)}, here it has {', '.join(expected)}; {writer}:"
@@ -206,16 +207,7 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | str)
 
 
-def _field_names(kind: Any) -> list[str]:
+def _defaults(kind: Any) -> dict[str, Any]:
     if not dataclasses.is_dataclass(kind):
-        return list(kind._fields)
-    return [field.name for field in dataclasses.fields(kind) if field.init]
-
-
-def _fields(record: Any) -> dict[str, tuple[Any, Any]]:
-    """Values and defaults of the fields of a NamedTuple or a dataclass, by name."""
-    if dataclasses.is_dataclass(record):
-        defaults = {field.name: field.default for field in dataclasses.fields(record)}
-    else:
-        defaults = {name: record._field_defaults.get(name, dataclasses.MISSING) for name in record._fields}
-    return {name: (getattr(record, name), defaults[name]) for name in _field_names(type(record))}
+        return kind._field_defaults
+    return {field.name: field.default for field in dataclasses.fields(kind)}

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Real
 
 from infotheory_dl.linearization import Dynamics, KernelEigen, trained_outputs
+from infotheory_dl.results import concise
 from infotheory_dl.sample_information.removal import (
     Problem,
     Regularization,
@@ -20,6 +21,7 @@ from infotheory_dl.sample_information.removal import (
 from infotheory_dl.types import AnyArray, Scalar
 
 
+@concise
 class LeaveOneOut(NamedTuple):
     """What leaving each of n examples out changes, (without it) minus (with all).
 
@@ -38,6 +40,7 @@ class LeaveOneOut(NamedTuple):
     residuals: Float[Array, "examples outputs"]
 
 
+@concise
 class GroupInformation(NamedTuple):
     """What leaving each of several groups out changes; the attributes are those of `LeaveOneOut`."""
 
@@ -46,6 +49,7 @@ class GroupInformation(NamedTuple):
     output_changes: Float[Array, "groups references outputs"] | None
 
 
+@concise
 class PairwiseRedundancy(NamedTuple):
     """What two examples share: the sum of their squared changes minus that of the pair.
 
@@ -59,6 +63,7 @@ class PairwiseRedundancy(NamedTuple):
     output_change: Float[Array, " pairs"] | None
 
 
+@concise
 class TrainingStability(NamedTuple):
     """How far the fit of the other training examples moves when one is left out.
 

@@ -8,9 +8,11 @@ from jaxtyping import Array, Inexact
 
 from infotheory_dl._validation import is_concrete
 from infotheory_dl.linearization import Dynamics
+from infotheory_dl.results import concise
 from infotheory_dl.types import Scalar
 
 
+@concise
 class Poles(NamedTuple):
     """A function of mu >= 0 as the real part of `2 sum_p weights_p / (locations_p + mu)`.
 

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, PyTree, Shaped
 from infotheory_dl import linearization
 from infotheory_dl._blocks import map_blocks, map_examples, per_example_gradients, per_example_jacobians, sum_blocks
 from infotheory_dl._validation import is_concrete, require_choice, require_finite, require_not_negative
+from infotheory_dl.results import concise
 from infotheory_dl.sample_information._examples import Loss, checked_examples, loss_of_example
 from infotheory_dl.sample_information.removal import require_examples
 from infotheory_dl.training import half_squared_error
@@ -27,6 +28,7 @@ Scalar = float | Float[AnyArray, ""]
 _SYSTEMS_AT_ONCE = 16
 
 
+@concise
 class Influence(NamedTuple):
     """What leaving each example out changes, (without it) - (with all).
 

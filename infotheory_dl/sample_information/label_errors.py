@@ -10,9 +10,11 @@ from infotheory_dl._validation import class_labels, require_finite, require_rank
 from infotheory_dl.linearization.calibration import calibrated
 from infotheory_dl.linearization.calibration import probabilities as probabilities_of
 from infotheory_dl.metrics.labels import margins as margins_of
+from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, AnyLabels
 
 
+@concise
 class LabelErrors(NamedTuple):
     """What the labels ought to be.
 

@@ -8,10 +8,12 @@ from jaxtyping import Array, Float
 
 from infotheory_dl._validation import require_finite, require_rank
 from infotheory_dl.linearization import KernelEigen, response
+from infotheory_dl.results import concise
 from infotheory_dl.sample_information.removal import Training, checked_problem, remove
 from infotheory_dl.types import AnyArray
 
 
+@concise
 class LabelInformation(NamedTuple):
     """The information that each example would have with each candidate label.
 

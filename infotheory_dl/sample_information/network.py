@@ -18,11 +18,13 @@ from infotheory_dl.linearization import (
 )
 from infotheory_dl.linearization.dynamics import decomposed
 from infotheory_dl.linearization.kernels import blockwise_kernel, require_network
+from infotheory_dl.results import concise
 from infotheory_dl.sample_information._leave_one_out import coefficient_changes, leave_one_out
 from infotheory_dl.sample_information.removal import Regularization
 from infotheory_dl.types import AnyArray, ApplyFn, Params, Scalar
 
 
+@concise
 class SampleInformation(NamedTuple):
     """The information of n training examples of a network.
 

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, Int
 
 from infotheory_dl._validation import is_concrete, require_finite, require_shape
 from infotheory_dl.linearization import KernelEigen, SingularKernelError
+from infotheory_dl.results import concise
 from infotheory_dl.sample_information._leave_one_out import LeaveOneOut, mean_square
 from infotheory_dl.sample_information.removal import (
     Problem,
@@ -32,6 +33,7 @@ from infotheory_dl.sample_information.removal import (
 from infotheory_dl.types import AnyArray, Scalar
 
 
+@concise
 class Converged(NamedTuple):
     """A linearized network trained to convergence.
 

@@ -31,6 +31,7 @@ from infotheory_dl._validation import (
 )
 from infotheory_dl.linearization import Dynamics, KernelEigen, kernel_eigen, response
 from infotheory_dl.linearization.dynamics import require_invertible
+from infotheory_dl.results import concise
 from infotheory_dl.sample_information.contour import response_poles
 from infotheory_dl.types import AnyArray, Scalar
 
@@ -44,6 +45,7 @@ class StepSizeError(ValueError):
     """Gradient descent diverges with this learning rate."""
 
 
+@concise
 class Training(NamedTuple):
     """How the linearized network is trained.
 
@@ -63,6 +65,7 @@ class Training(NamedTuple):
     regularization: Regularization = "fixed"
 
 
+@concise
 class Removal(NamedTuple):
     """What changes when each of several groups of examples is left out, (without it) minus (with all).
 

@@ -20,12 +20,14 @@ from infotheory_dl._validation import (
     require_same_shape,
 )
 from infotheory_dl.metrics import pearson_correlation, spearman_correlation
+from infotheory_dl.results import concise
 from infotheory_dl.sample_information._examples import checked_examples
 from infotheory_dl.sample_information.removal import StepSizeError, checked_indices
 from infotheory_dl.training import half_squared_error, masked_mean, train
 from infotheory_dl.types import AnyArray, ApplyFn, Params, Scalar
 
 
+@concise
 class RetrainedLeaveOneOut(NamedTuple):
     """What training without an example, or a group of them, really changes, (without it) minus (with all).
 
@@ -46,6 +48,7 @@ class RetrainedLeaveOneOut(NamedTuple):
     weight_changes: PyTree[Float[Array, "groups ..."]] | None
 
 
+@concise
 class Agreement(NamedTuple):
     """How well an estimate agrees with the truth, over all their entries.
 

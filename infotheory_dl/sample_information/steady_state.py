@@ -18,6 +18,7 @@ from infotheory_dl._validation import (
     require_positive,
 )
 from infotheory_dl.information import gaussian
+from infotheory_dl.results import concise
 from infotheory_dl.sample_information._examples import as_rows, checked_examples, loss_of_example
 from infotheory_dl.training import half_squared_error
 from infotheory_dl.types import AnyArray, ApplyFn, Params
@@ -28,6 +29,7 @@ Scalar = float | Float[AnyArray, ""]
 _EXAMPLES_AT_ONCE = 64
 
 
+@concise
 class SteadyState(NamedTuple):
     """The Gaussian in which the weights of stochastic gradient descent settle, in the eigenbasis of the curvature H.
 

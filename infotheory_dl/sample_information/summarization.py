@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from infotheory_dl._validation import require_choice, require_within
 from infotheory_dl.linearization import KernelEigen, kernel_eigen
+from infotheory_dl.results import concise
 from infotheory_dl.sample_information import online
 from infotheory_dl.sample_information._leave_one_out import mean_square
 from infotheory_dl.sample_information.removal import (
@@ -29,6 +30,7 @@ Score = Literal["output_change", "weight_change"]
 _REMOVED_BY_ROUNDS = 0.95
 
 
+@concise
 class Summary(NamedTuple):
     """An order in which to remove examples.
 

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 from jaxtyping import Key as Keys
 
+from infotheory_dl.results import concise
 from infotheory_dl.training.parallel import on_each_device
 from infotheory_dl.types import AnyArray, Key
 
@@ -60,6 +61,7 @@ Schedule: TypeAlias = Callable[[Key, Array], Minibatches]
 """`schedule(key, epoch)`: the batches of an epoch, counted from 0. The key is the same in all epochs of a training."""
 
 
+@concise
 class Best(NamedTuple):
     """The best evaluated epoch; of equal ones, the first.
 
@@ -74,6 +76,7 @@ class Best(NamedTuple):
     score: Float[Array, "*models"]
 
 
+@concise
 class TrainingState(NamedTuple):
     """A training under way and, at its end, its result. With many models all but `epoch` have a leading axis of models.
 

@@ -10,6 +10,7 @@ import optax
 from jaxtyping import Array, Int, Num
 
 from infotheory_dl._blocks import map_blocks
+from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, ApplyFn, Key, Params, Scalar, TrainFn
 
 InitFn: TypeAlias = Callable[[Key, Any], Params]
@@ -46,6 +47,7 @@ AnyNetwork: TypeAlias = Network | Module | tuple[InitFn, ApplyFn] | ApplyFn
 """What `as_network` takes."""
 
 
+@concise
 class NetworkState(NamedTuple):
     """A network under training, and its optimizer.
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
+from infotheory_dl.results import concise
 from infotheory_dl.training._program import Batch, Data, Metrics, State
 from infotheory_dl.training.system import System
 from infotheory_dl.types import AnyArray, Key, Params
@@ -15,6 +16,7 @@ Own: TypeAlias = Callable[[Data, Int[Array, ""]], Data]
 """`own(data, variant)`: what a model of this variant is given of the data."""
 
 
+@concise
 class VariantState(NamedTuple):
     """A model, and what is its own.
 

@@ -11,9 +11,11 @@ from infotheory_dl._validation import require_rank
 from infotheory_dl.corex.moments import FactorMoments, estimated_covariance
 from infotheory_dl.corex.preprocessing import Missing, Preprocessing, apply_preprocessing, invert_preprocessing
 from infotheory_dl.information.low_rank import LowRankPlusDiagonal
+from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, Scalar
 
 
+@concise
 class LinearCorex(NamedTuple):
     """A fitted linear CorEx. Its variables are the columns of the table that the preprocessing kept.
 

@@ -23,9 +23,11 @@ from infotheory_dl.corex.moments import estimated_covariance
 from infotheory_dl.corex.objectives import CORRELATION_EXPLANATION, OVERLAPPING
 from infotheory_dl.corex.preprocessing import Method, Missing, Preprocessing, apply_preprocessing
 from infotheory_dl.information import low_rank
+from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, Key, Scalar
 
 
+@concise
 class FactorSelection(NamedTuple):
     """How well different numbers of factors do.
 

@@ -12,6 +12,7 @@ from infotheory_dl._validation import require_choice, require_within
 from infotheory_dl.corex._temporal.model import TemporalCorex, covariances
 from infotheory_dl.information import low_rank
 from infotheory_dl.information.low_rank import LowRankPlusDiagonal
+from infotheory_dl.results import concise
 
 # of the start of a power iteration, which does not depend on it
 _START = 0
@@ -19,6 +20,7 @@ _START = 0
 _DEVIATIONS = 1.4826
 
 
+@concise
 class Changes(NamedTuple):
     """How far the matrices of neighbouring periods lie apart; change t is that from period t to t + 1.
 

@@ -11,8 +11,10 @@ from infotheory_dl.corex._temporal.periods import Samples, Tables, samples_like
 from infotheory_dl.corex.moments import FactorMoments, estimated_covariance
 from infotheory_dl.information import low_rank
 from infotheory_dl.information.low_rank import LowRankPlusDiagonal
+from infotheory_dl.results import concise
 
 
+@concise
 class TemporalCorex(NamedTuple):
     """A fitted T-CorEx. A factor has one number in all periods.
 

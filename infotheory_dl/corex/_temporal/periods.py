@@ -11,12 +11,14 @@ from jaxtyping import Array, Float, Int, Num
 from infotheory_dl._sharding import automatically_sharded
 from infotheory_dl._validation import is_concrete, require_finite, require_rank, require_real, require_within
 from infotheory_dl.corex._columns import named, varying
+from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, Scalar
 
 Tables: TypeAlias = Sequence[Num[AnyArray, "_ variables"]] | Num[AnyArray, "periods samples variables"]
 """One table of samples for each period, with as many samples as it has; or an array where all have equally many."""
 
 
+@concise
 class Periods(NamedTuple):
     """A series cut into periods.
 
@@ -43,6 +45,7 @@ class Samples(NamedTuple):
     present: Float[Array, "periods rows"]
 
 
+@concise
 class Windows(NamedTuple):
     """Standardised samples of all periods, and how each period's window weighs them.
 

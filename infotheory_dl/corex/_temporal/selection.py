@@ -15,9 +15,11 @@ from infotheory_dl.corex._temporal.fitting import TemporalSettings, fit, prepare
 from infotheory_dl.corex._temporal.model import TemporalCorex, covariances, mean_log_densities
 from infotheory_dl.corex._temporal.periods import Samples, Tables, samples_like
 from infotheory_dl.corex._temporal.program import Problem, TemporalRates, TemporalSetup, run
+from infotheory_dl.results import concise
 from infotheory_dl.types import Key, Scalar
 
 
+@concise
 class TemporalSelection(NamedTuple):
     """How well combinations of settings do.
 

@@ -11,6 +11,7 @@ from jaxtyping import Real
 
 from infotheory_dl.data.preprocessing import pixel_moments
 from infotheory_dl.data.tables.columns import Kind, Values, as_values, first_of, is_number, listed
+from infotheory_dl.results import concise
 
 Missing: TypeAlias = Literal["fill", "keep", "refuse"]
 
@@ -57,6 +58,7 @@ class ColumnEncoding(NamedTuple):
         return tuple(names)
 
 
+@concise
 class TableEncoding(NamedTuple):
     """How the columns of a table become features; `as_table` and `read_table` take it for further tables.
 

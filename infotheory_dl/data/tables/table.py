@@ -29,6 +29,7 @@ from infotheory_dl.data.tables.encoding import (
     nearest,
     require_complete,
 )
+from infotheory_dl.results import concise
 
 ColumnName: TypeAlias = str | int
 """A column by its name, or by its place among all, from 0; negative ones count from the end."""
@@ -39,6 +40,7 @@ _FEW_ROWS = 10
 _CHANNELS = (1, 3, 4)
 
 
+@concise
 class Table(NamedTuple):
     """Examples and their labels, as arrays.
 
