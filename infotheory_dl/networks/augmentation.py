@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Shaped
 
-from infotheory_dl._validation import require_rank
+from infotheory_dl._validation import require_count, require_rank
 from infotheory_dl.types import AnyArray, Key, TrainFn
 
 
@@ -22,8 +22,7 @@ def flip_and_crop(
       ValueError: if the images do not have four axes or the margin is negative.
     """
     require_rank("images", images, 4, "(examples, height, width, channels)")
-    if margin < 0:
-        raise ValueError(f"margin must not be negative, got {margin}")
+    require_count(0, margin=margin)
     flip_key, row_key, column_key = jax.random.split(key, 3)
     count, *shape = images.shape
     flips = jax.random.bernoulli(flip_key, shape=(count, 1, 1, 1))

@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Real, Shaped
 
+from infotheory_dl._validation import require_within
 from infotheory_dl.networks.layers import (
     HE,
     TORCH,
@@ -55,8 +56,7 @@ class MLP(nn.Module):
         Raises:
           ValueError: if the dropout does not lie in [0, 1).
         """
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must lie in [0, 1), got {self.dropout}")
+        require_within("[0, 1)", dropout=self.dropout)
         hidden = inputs.reshape(inputs.shape[0], -1)
         for width in self.widths:
             hidden = Dense(width, self.initialization)(hidden)

@@ -59,7 +59,7 @@ def test_an_augmented_network_is_given_changed_images_the_mask_and_a_key_of_its_
 
 
 def test_what_cannot_be_cropped_is_refused(as_a_user_sees):
-    with pytest.raises(ValueError, match="margin must not be negative, got -1"):
+    with pytest.raises(ValueError, match="margin must be at least 0, got -1"):
         flip_and_crop(jax.random.key(0), IMAGES, margin=-1)
     with pytest.raises(ValueError, match=r"4 axes \(examples, height, width, channels\), got shape \(300, 5\)"):
         flip_and_crop(jax.random.key(0), IMAGES[:, :, 0, 0])

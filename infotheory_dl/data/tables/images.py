@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Real
 
+from infotheory_dl._validation import require_count
+
 _SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 _GREY_DEPTHS = {"1": "L", "L": "L", "LA": "L", "I;16": "I;16", "I": "I", "F": "F"}
 
@@ -45,8 +47,7 @@ def read_images(folder: Path, size: int | None) -> Images:
             f"a folder of images holds a folder for each class, with images ({', '.join(sorted(_SUFFIXES))}) in it;"
             f" this one {held}{' without images' if folders else ''}"
         )
-    if size is not None and size < 1:
-        raise ValueError(f"image_size must be positive, got {size}")
+    require_count(1, image_size=size)
     read = [_pixels(path, size) for path in images]
     notices = []
     if len(files) > len(images):
