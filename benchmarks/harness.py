@@ -10,7 +10,6 @@ import os
 import platform
 import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -23,7 +22,7 @@ import jax.numpy as jnp
 import tyro
 
 from benchmarks.tables import RESULTS, Table
-from experiments.harness import Row, as_json, console, print_table
+from experiments.harness import Row, as_json, choose_preset, console, print_table
 
 Result = TypeVar("Result")
 
@@ -105,13 +104,13 @@ def main(name: str, description: str | None, parts: Mapping[str, Part], argument
       parts: by name.
       arguments: in place of those of the command line.
     """
+    preset, options = choose_preset(("full", "smoke"), arguments)
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--preset", choices=("full", "smoke"), default="full")
     first.add_argument("--output", type=Path, default=RESULTS)
-    chosen, options = first.parse_known_args(sys.argv[1:] if arguments is None else list(arguments))
-    if chosen.preset == "smoke" and chosen.output == RESULTS:
+    folder, options = first.parse_known_args(options)
+    if preset == "smoke" and folder.output == RESULTS:
         first.error("smoke measures nothing: name a folder for its rows by --output")
-    settings = {part: parts[part].smoke if chosen.preset == "smoke" else parts[part].settings for part in parts}
+    settings = {part: parts[part].smoke if preset == "smoke" else parts[part].settings for part in parts}
     settings = {part: value for part, value in settings.items() if value is not None}
     if options:
         description = f"{description}\n\n--preset smoke shows that they run; --output names the folder of the rows."
@@ -123,7 +122,7 @@ def main(name: str, description: str | None, parts: Mapping[str, Part], argument
         settings = {part: one for part, value in settings.items() if type(value) is type(one)}
     for part, value in settings.items():
         common = {"benchmark": name, "part": part, "settings": dataclasses.asdict(value)}
-        record(parts[part].run(value), chosen.output / f"{name}.jsonl", common)
+        record(parts[part].run(value), folder.output / f"{name}.jsonl", common)
 
 
 def record(report: Report, file: Path, common: Row) -> None:

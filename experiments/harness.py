@@ -8,10 +8,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
+import jax
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
@@ -121,11 +123,23 @@ def in_parts(parts: Mapping[Any, Callable[[Any, Results], None]]) -> Callable[[A
 
 def parse(description: str | None, presets: Mapping[str, Settings], arguments: Sequence[str] | None = None) -> Settings:
     """Reads the settings from the command line: those of `--preset`, the first by default, with options on top."""
+    chosen, options = choose_preset(presets, arguments)
+    description = f"{description}\n\n--preset {{{','.join(presets)}}} sets the scale (shown: {chosen})."
+    return tyro.cli(type(presets[chosen]), default=presets[chosen], args=options, description=description)
+
+
+def choose_preset(presets: Iterable[str], arguments: Sequence[str] | None = None) -> tuple[str, list[str]]:
+    """The name that `--preset` gives, the first by default, and the other arguments; for "smoke" JAX compiles quickly.
+
+    A smoke run shows that everything runs, and what it takes is compilation: programs need not be good ones.
+    """
+    names = list(presets)
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--preset", choices=presets, default=next(iter(presets)))
-    chosen, options = first.parse_known_args(sys.argv[1:] if arguments is None else list(arguments))
-    description = f"{description}\n\n--preset {{{','.join(presets)}}} sets the scale (shown: {chosen.preset})."
-    return tyro.cli(type(presets[chosen.preset]), default=presets[chosen.preset], args=options, description=description)
+    first.add_argument("--preset", choices=names, default=names[0])
+    chosen, others = first.parse_known_args(sys.argv[1:] if arguments is None else list(arguments))
+    if chosen.preset == "smoke":
+        jax.config.update("jax_disable_most_optimizations", True)
+    return chosen.preset, others
 
 
 def open_results(folder: Path, settings: Any) -> Results:
@@ -193,25 +207,29 @@ def names_in(package: str) -> list[str]:
 
 
 def smoke(package: str, names: Sequence[str] = ()) -> None:
-    """Runs the smallest preset of each experiment or benchmark in a process and a temporary folder of its own.
+    """Runs the smallest preset of each experiment or benchmark, two at a time, in processes and folders of their own.
 
     Args:
       package: "experiments" or "benchmarks".
       names: of systems; all by default.
 
     Raises:
-      SystemExit: if any fails, once all have run.
+      SystemExit: if a name is unknown, or if any fails, once all have run.
     """
-    failed = []
-    with tempfile.TemporaryDirectory() as folder:
-        for name in names or names_in(package):
-            start = time.perf_counter()
-            command = [sys.executable, "-m", f"{package}.{name}", "--preset", "smoke", "--output", f"{folder}/{name}"]
-            process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            outcome = "failed" if process.returncode else "runs"
-            console.print(f"{package}.{name} {outcome}: {time.perf_counter() - start:.0f} s", highlight=False)
-            if process.returncode:
-                print(process.stdout)
-                failed.append(name)
+    known = names_in(package)
+    if unknown := sorted(set(names) - set(known)):
+        raise SystemExit(f"{package} have no {', '.join(unknown)}; there are {', '.join(known)}")
+
+    def succeeds(name: str) -> bool:
+        start = time.perf_counter()
+        command = [sys.executable, "-m", f"{package}.{name}", "--preset", "smoke", "--output", f"{folder}/{name}"]
+        process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        outcome = f"failed\n{process.stdout}" if process.returncode else "runs"
+        print(f"{package}.{name}, {time.perf_counter() - start:.0f} s: {outcome}", flush=True)
+        return not process.returncode
+
+    chosen = names or known
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
+        failed = [name for name, well in zip(chosen, pool.map(succeeds, chosen), strict=True) if not well]
     if failed:
         raise SystemExit(f"{package} that fail: {', '.join(failed)}")

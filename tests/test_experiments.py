@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.harness import in_parts, main, open_results, parse
+from experiments.harness import in_parts, main, open_results, parse, smoke
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,3 +98,8 @@ def test_options_stand_on_top_of_a_preset(monkeypatch):
     assert parse("An experiment.", presets) == Settings(1000, Path("elsewhere"))
     monkeypatch.setattr(sys, "argv", ["experiment"])
     assert parse("An experiment.", presets) == Settings()
+
+
+def test_smoke_runs_of_an_unknown_system_name_those_there_are():
+    with pytest.raises(SystemExit, match=r"experiments have no nothing; there are corex, fcmi, label_noise, .*"):
+        smoke("experiments", ["nothing"])

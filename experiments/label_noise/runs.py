@@ -250,7 +250,7 @@ def train_on(
             evaluate_every=settings.evaluate_every,
             patience=settings.patience,
             callback=show,
-            callback_every=max(1, settings.num_epochs // 10),
+            callback_every=max(settings.evaluate_every, settings.num_epochs // 10),
             checkpoint=training.Checkpoint(checkpoints),
         )
 
