@@ -1,7 +1,7 @@
 """The information of examples, of groups and of pairs: all removals from one eigendecomposition of the kernel."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +14,8 @@ from infotheory_dl.sample_information.removal import (
     Regularization,
     Removal,
     Training,
+    TrainingAtAnyTime,
+    TrainingSettings,
     checked_indices,
     checked_problem,
     remove,
@@ -135,7 +137,7 @@ def coefficient_changes(
     initial_outputs: Float[AnyArray, "examples outputs"],
     targets: Float[AnyArray, "examples outputs"],
     examples: Int[AnyArray, " removed"],
-    **training: Any,
+    **training: Unpack[TrainingSettings],
 ) -> Float[Array, "removed examples outputs"]:
     """Computes the change of the training coefficients a, of weights w0 + Jᵀ a, when each of some examples is left out.
 
@@ -162,7 +164,7 @@ def group_information(
     targets: Float[AnyArray, "examples outputs"],
     groups: Sequence[Sequence[int] | Int[AnyArray, " _"]],
     reference_kernel: Float[AnyArray, "..."] | None = None,
-    **training: Any,
+    **training: Unpack[TrainingSettings],
 ) -> GroupInformation:
     """Computes what whole groups tell a linearized network: sources, classes, sets of duplicates.
 
@@ -193,7 +195,7 @@ def pairwise_redundancy(
     targets: Float[AnyArray, "examples outputs"],
     pairs: Int[AnyArray, "pairs 2"],
     reference_kernel: Float[AnyArray, "..."] | None = None,
-    **training: Any,
+    **training: Unpack[TrainingSettings],
 ) -> PairwiseRedundancy:
     """Computes how much of the information of two examples is the same: SI(i) + SI(j) - SI({i, j}).
 
@@ -224,7 +226,7 @@ def training_stability(
     targets: Float[AnyArray, "examples outputs"],
     *,
     times: Sequence[Scalar] | Real[AnyArray, " times"],
-    **training: Any,
+    **training: Unpack[TrainingAtAnyTime],
 ) -> TrainingStability:
     """Computes how the outputs and the loss on the other training examples change without each example.
 

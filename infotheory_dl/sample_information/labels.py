@@ -1,6 +1,6 @@
 """Labels in doubt: what each candidate would say of its example, and how far the given one is contradicted."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple, Unpack
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from infotheory_dl._validation import require_finite, require_rank
 from infotheory_dl.linearization import KernelEigen, response
 from infotheory_dl.results import concise
-from infotheory_dl.sample_information.removal import Training, checked_problem, remove
+from infotheory_dl.sample_information.removal import Training, TrainingSettings, checked_problem, remove
 from infotheory_dl.types import AnyArray
 
 
@@ -32,7 +32,7 @@ def label_information(
     targets: Float[AnyArray, "examples outputs"],
     candidates: Float[AnyArray, "candidates outputs"],
     reference_kernel: Float[AnyArray, "..."] | None = None,
-    **training: Any,
+    **training: Unpack[TrainingSettings],
 ) -> LabelInformation:
     """Computes the information of each example under every candidate label, all other labels as they are.
 

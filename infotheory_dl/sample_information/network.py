@@ -1,7 +1,7 @@
 """From a network and its training set to the information of every example."""
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple, Unpack
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +20,7 @@ from infotheory_dl.linearization.dynamics import decomposed
 from infotheory_dl.linearization.kernels import blockwise_kernel, require_network
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information._leave_one_out import coefficient_changes, leave_one_out
-from infotheory_dl.sample_information.removal import Regularization
+from infotheory_dl.sample_information.removal import Regularization, TrainingSettings
 from infotheory_dl.types import AnyArray, ApplyFn, Params, Scalar
 
 
@@ -149,7 +149,7 @@ def weight_changes(
     kernel: Float[AnyArray, "rows rows"] | KernelEigen | None = None,
     *,
     batch_size: int | None = None,
-    **training: Any,
+    **training: Unpack[TrainingSettings],
 ) -> PyTree[Float[Array, "removed ..."]]:
     """Computes w_-i - w, the change of the trained weights when each of some examples is left out.
 

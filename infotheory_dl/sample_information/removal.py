@@ -6,7 +6,7 @@ zeta, so that nothing of the size of the kernel is made for any group.
 """
 
 import functools
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -63,6 +63,21 @@ class Training(NamedTuple):
     weight_decay: Any = 0.0
     dynamics: Dynamics = "continuous"
     regularization: Regularization = "fixed"
+
+
+class TrainingAtAnyTime(TypedDict):
+    """The settings of a `Training`, as the functions that score take them, but for its time."""
+
+    learning_rate: Scalar
+    weight_decay: NotRequired[Scalar]
+    dynamics: NotRequired[Dynamics]
+    regularization: NotRequired[Regularization]
+
+
+class TrainingSettings(TrainingAtAnyTime):
+    """The settings of a `Training`, as the functions that score take them."""
+
+    time: Scalar
 
 
 @concise

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from infotheory_dl.sample_information._leave_one_out import mean_square
 from infotheory_dl.sample_information.removal import (
     Problem,
     Training,
+    TrainingSettings,
     checked_problem,
     checked_solver,
     remove,
@@ -53,7 +54,7 @@ def summarize(
     score: Score = "output_change",
     fraction: float = 0.05,
     key: Key | None = None,
-    **training: Any,
+    **training: Unpack[TrainingSettings],
 ) -> Summary:
     """Orders examples by what they tell a linearized network, to keep only the last of them.
 
