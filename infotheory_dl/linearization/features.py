@@ -195,13 +195,14 @@ def _interpolated(
 def _dense(draw: Callable[..., Array]) -> Callable[[Key, Array, int], Array]:
     def project(key: Key, flat: Array, num_features: int) -> Array:
         size = flat.shape[-1]
-        chunks = -(-size // _CHUNK_COLUMNS)
-        padded = jnp.pad(flat, [(0, 0)] * (flat.ndim - 1) + [(0, chunks * _CHUNK_COLUMNS - size)])
-        padded = jnp.moveaxis(padded.reshape(*flat.shape[:-1], chunks, _CHUNK_COLUMNS), -2, 0)
+        width = min(_CHUNK_COLUMNS, size)
+        chunks = -(-size // width)
+        padded = jnp.pad(flat, [(0, 0)] * (flat.ndim - 1) + [(0, chunks * width - size)])
+        padded = jnp.moveaxis(padded.reshape(*flat.shape[:-1], chunks, width), -2, 0)
 
         def add(total: Array, chunk: tuple[Array, Array]) -> tuple[Array, None]:
             index, columns = chunk
-            matrix = draw(jax.random.fold_in(key, index), (_CHUNK_COLUMNS, num_features)).astype(flat.dtype)
+            matrix = draw(jax.random.fold_in(key, index), (width, num_features)).astype(flat.dtype)
             return total + jnp.matmul(columns, matrix, precision=lax.Precision.HIGHEST), None
 
         zeros = jnp.zeros((*flat.shape[:-1], num_features), flat.dtype)

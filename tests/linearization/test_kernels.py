@@ -1,5 +1,6 @@
 """Kernels against plain Jacobians, against neural_tangents and against the published implementation."""
 
+import functools
 import importlib.util
 import subprocess
 import sys
@@ -66,6 +67,7 @@ def tied_network():
     return tied, params, jax.random.normal(jax.random.key(2), (5, 4))
 
 
+@functools.cache  # a new module would be a new function, and its programs new
 def flax_network():
     network, x = Deep(), jax.random.normal(jax.random.key(3), (6, 7, 7, 2))
     params = network.init(jax.random.key(4), x)
