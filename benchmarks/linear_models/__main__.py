@@ -20,6 +20,9 @@ from infotheory_dl import linear_models
 
 PenaltyName: TypeAlias = Literal["l2", "l1"]
 
+# with more features the matrices of this solver take it minutes
+_MOST_FOR_CHOLESKY = 128
+
 
 @dataclass(frozen=True)
 class Problems:
@@ -99,7 +102,9 @@ def solvers_of(task: Task) -> dict[str, Solver]:
         "ours": functools.partial(solve, dtype=np.float64),
         "ours, single precision": functools.partial(solve, dtype=np.float32),
     }
-    names = {"l2": ("lbfgs", "newton-cholesky"), "l1": ("liblinear",)}[task.penalty]
+    names = {"l2": ["lbfgs"], "l1": ["liblinear"]}[task.penalty]
+    if task.penalty == "l2" and task.x.shape[1] <= _MOST_FOR_CHOLESKY:
+        names.append("newton-cholesky")
     return ours | {f"scikit-learn, {name}": functools.partial(loop, solver=name) for name in names}
 
 
