@@ -65,9 +65,11 @@ def require_kernel(kernel: Float[AnyArray, "*batch rows rows"]) -> None:
     require_square("kernel", kernel)
     require_finite(kernel=kernel)
     if is_concrete(kernel):
-        kernel = jnp.asarray(kernel)
-        asymmetry, scale = jnp.abs(kernel - jnp.swapaxes(kernel, -1, -2)).max(), jnp.abs(kernel).max()
-        if asymmetry > 1e-3 * scale:
+        # also where a function that is being traced holds the kernel as a constant
+        with jax.ensure_compile_time_eval():
+            kernel = jnp.asarray(kernel)
+            asymmetry, scale = jnp.abs(kernel - jnp.swapaxes(kernel, -1, -2)).max(), jnp.abs(kernel).max()
+        if float(asymmetry) > 1e-3 * float(scale):
             raise ValueError(f"kernel must be symmetric, but differs from its transpose by {asymmetry:.3g}")
 
 
@@ -306,8 +308,9 @@ def require_invertible(kernel: KernelEigen, shift: Scalar) -> None:
     if not (is_concrete(eigenvalues) and is_concrete(shift)):
         return
     rows, rank = eigenvectors.shape[-2:]
-    smallest = float(shift) + (float(eigenvalues.min()) if rank == rows else 0.0)
-    largest = float(shift) + float(eigenvalues.max())
+    spectrum = np.asarray(eigenvalues)
+    smallest = float(shift) + (float(spectrum.min()) if rank == rows else 0.0)
+    largest = float(shift) + float(spectrum.max())
     if smallest <= rows**0.5 * jnp.finfo(eigenvalues.dtype).eps * largest:
         raise SingularKernelError(
             f"training to convergence needs an invertible kernel, but its eigenvalues range from {smallest:.3g} to"

@@ -250,7 +250,7 @@ def checked_solver(kernel: KernelEigen, num_examples: Scalar, num_removed: int, 
 
     if not infinite and time != int(time):
         raise ValueError(f"gradient descent takes a whole number of steps, got time={time}")
-    largest = float(kernel.eigenvalues.max() + shift)
+    largest = float(np.asarray(kernel.eigenvalues).max() + shift)
     reach = float(learning_rate) / remaining * largest
     if reach >= 2:
         raise StepSizeError(

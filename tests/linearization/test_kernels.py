@@ -70,7 +70,7 @@ def tied_network():
 @functools.cache  # a new module would be a new function, and its programs new
 def flax_network():
     network, x = Deep(), jax.random.normal(jax.random.key(3), (6, 7, 7, 2))
-    params = network.init(jax.random.key(4), x)
+    params = jax.jit(network.init)(jax.random.key(4), x)
     return network.apply, jax.tree.map(lambda leaf: leaf.astype(x.dtype), params), x
 
 
@@ -78,7 +78,7 @@ NETWORKS = {"strided": strided_network, "tied": tied_network, "flax": flax_netwo
 
 
 def plain_jacobian(apply_fn, params, x):
-    return flatten(jax.jacrev(apply_fn)(params, x), leading=2)
+    return flatten(jax.jit(jax.jacrev(apply_fn))(params, x), leading=2)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -105,7 +105,7 @@ def test_products_with_a_parameter_are_kept_in_factors_and_no_others():
         (flax_network, 4, 11 + 90 + 3),
     ):
         apply_fn, params, x = network()
-        factors = gradient_factors(apply_fn, params, x)
+        factors = jax.eval_shape(functools.partial(gradient_factors, apply_fn), params, x)
         assert len(factors.linear) == linear
         assert factors.dense.shape[-1] == dense
 

@@ -235,14 +235,24 @@ def test_the_poles_converge_geometrically_to_the_response():
 
 def test_scores_differentiate_and_vectorize_over_targets():
     kernel, initial, targets, across = random_problem(7)
-    score = lambda y: leave_one_out(kernel_eigen(kernel), initial, y, across, time=20, learning_rate=0.5).output_change[
-        2
-    ]
-    gradient = jax.grad(score)(targets)
+
+    @jax.jit
+    def score(y):
+        return leave_one_out(kernel_eigen(kernel), initial, y, across, time=20, learning_rate=0.5).output_change[2]
+
+    gradient = jax.jit(jax.grad(score))(targets)
     step = 1e-5 * jnp.zeros_like(targets).at[2, 1].set(1)
     np.testing.assert_allclose(gradient[2, 1], (score(targets + step) - score(targets - step)) / 2e-5, rtol=1e-6)
     stacked = jnp.stack([targets, 2 * targets])
     np.testing.assert_allclose(jax.vmap(score)(stacked), [score(targets), score(2 * targets)], rtol=1e-10)
+
+
+@pytest.mark.parametrize("training", [{"time": np.inf}, {"time": 20, "dynamics": "discrete"}])
+def test_a_jitted_function_may_hold_the_kernel_as_a_constant(training):
+    kernel, initial, targets, _ = random_problem(7)
+    for constant in (kernel, kernel_eigen(kernel)):
+        score = lambda y, held=constant: leave_one_out(held, initial, y, learning_rate=0.5, **training).weight_change
+        np.testing.assert_allclose(jax.jit(score)(targets), score(targets), rtol=1e-8)
 
 
 def test_many_times_and_weight_decays_come_in_one_call():
@@ -264,6 +274,7 @@ def test_a_score_differentiates_through_the_kernel_to_an_input():
     apply_fn, params, arrays = mlp_case()
     x, y, others = (jnp.asarray(arrays[name]) for name in ("X_train", "Y_train", "X_test"))
 
+    @jax.jit
     def score(inputs):
         kernel = kernel_eigen(empirical_kernel(apply_fn, params, inputs))
         across = empirical_kernel(apply_fn, params, others, inputs)
@@ -272,7 +283,7 @@ def test_a_score_differentiates_through_the_kernel_to_an_input():
 
     step = jnp.zeros_like(x).at[3, 2].set(1e-5)
     slope = (score(x + step) - score(x - step)) / 2e-5
-    np.testing.assert_allclose(jax.grad(score)(x)[3, 2], slope, rtol=1e-5)
+    np.testing.assert_allclose(jax.jit(jax.grad(score))(x)[3, 2], slope, rtol=1e-5)
 
 
 def test_a_decomposition_that_was_saved_goes_on_as_it_was(tmp_path):
