@@ -4,15 +4,18 @@ import os
 import subprocess
 import sys
 
+import jax
+
 
 def run_on_eight_devices(program: str) -> None:
-    """Runs a program in a process of its own, in double precision, and shows its error if it fails."""
-    environment = os.environ | {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+    """Runs a program in a process of its own, compiled as the tests are, and shows its error if it fails."""
+    settings = {
         "JAX_PLATFORMS": "cpu",
         "JAX_ENABLE_X64": "1",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": str(int(jax.config.read("jax_disable_most_optimizations"))),
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
     }
     result = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", program], env=os.environ | settings, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
