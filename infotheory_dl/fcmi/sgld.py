@@ -17,7 +17,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from infotheory_dl._blocks import per_example_gradients, sum_blocks
-from infotheory_dl._validation import require_choice
+from infotheory_dl._validation import require_choice, require_count, require_positive
 from infotheory_dl.training import Batch, Data, Metrics, NetworkState, System
 from infotheory_dl.types import AnyArray, Key, Params, Scalar
 
@@ -85,10 +85,7 @@ def annealing(learning_rate: float = 0.004, *, period: int = 100, coldest: float
 
     Source: Harutyunyan et al., 2021 (f-CMI, appendix), after Li et al., 2020.
     """
-    if min(learning_rate, period, coldest) <= 0:
-        raise ValueError(
-            f"learning_rate, period and coldest must be positive, got {learning_rate}, {period} and {coldest}"
-        )
+    require_positive(learning_rate=learning_rate, period=period, coldest=coldest)
 
     def learning_rate_after(count):
         return learning_rate * jnp.power(0.9, count // period)
@@ -202,10 +199,7 @@ def track_gradient_variance(
 
     Source: Harutyunyan et al., 2021 (f-CMI, section 5).
     """
-    if min(num_examples, every, batch_size) < 1:
-        raise ValueError(
-            f"num_examples, every and batch_size must be at least 1, got {num_examples}, {every} and {batch_size}"
-        )
+    require_count(1, num_examples=num_examples, every=every, batch_size=batch_size)
     return _track_gradient_variance(system, losses, num_examples, every, batch_size)
 
 

@@ -1,6 +1,5 @@
 """The system that trains a classifier and, beside it, other networks or parameters on one loss of a whole batch."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -9,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from infotheory_dl._validation import is_concrete
+from infotheory_dl._validation import require_count, require_not_negative
 from infotheory_dl.label_noise.losses import cross_entropy
 from infotheory_dl.training import (
     AnyNetwork,
@@ -82,15 +81,14 @@ def joint(
       ValueError: if the warm-up is negative; from `init`, if there are not as many variables as networks or a setting
         is negative or not finite.
     """
-    if warm_up_steps < 0:
-        raise ValueError(f"warm_up_steps must not be negative, got {warm_up_steps}")
+    require_count(0, warm_up_steps=warm_up_steps)
     trained = [as_network(network) for network in networks]
     alone = supervised(trained[0], optimizer, cross_entropy, evaluation_batch_size=evaluation_batch_size)
 
     def init(*variables: Params, **settings: Scalar) -> JointState:
         if len(variables) != len(trained):
             raise ValueError(f"init takes the variables of {len(trained)} networks, got {len(variables)}")
-        require_settings(**settings)
+        require_not_negative(**settings)
         states = tuple(begin(network, optimizer, given) for network, given in zip(trained, variables, strict=True))
         dtype = jnp.result_type(*jax.tree.leaves([state.params for state in states]))
         return JointState(states, {name: jnp.asarray(value, dtype) for name, value in settings.items()}, jnp.int32(0))
@@ -136,10 +134,3 @@ def classification_metrics(
     """The mean cross-entropy (`loss`) and the `accuracy` of the classifier with the given labels."""
     accuracy = predicted_classes(logits) == predicted_classes(targets)
     return {"loss": masked_mean(cross_entropy(logits, targets), mask), "accuracy": masked_mean(accuracy, mask)}
-
-
-def require_settings(**settings: Scalar) -> None:
-    """Raises a ValueError that names the first setting that is negative or not finite."""
-    for name, value in settings.items():
-        if is_concrete(value) and not 0 <= value < math.inf:
-            raise ValueError(f"{name} must be finite and not negative, got {value}")

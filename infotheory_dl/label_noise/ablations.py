@@ -21,9 +21,9 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from infotheory_dl import networks
-from infotheory_dl._validation import require_choice, require_finite
+from infotheory_dl._validation import require_choice, require_finite, require_not_negative
 from infotheory_dl.label_noise import losses
-from infotheory_dl.label_noise._joint import classification_metrics, require_settings
+from infotheory_dl.label_noise._joint import classification_metrics
 from infotheory_dl.label_noise._labels import Labels, checked_pair, checked_rows
 from infotheory_dl.label_noise.limit import Noise, SurrogateSettings, full_mask, standard_noise, surrogate
 from infotheory_dl.training import Metrics, masked_mean
@@ -108,7 +108,7 @@ def confusion(
       entropy_weight: of the entropy of q, which is to be small.
       settings: those of `limit.surrogate`.
     """
-    require_settings(weight=weight, entropy_weight=entropy_weight)
+    require_not_negative(weight=weight, entropy_weight=entropy_weight)
     classifier_logits, predictor_logits, targets = checked_pair(classifier_logits, predictor_logits, labels)
     predicted = jax.nn.softmax(classifier_logits) - jax.nn.softmax(predictor_logits)
     noisy = losses.forward_correction(predictor_logits, targets, jax.nn.softmax(jnp.asarray(confusion_logits)))
@@ -136,7 +136,7 @@ def use_label(
       weight: of the predictor's loss.
       settings: those of `limit.surrogate`.
     """
-    require_settings(weight=weight)
+    require_not_negative(weight=weight)
     classifier_logits, targets = checked_rows(classifier_logits, labels, name="classifier_logits")
     require_finite(features=features)
     known = jnp.concatenate([jnp.asarray(features), classifier_logits, targets], axis=-1)
@@ -180,7 +180,7 @@ def penalize(
             "the classifier must return its logits and the activation before the last layer,"
             f" got {type(classifier_outputs).__name__}"
         )
-    require_settings(weight=weight, gradient_weight_decay=gradient_weight_decay)
+    require_not_negative(weight=weight, gradient_weight_decay=gradient_weight_decay)
     classifier_logits, predictor_logits, targets = checked_pair(classifier_outputs[0], predictor_logits, labels)
     mask = full_mask(mask, classifier_logits)
     size = jnp.square(jnp.asarray(classifier_outputs[1])).sum(-1)
@@ -221,7 +221,7 @@ def noisy_cross_entropy(
       The total, and the metrics `loss` and `accuracy`.
     """
     require_choice("distribution", distribution, ("gaussian", "laplace"))
-    require_settings(standard_deviation=standard_deviation)
+    require_not_negative(standard_deviation=standard_deviation)
     logits, targets = checked_rows(logits, labels)
     mask = full_mask(mask, logits)
     spread = standard_deviation / math.sqrt(2) if distribution == "laplace" else standard_deviation
@@ -241,7 +241,7 @@ def gradient_noise(standard_deviation: Scalar) -> optax.GradientTransformationEx
     Raises:
       ValueError: if it is negative or not finite.
     """
-    require_settings(standard_deviation=standard_deviation)
+    require_not_negative(standard_deviation=standard_deviation)
 
     def init(params: Params) -> optax.EmptyState:
         return optax.EmptyState()

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float
 
-from infotheory_dl._validation import is_concrete
+from infotheory_dl._validation import require_count, require_within
 from infotheory_dl.label_noise._joint import JointState, classification_metrics, joint
 from infotheory_dl.label_noise._labels import Labels, checked_pair
 from infotheory_dl.label_noise.limit import full_mask
@@ -40,7 +40,7 @@ def loss(
     Raises:
       ValueError: if the shapes do not fit, a label is no class, naming the first, or the share does not lie in [0, 1).
     """
-    _require_share(forget_rate)
+    require_within("[0, 1)", forget_rate=forget_rate)
     classifier_logits, peer_logits, targets = checked_pair(classifier_logits, peer_logits, labels, other="peer_logits")
     mask = full_mask(mask, targets)
     kept = jnp.round((1 - forget_rate) * mask.sum())
@@ -79,12 +79,11 @@ def co_teaching(
 
     Source: Han et al., 2018 (NeurIPS), Algorithm 1, its share by steps instead of epochs.
     """
-    if growth_steps < 0:
-        raise ValueError(f"growth_steps must not be negative, got {growth_steps}")
+    require_count(0, growth_steps=growth_steps)
     system = joint(loss, networks, optimizer, evaluation_batch_size=evaluation_batch_size)
 
     def init(*variables: Params, forget_rate: Scalar = 0.2) -> JointState:
-        _require_share(forget_rate)
+        require_within("[0, 1)", forget_rate=forget_rate)
         return system.init(*variables, forget_rate=forget_rate)
 
     def step(state: JointState, batch: Batch, key: Key) -> tuple[JointState, Metrics]:
@@ -94,8 +93,3 @@ def co_teaching(
         return moved._replace(settings=state.settings), metrics
 
     return System(init, step, system.evaluate)
-
-
-def _require_share(forget_rate: Scalar) -> None:
-    if is_concrete(forget_rate) and not 0 <= forget_rate < 1:
-        raise ValueError(f"forget_rate must lie in [0, 1), got {forget_rate}")

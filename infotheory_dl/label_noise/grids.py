@@ -12,6 +12,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Num
 from jaxtyping import Key as Keys
 
+from infotheory_dl._validation import require_count, require_indices
 from infotheory_dl.label_noise._labels import checked_labels
 from infotheory_dl.label_noise.methods import Method
 from infotheory_dl.results import concise
@@ -113,10 +114,8 @@ def train_grid(
     for name, rows in {"training_rows": training_rows, "validation_rows": validation_rows}.items():
         if len(rows) != num_variants or rows.size == 0:
             raise ValueError(f"{name} must be those of {num_variants} variants of the labels, got shape {rows.shape}")
-        if np.min(rows) < 0 or np.max(rows) >= num_examples:
-            raise ValueError(f"{name} must lie in [0, {num_examples}), got {np.min(rows)} to {np.max(rows)}")
-    if num_seeds < 1 or evaluate_every < 1:
-        raise ValueError(f"num_seeds and evaluate_every must be at least 1, got {num_seeds} and {evaluate_every}")
+        require_indices(num_examples, **{name: rows})
+    require_count(1, num_seeds=num_seeds, evaluate_every=evaluate_every)
     settings = settings or {}
     combinations = list(itertools.product(*settings.values()))
     _require_possible(method, [dict(zip(settings, values, strict=True)) for values in combinations], inputs, labels)

@@ -17,9 +17,15 @@ import optax
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from infotheory_dl._validation import is_concrete, require_choice, require_finite
+from infotheory_dl._validation import (
+    require_choice,
+    require_finite,
+    require_not_negative,
+    require_positive,
+    require_shape,
+)
 from infotheory_dl.label_noise import losses
-from infotheory_dl.label_noise._joint import JointState, classification_metrics, joint, require_settings
+from infotheory_dl.label_noise._joint import JointState, classification_metrics, joint
 from infotheory_dl.label_noise._labels import Labels, checked_pair
 from infotheory_dl.training import AnyNetwork, Metrics, System, masked_mean
 from infotheory_dl.types import AnyArray, Key, Params, Scalar
@@ -218,7 +224,7 @@ def surrogate(
         `loss`, which see for the result and the errors too.
     """
     require_choice("scale", scale, ("sum", "mean"))
-    require_settings(gradient_weight_decay=gradient_weight_decay, gradient_l1_penalty=gradient_l1_penalty)
+    require_not_negative(gradient_weight_decay=gradient_weight_decay, gradient_l1_penalty=gradient_l1_penalty)
     _require_sampling(sample, distribution, noise_scale)
     mask = full_mask(mask, classifier_logits)
 
@@ -251,8 +257,7 @@ def standard_noise(
 ) -> Float[Array, "examples classes"]:
     """Standard normal or standard Laplacian draws for the logits: those that are given, or else by the key."""
     if noise is not None:
-        if noise.shape != logits.shape:
-            raise ValueError(f"noise must have the shape of the logits, {logits.shape}, got {noise.shape}")
+        require_shape("noise", noise, logits.shape, "that of the logits")
         require_finite(noise=noise)
         return jnp.asarray(noise, logits.dtype)
     if key is None:
@@ -267,8 +272,7 @@ def full_mask(
     """The mask, by default of all examples."""
     if mask is None:
         return jnp.ones(len(logits), bool)
-    if mask.shape != logits.shape[:1]:
-        raise ValueError(f"mask must be of shape {logits.shape[:1]}, one for each example, got {mask.shape}")
+    require_shape("mask", mask, logits.shape[:1], "one for each example")
     return jnp.asarray(mask)
 
 
@@ -277,6 +281,4 @@ def _require_sampling(sample: bool, distribution: Distribution, noise_scale: Sca
         return
     if distribution not in ("gaussian", "laplace"):
         raise ValueError(f"gradients are drawn from 'gaussian' or 'laplace', {distribution!r} is not a distribution")
-    require_settings(noise_scale=noise_scale)
-    if is_concrete(noise_scale) and noise_scale == 0:
-        raise ValueError(f"noise_scale must be positive where gradients are drawn, got {noise_scale}")
+    require_positive(noise_scale=noise_scale)

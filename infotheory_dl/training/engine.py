@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Int
 from jaxtyping import Key as Keys
 
-from infotheory_dl._validation import is_concrete, require_choice
+from infotheory_dl._validation import require_choice, require_count, require_indices
 from infotheory_dl.training import _program, checkpoints, parallel
 from infotheory_dl.training._program import Data, Evaluate, Minibatches, Schedule, State, Step, TrainingState
 from infotheory_dl.training.checkpoints import Checkpoint
@@ -68,8 +68,7 @@ def minibatches(num_examples: int, batch_size: int, *, shuffle: bool = True) -> 
     Raises:
       ValueError: if there are no examples, or batches of none.
     """
-    if num_examples < 1 or batch_size < 1:
-        raise ValueError(f"num_examples and batch_size must be positive, got {num_examples} and {batch_size}")
+    require_count(1, num_examples=num_examples, batch_size=batch_size)
     size = min(batch_size, num_examples)
     num_steps = -(-num_examples // size)
 
@@ -195,7 +194,8 @@ def train_many(
     """
     require_choice("axis", axis, ("auto", "vmap", "map"))
     evaluation = evaluation or _NO_EVALUATION
-    _require_positive(
+    require_count(
+        1,
         num_epochs=num_epochs,
         callback_every=callback_every,
         models_at_once=models_at_once,
@@ -269,12 +269,6 @@ def _without_axis(training: TrainingState) -> TrainingState:
     return jax.tree.map(lambda leaf: leaf[0], training._replace(epoch=training.epoch[None]))
 
 
-def _require_positive(**counts: int | None) -> None:
-    for name, count in counts.items():
-        if count is not None and count < 1:
-            raise ValueError(f"{name} must be at least 1, got {count}")
-
-
 def _require_models(num_models: int, **trees: Any) -> None:
     for name, tree in trees.items():
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
@@ -293,8 +287,7 @@ def _count_examples(data: Data) -> int:
 def _require_rows(subsets: AnyArray, num_examples: int) -> None:
     if subsets.size == 0:
         raise ValueError(f"a training set must hold at least one example, got subsets of shape {subsets.shape}")
-    if is_concrete(subsets) and not (subsets.min() >= 0 and subsets.max() < num_examples):
-        raise ValueError(f"subsets must hold rows from 0 to {num_examples - 1}, got {subsets.min()} to {subsets.max()}")
+    require_indices(num_examples, subsets=subsets)
 
 
 def _selection(evaluation: Evaluation) -> tuple[str, Literal[1, -1]] | None:

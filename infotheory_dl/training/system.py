@@ -10,6 +10,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Num, Shaped
 from jaxtyping import Key as Keys
 
+from infotheory_dl._validation import require_same_shape
 from infotheory_dl.training._program import Batch, Data, Evaluate, Metrics, State, Step
 from infotheory_dl.training.network import (
     AnyNetwork,
@@ -147,8 +148,7 @@ def half_squared_error(
     Raises:
       ValueError: if the shapes differ, as those of labels without an axis of outputs.
     """
-    if outputs.shape != targets.shape:
-        raise ValueError(f"outputs and targets must have one shape, got {outputs.shape} and {targets.shape}")
+    require_same_shape(outputs=outputs, targets=targets)
     return jnp.square(outputs - targets).sum(-1) / 2
 
 

@@ -134,9 +134,9 @@ def test_a_tracked_training_reports_the_variance_where_it_arrives():
 
 
 def test_impossible_settings_are_refused(as_a_user_sees):
-    with pytest.raises(ValueError, match=r"must be positive, got 0\.004, 0 and 4000"):
+    with pytest.raises(ValueError, match=r"period must be positive, got 0"):
         sgld.annealing(period=0)
     with pytest.raises(ValueError, match="unknown noise 'pink'; choose one of 'paper', 'original'"):
         sgld.langevin(sgld.annealing(), noise="pink")
-    with pytest.raises(ValueError, match="at least 1, got 100, 0 and 50"):
+    with pytest.raises(ValueError, match="every must be at least 1, got 0"):
         sgld.track_gradient_variance(None, squared_errors, every=0)

@@ -71,7 +71,7 @@ def test_a_training_is_the_plain_exchange_and_the_share_grows_over_the_warm_up()
 @pytest.mark.usefixtures("as_a_user_sees")
 def test_impossible_settings_are_refused():
     params = {"weight": jnp.asarray(WEIGHTS[0])}
-    with pytest.raises(ValueError, match="growth_steps must not be negative, got -1"):
+    with pytest.raises(ValueError, match="growth_steps must be at least 0, got -1"):
         co_teaching([linear] * 2, optax.sgd(0.1), growth_steps=-1)
     system = co_teaching([linear] * 2, optax.sgd(0.1))
     with pytest.raises(ValueError, match=r"forget_rate must lie in \[0, 1\), got 1.0"):

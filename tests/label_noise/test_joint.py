@@ -46,7 +46,7 @@ def test_one_network_alone_is_trained_as_published(case):
 @pytest.mark.usefixtures("as_a_user_sees")
 def test_bad_input_meets_clear_errors():
     loss, network = LOSSES["ce"], published.CLASSIFIER.network
-    with pytest.raises(ValueError, match="warm_up_steps must not be negative, got -1"):
+    with pytest.raises(ValueError, match="warm_up_steps must be at least 0, got -1"):
         joint(loss, (network,), published.ADAM, warm_up_steps=-1)
     system = joint(loss, (network,), published.ADAM)
     with pytest.raises(ValueError, match="init takes the variables of 1 networks, got 2"):

@@ -107,11 +107,11 @@ def test_bad_input_meets_clear_errors():
         limit.loss(logits, others, labels, distribution="normal")
     with pytest.raises(ValueError, match="gradients are drawn from 'gaussian' or 'laplace', 'dot' is not a distrib"):
         limit.loss(logits, others, labels, distribution="dot", sample=True, key=jax.random.key(0))
-    with pytest.raises(ValueError, match="noise_scale must be positive where gradients are drawn, got 0"):
+    with pytest.raises(ValueError, match="noise_scale must be positive, got 0"):
         limit.loss(logits, others, labels, sample=True, noise_scale=0.0, key=jax.random.key(0))
     with pytest.raises(ValueError, match="a draw needs a key, or the noise itself"):
         limit.loss(logits, others, labels, sample=True)
-    with pytest.raises(ValueError, match=r"noise must have the shape of the logits, \(6, 4\), got \(6, 3\)"):
+    with pytest.raises(ValueError, match=r"noise must have the shape \(6, 4\), that of the logits, got \(6, 3\)"):
         limit.loss(logits, others, labels, sample=True, noise=jnp.zeros((6, 3)))
     with pytest.raises(ValueError, match="gradient_weight_decay must be finite and not negative, got -1"):
         limit.loss(logits, others, labels, gradient_weight_decay=-1.0)
@@ -119,7 +119,7 @@ def test_bad_input_meets_clear_errors():
         limit.loss(logits, others[:, :3], labels % 3)
     with pytest.raises(ValueError, match=r"labels must lie in \[0, 4\), got 4 at index 1"):
         limit.loss(logits, others, jnp.array([0, 4, 0, 0, 0, 0]))
-    with pytest.raises(ValueError, match=r"mask must be of shape \(6,\), one for each example, got \(5,\)"):
+    with pytest.raises(ValueError, match=r"mask must have the shape \(6,\), one for each example, got \(5,\)"):
         limit.loss(logits, others, labels, mask=jnp.ones(5, bool))
     network = published.CLASSIFIER.network
     with pytest.raises(ValueError, match="unknown scale 'total'; choose one of 'sum', 'mean'"):

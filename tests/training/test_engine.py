@@ -320,9 +320,9 @@ def test_a_diverged_model_keeps_the_state_of_its_last_finite_epoch():
     ("settings", "message"),
     [
         ({"num_epochs": 0}, "num_epochs must be at least 1, got 0"),
-        ({"batch_size": 0}, "num_examples and batch_size must be positive, got 10 and 0"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"callback_every": 0}, "callback_every must be at least 1, got 0"),
-        ({"subset": np.array([0, 10])}, "subsets must hold rows from 0 to 9, got 0 to 10"),
+        ({"subset": np.array([0, 10])}, r"subsets must lie in \[0, 10\), got 10 at index \(0, 1\)"),
         ({"subset": np.array([], int)}, "a training set must hold at least one example"),
     ],
 )
