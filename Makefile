@@ -1,5 +1,5 @@
-# Three commands: `make demo` audits a real data set, `make test` runs the tests, `make check` the linters, the type checker, and
-# the smallest run of every experiment and benchmark. Each makes what it needs of .venv first.
+# `make demo` audits a real data set, `make test` runs the tests, `make check` the linters, the type checker and the smallest
+# run of every experiment and benchmark. Each makes what it needs of .venv first.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -9,12 +9,14 @@ demo: .venv/installed
 	$(BIN)/infotheory-dl audit --dataset digits --flip 0.1 --output results/audit
 
 test: .venv/installed-test
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist loadfile
 
 check: .venv/installed-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m experiments smoke
+	$(BIN)/python -m benchmarks smoke
 
 format: .venv/installed-check
 	$(BIN)/ruff check --fix .

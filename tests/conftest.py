@@ -12,11 +12,15 @@ import pytest
 from jaxtyping import install_import_hook
 
 jax.config.update("jax_enable_x64", True)
-# compiling is what costs: quickly rather than well, and a program once for all processes and runs
-jax.config.update("jax_disable_most_optimizations", "INFOTHEORY_DL_TEST_OPTIMIZED" not in os.environ)
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parent.parent / ".jax_cache"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+# compiling is what costs: quickly rather than well, and a program once for all processes and runs of the tests
+for setting, value in {
+    "jax_disable_most_optimizations": True,
+    "jax_compilation_cache_dir": str(Path(__file__).parent.parent / ".jax_cache"),
+    "jax_persistent_cache_min_compile_time_secs": 0,
+}.items():
+    if setting.upper() not in os.environ:
+        jax.config.update(setting, value)
+        os.environ[setting.upper()] = str(value)  # for the processes that tests start
 hypothesis.settings.register_profile("infotheory_dl", deadline=None)  # the first example pays for the compilation
 hypothesis.settings.load_profile("infotheory_dl")
 install_import_hook("infotheory_dl", "beartype.beartype")
