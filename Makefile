@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format clean
+.PHONY: demo test check format reference clean
 
 demo: .venv/installed
 	$(BIN)/infotheory-dl audit --dataset digits --flip 0.1 --output results/audit
@@ -21,6 +21,9 @@ check: .venv/installed-check
 format: .venv/installed-check
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+reference: .venv/installed-test
+	$(BIN)/python -m tests.public_names
 
 clean:
 	rm -rf .venv results

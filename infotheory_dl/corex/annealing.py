@@ -5,11 +5,12 @@ from typing import Any, NamedTuple, Protocol, TypedDict
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from infotheory_dl.results import concise
-from infotheory_dl.types import Scalar
+from infotheory_dl.types import AnyArray, Scalar
 
 NOISE_SCHEDULE = (0.6, 0.36, 0.216, 0.1296, 0.07776, 0.046656, 0.0)
 """The published standard deviations of the noise, 0.6 to the powers of 1 to 6 and then none."""
@@ -55,6 +56,11 @@ class Solution(NamedTuple):
     num_iterations: Int[Array, "*restarts"]
     converged: Bool[Array, "*restarts"]
     diverged: Bool[Array, "*restarts"]
+
+
+def first_entries(history: Float[Array, " most"], count: Int[AnyArray, ""]) -> Float[Array, " count"]:
+    """What was recorded, cut on the host: on the device, every number of entries would be a program of its own."""
+    return jax.device_put(np.asarray(history)[: int(count)])
 
 
 def settles(value: Float[Array, ""], previous: Float[Array, ""], tolerance: Scalar) -> Bool[Array, ""]:

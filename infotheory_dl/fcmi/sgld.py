@@ -21,6 +21,20 @@ from infotheory_dl._validation import require_choice, require_count, require_pos
 from infotheory_dl.training import Batch, Data, Metrics, NetworkState, System
 from infotheory_dl.types import AnyArray, Key, Params, Scalar
 
+__all__ = [
+    "Annealing",
+    "LangevinState",
+    "Losses",
+    "Noise",
+    "TrackedState",
+    "annealing",
+    "gradient_variance",
+    "histories",
+    "langevin",
+    "langevin_update",
+    "track_gradient_variance",
+]
+
 Noise: TypeAlias = Literal["paper", "original"]
 
 Losses: TypeAlias = Callable[[Params, Data], Any]
@@ -133,7 +147,14 @@ def langevin(schedule: Annealing, *, noise: Noise = "paper") -> optax.GradientTr
 def langevin_update(
     gradient: Params, normals: Params, learning_rate: Scalar, inverse_temperature: Scalar, *, noise: Noise = "paper"
 ) -> Params:
-    """What one update adds to the parameters; `normals` are ξ, with the structure of the gradient."""
+    """What one update adds to the parameters: √(2 η / β) ξ - η g.
+
+    Args:
+      gradient: g.
+      normals: ξ, with the structure of the gradient.
+      learning_rate, inverse_temperature: η and β.
+      noise: as in `langevin`.
+    """
     scale = jnp.sqrt(2 * learning_rate / inverse_temperature)
     if noise == "original":
         scale = scale / inverse_temperature

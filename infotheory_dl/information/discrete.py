@@ -25,6 +25,20 @@ from infotheory_dl._validation import (
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, Key
 
+__all__ = [
+    "ESTIMATORS",
+    "EntropyEstimator",
+    "Estimator",
+    "PermutationNull",
+    "entropy",
+    "information_from_counts",
+    "joint_codes",
+    "joint_counts",
+    "mutual_information",
+    "permutation_null",
+    "ranks",
+]
+
 EntropyEstimator = Literal["plugin", "miller_madow", "jackknife"]
 Estimator = Literal["plugin", "known_marginal", "miller_madow", "jackknife"]
 

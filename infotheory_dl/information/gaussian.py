@@ -9,6 +9,13 @@ from jaxtyping import Float, Int
 from infotheory_dl._validation import is_concrete, require_finite, require_square
 from infotheory_dl.types import AnyArray
 
+__all__ = [
+    "entropy",
+    "kl_divergence",
+    "mutual_information",
+    "total_correlation",
+]
+
 
 def entropy(covariance: Float[AnyArray, "*batch variables variables"]) -> Float[jax.Array, "*batch"]:
     """Differential entropy of a Gaussian, log det(2 pi e covariance) / 2.

@@ -14,6 +14,22 @@ from jaxtyping import Array, Float, Int
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, Key
 
+__all__ = [
+    "LowRankPlusDiagonal",
+    "frobenius_distance",
+    "inverse",
+    "log_density",
+    "log_determinant",
+    "matvec",
+    "row_distances",
+    "rows",
+    "sample",
+    "solve",
+    "spectral_distance",
+    "square_root_matvec",
+    "to_dense",
+]
+
 
 @concise
 class LowRankPlusDiagonal(NamedTuple):

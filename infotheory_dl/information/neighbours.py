@@ -23,6 +23,8 @@ from infotheory_dl._validation import (
 )
 from infotheory_dl.types import AnyArray, AnyLabels, Key
 
+__all__ = ["entropy", "mixed_mutual_information", "mutual_information"]
+
 _BATCH = 1024  # samples whose distances to all others are held at once
 
 

@@ -29,6 +29,17 @@ from infotheory_dl.label_noise.limit import Noise, SurrogateSettings, full_mask,
 from infotheory_dl.training import Metrics, masked_mean
 from infotheory_dl.types import AnyArray, Key, Params, Scalar
 
+__all__ = [
+    "absolute_error",
+    "confusion",
+    "free_form",
+    "gradient_noise",
+    "head",
+    "noisy_cross_entropy",
+    "penalize",
+    "use_label",
+]
+
 
 def absolute_error(
     classifier_logits: Float[AnyArray, "examples classes"],

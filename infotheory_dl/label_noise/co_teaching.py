@@ -14,6 +14,8 @@ from infotheory_dl.label_noise.losses import cross_entropy
 from infotheory_dl.training import AnyNetwork, Batch, Metrics, System
 from infotheory_dl.types import AnyArray, Key, Params, Scalar
 
+__all__ = ["co_teaching", "loss"]
+
 
 def loss(
     classifier_logits: Float[AnyArray, "examples classes"],

@@ -17,6 +17,18 @@ from infotheory_dl.label_noise.transition import warn_of_absent
 from infotheory_dl.metrics.labels import forgetting_events, margins
 from infotheory_dl.types import AnyArray, AnyLabels, Scalar
 
+__all__ = [
+    "FILTERS",
+    "forgetting_counts",
+    "gradient_distance",
+    "ids_by_score",
+    "low_margin",
+    "low_self_confidence",
+    "mean_epoch_loss",
+    "mixture_suspicion",
+    "noisy_ids",
+]
+
 FILTERS: tuple[Filter, ...] = get_args(Filter)
 
 

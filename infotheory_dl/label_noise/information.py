@@ -33,6 +33,8 @@ from infotheory_dl._validation import (
 from infotheory_dl.data.label_noise import require_transition
 from infotheory_dl.types import AnyArray, AnyLabels, Scalar
 
+__all__ = ["Unit", "channel_capacity", "fano_error", "fano_information", "memorized_information"]
+
 Unit = Literal["nats", "bits"]
 
 

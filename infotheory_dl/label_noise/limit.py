@@ -30,6 +30,18 @@ from infotheory_dl.label_noise._labels import Labels, checked_pair
 from infotheory_dl.training import AnyNetwork, Metrics, System, masked_mean
 from infotheory_dl.types import AnyArray, Key, Params, Scalar
 
+__all__ = [
+    "Distribution",
+    "Noise",
+    "Scale",
+    "SurrogateSettings",
+    "full_mask",
+    "limit",
+    "loss",
+    "standard_noise",
+    "surrogate",
+]
+
 Distribution = Literal["gaussian", "laplace", "cross_entropy", "dot"]
 Noise = Literal["gaussian", "laplace"]
 Scale = Literal["sum", "mean"]
@@ -255,7 +267,14 @@ def standard_noise(
     *,
     noise: Float[AnyArray, "examples classes"] | None,
 ) -> Float[Array, "examples classes"]:
-    """Standard normal or standard Laplacian draws for the logits: those that are given, or else by the key."""
+    """Standard normal or standard Laplacian draws for the logits.
+
+    Args:
+      key: their source, where they are not given.
+      distribution: Laplacian for "laplace", else normal.
+      logits: whose shape and dtype they have.
+      noise: the draws, if they are given.
+    """
     if noise is not None:
         require_shape("noise", noise, logits.shape, "that of the logits")
         require_finite(noise=noise)

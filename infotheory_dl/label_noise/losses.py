@@ -21,6 +21,22 @@ from infotheory_dl.data.label_noise import require_transition
 from infotheory_dl.label_noise._labels import Labels, checked_rows
 from infotheory_dl.types import AnyArray, Scalar
 
+__all__ = [
+    "active_passive",
+    "backward_correction",
+    "bi_tempered",
+    "bootstrapping",
+    "cross_entropy",
+    "dmi",
+    "early_learning_regularization",
+    "forward_correction",
+    "generalized_cross_entropy",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "normalized_cross_entropy",
+    "symmetric_cross_entropy",
+]
+
 _DETERMINANT_FLOOR = 1e-3
 _NEWTON_STEPS = 12
 

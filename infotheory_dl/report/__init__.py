@@ -3,7 +3,7 @@
 from infotheory_dl.report.charts import Bar, Line, Row, bar_chart, distribution_chart, line_chart
 from infotheory_dl.report.format import count, known, percent, signed
 from infotheory_dl.report.html import Html, element, joined
-from infotheory_dl.report.page import (
+from infotheory_dl.report.layout import (
     code,
     details,
     facts,

@@ -75,7 +75,15 @@ class _Scale(NamedTuple):
 def line_chart(
     lines: Sequence[Line], *, title: str, x_label: str, y_label: str, log_x: bool = False, percent: bool = False
 ) -> Html:
-    """Draws lines, each with its label at its end; `title` is for who cannot see it."""
+    """Draws lines, each with its label at its end.
+
+    Args:
+      lines: at least one.
+      title: for who cannot see it.
+      x_label, y_label: stand at the axes.
+      log_x: whether the horizontal axis is logarithmic.
+      percent: whether shares are written in percent, on the axes that are linear.
+    """
     right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
     all_x = np.concatenate([line.x for line in lines])
     all_y = np.concatenate([values for line in lines for values in (line.y, line.low, line.high) if values is not None])
@@ -106,7 +114,14 @@ def line_chart(
 
 
 def distribution_chart(rows: Sequence[Row], *, title: str, x_label: str, marked_label: str = "") -> Html:
-    """Draws a box for each row on a logarithmic axis: 5 to 95 %, 25 to 75 %, the median, and marked values."""
+    """Draws a box for each row on a logarithmic axis: 5 to 95 %, 25 to 75 %, the median, and marked values.
+
+    Args:
+      rows: from above.
+      title: for who cannot see it.
+      x_label: stands at the axis.
+      marked_label: what is marked.
+    """
     bottom = _TOP + _ROW * len(rows)
     height = bottom + _BOTTOM + (16 if marked_label else 0)
     left, right = 24.0 + 7 * max(len(_shortened(row.label)) for row in rows), _WIDTH - 16
@@ -136,7 +151,14 @@ def distribution_chart(rows: Sequence[Row], *, title: str, x_label: str, marked_
 
 
 def bar_chart(bars: Sequence[Bar], *, title: str, x_label: str, mark_label: str = "") -> Html:
-    """Draws a bar from zero for each value, with its interval as a line and what it is held against as a stroke."""
+    """Draws a bar from zero for each value, with its interval as a line and what it is held against as a stroke.
+
+    Args:
+      bars: from above.
+      title: for who cannot see it.
+      x_label: stands at the axis.
+      mark_label: what the values are held against.
+    """
     bottom = _TOP + _ROW * len(bars)
     height = bottom + _BOTTOM + (16 if mark_label else 0)
     left, right = 24.0 + 7 * max(len(_shortened(bar.label)) for bar in bars), _WIDTH - 60

@@ -22,6 +22,8 @@ from infotheory_dl.sample_information._examples import Loss, checked_examples, l
 from infotheory_dl.training import half_squared_error
 from infotheory_dl.types import AnyArray, AnyLabels, ApplyFn, Params
 
+__all__ = ["el2n", "example_loss", "forgetting_events", "gradient_norm", "knn_shapley", "leverage", "tracin"]
+
 Scalar = float | Float[AnyArray, ""]
 
 _REFERENCES_AT_ONCE = 64

@@ -32,6 +32,8 @@ from infotheory_dl.sample_information.removal import (
 )
 from infotheory_dl.types import AnyArray, Scalar
 
+__all__ = ["Converged", "coefficients", "converged", "detach", "keep", "leave_one_out", "with_examples", "without"]
+
 
 @concise
 class Converged(NamedTuple):

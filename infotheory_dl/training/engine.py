@@ -172,9 +172,10 @@ def train_many(
 
     Args:
       keys: one key per model; equal keys see the examples in the same order.
-      step: one update of one model. The settings that are not listed here are those of `train`.
+      step: one update of one model.
       states: initial states, with a leading axis of models.
       data: the training data, the same for all models.
+      shared, num_epochs, batch_size, callback_every: as in `train`.
       subsets: the training set of each model, as rows of `data`; default all rows for all models.
       evaluation: what to look at in each model, on the same data.
       callback: is given the training of all models.

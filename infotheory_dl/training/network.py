@@ -150,7 +150,13 @@ def descend(
 def predict(
     apply_fn: ApplyFn, params: Params, inputs: Num[AnyArray, "examples ..."], *, batch_size: int | None = None
 ) -> Num[Array, "examples ..."]:
-    """The outputs of a network for any number of inputs, `batch_size` of them at a time to bound the memory."""
+    """The outputs of a network for any number of inputs.
+
+    Args:
+      apply_fn, params: the network.
+      inputs: for it.
+      batch_size: how many of them at a time, to bound the memory; default all.
+    """
     return map_blocks(functools.partial(apply_fn, params), (jnp.asarray(inputs),), batch_size)
 
 

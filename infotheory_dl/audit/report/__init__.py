@@ -5,7 +5,7 @@ from typing import Any
 from infotheory_dl import report
 from infotheory_dl.audit._run import AuditResult
 from infotheory_dl.audit.report import information, labels, networks
-from infotheory_dl.audit.report.findings import findings, smallest_sufficient
+from infotheory_dl.audit.report.sentences import findings, smallest_sufficient
 from infotheory_dl.report import count, percent
 
 __all__ = ["findings", "render"]

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float
 from infotheory_dl.corex._linear.model import LinearCorex
 from infotheory_dl.corex._linear.objective import drawn_objective, exact_objective
 from infotheory_dl.corex._settings import PRECISION, QUASI_NEWTON_ITERATIONS, TOLERANCE
-from infotheory_dl.corex.annealing import EndOfStage, Solution
+from infotheory_dl.corex.annealing import EndOfStage, Solution, first_entries
 from infotheory_dl.corex.correlations import second_moment_product, unit_noise_correlations
 from infotheory_dl.corex.moments import FactorMoments, all_moments, noise_is_lost
 from infotheory_dl.corex.objectives import CORRELATION_EXPLANATION, FactorObjective
@@ -189,7 +189,7 @@ def model_of(fits: Fits, index: int, prepared: Preprocessing) -> LinearCorex:
         weights=weights,
         moments=moments,
         preprocessing=prepared,
-        history=solution.history[: int(solution.num_iterations)],
+        history=first_entries(solution.history, solution.num_iterations),
         converged=solution.converged & ~diverged,
         diverged=diverged,
     )

@@ -28,7 +28,7 @@ from infotheory_dl.corex._temporal.periods import (
     windows_of,
 )
 from infotheory_dl.corex._temporal.program import Problem, TemporalRates, TemporalSetup, run
-from infotheory_dl.corex.annealing import NOISE_SCHEDULE
+from infotheory_dl.corex.annealing import NOISE_SCHEDULE, first_entries
 from infotheory_dl.types import AnyArray, Key, Scalar
 
 _WARM_SCHEDULE = (0.216, 0.0)
@@ -142,7 +142,7 @@ def fit(
     rates = TemporalRates(decay, l1, l2, concentration, tolerance, learning_rate)
     require_rates(problem, rates)
     model, num_steps = run(key, problem, rates, setup)
-    return model._replace(history=model.history[: int(num_steps)])
+    return model._replace(history=first_entries(model.history, num_steps))
 
 
 def prepare(

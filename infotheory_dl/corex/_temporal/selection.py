@@ -15,6 +15,7 @@ from infotheory_dl.corex._temporal.fitting import TemporalSettings, fit, prepare
 from infotheory_dl.corex._temporal.model import TemporalCorex, covariances, mean_log_densities
 from infotheory_dl.corex._temporal.periods import Samples, Tables, samples_like
 from infotheory_dl.corex._temporal.program import Problem, TemporalRates, TemporalSetup, run
+from infotheory_dl.corex.annealing import first_entries
 from infotheory_dl.results import concise
 from infotheory_dl.types import Key, Scalar
 
@@ -90,7 +91,7 @@ def select(
         l1=points[best].l1,
         l2=points[best].l2,
         scores=scores.reshape(shape),
-        model=model._replace(history=model.history[: int(num_steps[best])]),
+        model=model._replace(history=first_entries(model.history, num_steps[best])),
     )
 
 

@@ -1,0 +1,96 @@
+"""What is called over and over compiles once: a second call with other numbers of the same shapes traces nothing."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from infotheory_dl import fcmi, label_noise, linear_models, linearization, metrics, networks, sample_information
+from infotheory_dl.corex import linear, temporal
+from infotheory_dl.information import discrete, gaussian, neighbours
+
+_traced: list[str] = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, seconds, **_: _traced.append(event) if event == "/jax/core/compile/backend_compile_duration" else None
+)
+
+NUM_EXAMPLES, NUM_FEATURES = 24, 3
+NETWORK = networks.MLP(widths=(4,), outputs=2)
+# flax makes a new function of a network whenever it is asked for one
+APPLY = NETWORK.apply
+VARIABLES = [NETWORK.init(jax.random.key(seed), np.zeros((1, NUM_FEATURES))) for seed in range(2)]
+METHOD = label_noise.make_method("limit_laplace", NETWORK, (NUM_FEATURES,))
+
+
+def draws(seed: int) -> dict[str, np.ndarray]:
+    """Inputs of every kind, of the same shapes and other numbers for each seed."""
+    random = np.random.default_rng(seed)
+    labels = random.permutation(np.arange(NUM_EXAMPLES) % 2)
+    return {
+        "x": random.normal(size=(NUM_EXAMPLES, NUM_FEATURES)),
+        "labels": labels,
+        "targets": np.eye(2)[labels] - 0.5,
+        "codes": random.integers(0, 2, (NUM_EXAMPLES, 5)),
+        "selection": random.permuted(np.tile([0, 1], (5, NUM_EXAMPLES // 2)).T, axis=0),
+        "predictions": random.integers(0, 2, (NUM_EXAMPLES, 10)),
+    }
+
+
+def grid(seed: int, given: dict[str, np.ndarray]) -> object:
+    return label_noise.train_grid(
+        jax.random.key(seed),
+        METHOD,
+        given["x"],
+        given["labels"][:, None],
+        training_rows=np.arange(16)[None],
+        validation_rows=np.arange(16, NUM_EXAMPLES)[None],
+        num_epochs=1,
+        batch_size=8,
+    )
+
+
+def informative_examples(seed: int, given: dict[str, np.ndarray]) -> object:
+    params = VARIABLES[seed]
+    x, targets = given["x"], given["targets"]
+    return sample_information.sample_information(APPLY, params, x, targets, x[:4], time=5, learning_rate=0.1)
+
+
+def left_out(seed: int, given: dict[str, np.ndarray]) -> object:
+    kernel = linearization.kernel_eigen(given["x"] @ given["x"].T)
+    return linearization.leave_one_out_predictions(kernel, given["targets"], 0.1)
+
+
+def modular(seed: int, given: dict[str, np.ndarray]) -> object:
+    return linear.fit(jax.random.key(seed), given["x"], num_factors=1)
+
+
+def changing(seed: int, given: dict[str, np.ndarray]) -> object:
+    return temporal.fit(jax.random.key(seed), given["x"].reshape(2, -1, NUM_FEATURES), num_factors=1)
+
+
+CALLS: dict[str, Callable[[int, dict[str, np.ndarray]], object]] = {
+    "gaussian": lambda seed, given: gaussian.total_correlation(np.cov(given["x"], rowvar=False)),
+    "discrete": lambda seed, given: discrete.mutual_information(given["codes"], given["selection"], num_codes=2),
+    "neighbours": lambda seed, given: neighbours.mutual_information(given["x"][:, :1], given["x"][:, 1:]),
+    "ranking": lambda seed, given: metrics.area_under_roc(given["x"][:, 0], given["labels"] == 1),
+    "bootstrap": lambda seed, given: metrics.bootstrap(
+        jax.random.key(seed), jnp.mean, given["x"][:, 0], num_resamples=10
+    ),
+    "linear_models": lambda seed, given: linear_models.fit(given["x"], given["labels"], l2=0.1),
+    "fcmi": lambda seed, given: fcmi.bounds.fcmi(given["predictions"], given["selection"], num_classes=2),
+    "sample_information": informative_examples,
+    "linearization": left_out,
+    "label_noise": grid,
+    "corex.linear": modular,
+    "corex.temporal": changing,
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_second_call_compiles_nothing(name):
+    CALLS[name](0, draws(0))
+    before = len(_traced)
+    CALLS[name](1, draws(1))
+    assert len(_traced) == before
