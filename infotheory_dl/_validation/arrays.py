@@ -109,7 +109,7 @@ def require_distinct(**arrays: Any) -> None:
         if is_concrete(array):
             values, counts = np.unique(np.asarray(array), return_counts=True)
             if (counts > 1).any():
-                place = int(counts.argmax())
+                place = int(np.argmax(counts))
                 raise ValueError(f"{name} must differ from each other, got {values[place]} at {counts[place]} places")
 
 

@@ -27,7 +27,8 @@ def require_distributions(tolerance: float = 1e-4, remedy: str = "", /, **arrays
         eps = float(jnp.finfo(dtype).eps) if jnp.issubdtype(dtype, jnp.floating) else 0.0
         allowed = max(tolerance, 2 * math.sqrt(rows.shape[-1]) * eps)
         # low precision would add rounding of its own
-        sums = rows.sum(-1, dtype=np.float64 if isinstance(rows, np.ndarray) else jnp.promote_types(dtype, np.float32))
+        precision = np.float64 if isinstance(rows, np.ndarray) else jnp.promote_types(dtype, np.float32)
+        sums: Any = rows.sum(-1, dtype=precision)
         sound = (abs(sums - 1) <= allowed) & (rows >= 0).all(-1)
         if not bool(sound.all()):
             index = tuple(map(int, np.argwhere(~np.asarray(sound))[0]))

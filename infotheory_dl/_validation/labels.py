@@ -130,8 +130,8 @@ def _plain(labels: Any, name: str) -> np.ndarray:
 def _require_none_missing(missing: np.ndarray, name: str) -> None:
     if missing.any():
         raise ValueError(
-            f"{name} has {missing.sum()} of {len(missing)} missing, the first at index {missing.argmax()}: leave these"
-            " examples out, or give them a class of their own"
+            f"{name} has {missing.sum()} of {len(missing)} missing, the first at index {np.argmax(missing)}: leave"
+            " these examples out, or give them a class of their own"
         )
 
 
@@ -171,7 +171,7 @@ def _places(values: np.ndarray, name: str, names: np.ndarray) -> ClassLabels:
     alike = (values.dtype.kind == "U") == (names.dtype.kind == "U")
     known = np.isin(values, names) if alike else np.zeros(len(values), bool)
     if not known.all():
-        index = int(known.argmin())
+        index = int(np.argmin(known))
         raise ValueError(
             f"{name} must be among the classes {_shortened(names)}, got {values[index].item()!r} at index {index}"
         )

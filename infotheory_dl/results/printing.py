@@ -72,7 +72,7 @@ def _described_array(value: Any) -> str:
     real = array.astype(np.float64) if array.dtype.kind == "V" else array
     finite = real[np.isfinite(real)]
     absent = real.size - finite.size
-    extent = f", {_number(finite.min().item())} to {_number(finite.max().item())}" if finite.size else ""
+    extent = f", {_number(np.min(finite).item())} to {_number(np.max(finite).item())}" if finite.size else ""
     return f"{_shape(value)}{extent}{f', {absent} not finite' if absent else ''}"
 
 
