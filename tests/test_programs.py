@@ -1,4 +1,4 @@
-"""What is called over and over compiles once: a second call with other numbers of the same shapes traces nothing."""
+"""What is called over and over compiles once, and what is pure passes through `jit` and `vmap`."""
 
 from collections.abc import Callable
 
@@ -94,3 +94,38 @@ def test_a_second_call_compiles_nothing(name):
     before = len(_traced)
     CALLS[name](1, draws(1))
     assert len(_traced) == before
+
+
+# of the numbers of `draws`, the arguments of a pure function
+PURE: dict[str, tuple[Callable[..., object], Callable[[dict[str, np.ndarray]], tuple[np.ndarray, ...]]]] = {
+    "gaussian": (gaussian.total_correlation, lambda given: (np.cov(given["x"], rowvar=False),)),
+    "discrete": (
+        lambda codes, selection: discrete.mutual_information(codes, selection, num_codes=2),
+        lambda given: (given["codes"], given["selection"]),
+    ),
+    "ranking": (metrics.area_under_roc, lambda given: (given["x"][:, 0], given["labels"] == 1)),
+    "margins": (metrics.label_margins, lambda given: (given["targets"], given["labels"])),
+    "losses": (label_noise.losses.cross_entropy, lambda given: (given["x"][:, :2], given["labels"])),
+    "linear_models": (
+        lambda x, labels: linear_models.fit(x, labels, num_classes=2, l2=0.1).coefficients,
+        lambda given: (given["x"], given["labels"]),
+    ),
+    "fcmi": (
+        lambda predictions, selection: fcmi.bounds.fcmi(predictions, selection, num_classes=2).value,
+        lambda given: (given["predictions"], given["selection"]),
+    ),
+    "linearization": (
+        lambda x, targets: linearization.leave_one_out_predictions(linearization.kernel_eigen(x @ x.T), targets, 0.1),
+        lambda given: (given["x"], given["targets"]),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_jit_and_vmap_change_nothing(name):
+    function, arguments = PURE[name]
+    both = [arguments(draws(seed)) for seed in (0, 1)]
+    expected = np.stack([np.asarray(function(*given)) for given in both])
+    np.testing.assert_allclose(jax.jit(function)(*both[0]), expected[0], rtol=1e-6, atol=1e-9)
+    stacked = [np.stack(column) for column in zip(*both, strict=True)]
+    np.testing.assert_allclose(jax.vmap(function)(*stacked), expected, rtol=1e-6, atol=1e-9)
