@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, Int
 
 from infotheory_dl._blocks import per_example_gradients, sum_blocks
 from infotheory_dl._validation import require_choice, require_count, require_positive
+from infotheory_dl.results import concise
 from infotheory_dl.training import Batch, Data, Metrics, NetworkState, System
 from infotheory_dl.types import AnyArray, Key, Params, Scalar
 
@@ -53,6 +54,7 @@ class Annealing(NamedTuple):
     inverse_temperature: Callable[[Any], Array]
 
 
+@concise
 class LangevinState(NamedTuple):
     """State of the optimizer `langevin`.
 
@@ -63,6 +65,7 @@ class LangevinState(NamedTuple):
     updates: Int[Array, ""]
 
 
+@concise
 class TrackedState(NamedTuple):
     """State of a system whose gradients are looked at.
 
