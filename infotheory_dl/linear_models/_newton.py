@@ -54,7 +54,7 @@ class State(NamedTuple):
       value: the objective.
       slope: the steepest slope of the objective, of the sub-differential the part nearest to zero.
       change: of the logits by the last step, at most.
-      flat: steps since the slope was larger than the tolerance.
+      flat: steps since the slope was first within the tolerance; rounding may lift it again.
       stuck: whether no step decreased the objective.
       iterations: steps so far.
     """
@@ -101,19 +101,21 @@ def minimise(
     leave the orthant. Such steps, halved until the objective decreases, converge (Bertsekas, 1982).
     """
 
-    def unsettled(state: State) -> Array:
-        moving = (state.change > _SMALL_CHANGE) & (state.flat <= _MOST_FLAT)
-        return (moving | (state.flat == 0)) & ~state.stuck & (state.iterations < max_iterations)
+    def is_flat(state: State) -> Array:
+        return jnp.abs(state.slope).max() <= tolerance
 
-    def advance(state: State) -> State:
-        return _counted(_advance(problem, state), tolerance)
+    def settled(state: State) -> Array:
+        return is_flat(state) & (state.change <= _SMALL_CHANGE)
 
-    end = lax.while_loop(unsettled, advance, _counted(_begin(problem, start), tolerance))
-    return end, (end.flat > 0) & (end.change <= _SMALL_CHANGE)
+    def goes_on(state: State) -> Array:
+        return ~settled(state) & (state.flat <= _MOST_FLAT) & ~state.stuck & (state.iterations < max_iterations)
 
+    def counted(state: State) -> State:
+        return state._replace(flat=state.flat + (is_flat(state) | (state.flat > 0)))
 
-def _counted(state: State, tolerance: Float[Array, ""]) -> State:
-    return state._replace(flat=jnp.where(jnp.abs(state.slope).max() <= tolerance, state.flat + 1, 0))
+    advance = lambda state: counted(_advance(problem, state))
+    end = lax.while_loop(goes_on, advance, counted(_begin(problem, start)))
+    return end, settled(end)
 
 
 def _begin(problem: Problem, parameters: Array) -> State:
