@@ -26,7 +26,7 @@ reference: .venv/installed-test
 	$(BIN)/python -m tests.public_names
 
 clean:
-	rm -rf .venv results
+	rm -rf .venv .jax_cache results
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
