@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from infotheory_dl import data
 from infotheory_dl._validation import class_labels, require_count, require_within
+from infotheory_dl.data.preprocessing import network_inputs
 from infotheory_dl.results import concise
 from infotheory_dl.types import Key
 
@@ -105,10 +106,10 @@ def draw_examples(key: Key, table: data.Table, *, train_size: int | None, flip: 
     return Examples(
         indices=audited.indices,
         x=_with_channels(audited.x),
-        inputs=_as_networks_see(audited.x, moments),
+        inputs=_with_channels(network_inputs(audited.x, moments)),
         labels=labels,
         true_labels=audited.y,
-        held_out_inputs=_as_networks_see(held_out_x, moments),
+        held_out_inputs=_with_channels(network_inputs(held_out_x, moments)),
         held_out_labels=held_out_labels,
         class_names=tuple(str(name) for name in classes),
         feature_names=table.feature_names,
@@ -116,13 +117,6 @@ def draw_examples(key: Key, table: data.Table, *, train_size: int | None, flip: 
         row_names=None if rows is None else tuple(rows[place] for place in audited.indices),
         notices=table.notices,
     )
-
-
-def _as_networks_see(x: np.ndarray, moments: data.Moments) -> Float[np.ndarray, "examples *features"]:
-    """The inputs centred and scaled, with channels, in double precision where jax has it."""
-    standardized = data.standardize(x, *moments)
-    dtype = jax.dtypes.canonicalize_dtype(np.promote_types(standardized.dtype, np.float32))
-    return _with_channels(standardized.astype(dtype))
 
 
 def _with_channels(x: np.ndarray) -> np.ndarray:

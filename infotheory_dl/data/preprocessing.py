@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
+import jax
 import numpy as np
 from jaxtyping import Float, Int, Real
 from numpy.typing import DTypeLike
@@ -13,7 +14,11 @@ from infotheory_dl.types import AnyArray, AnyLabels
 
 Per: TypeAlias = Literal["set", "channel", "pixel"]
 
-_BLOCK_ENTRIES = 1 << 20
+# what is in work at once lies in the caches
+_BLOCK_ENTRIES = 1 << 17
+_EXACT = 2**53
+# of differences and their squares in units of the largest there is room beyond
+_LARGEST_SPREAD = 2.0**1000
 
 
 @concise
@@ -23,17 +28,29 @@ class Moments(NamedTuple):
     Attributes:
       mean: of every pixel or channel, or one number; NaN where every value is missing.
       std: likewise; 1 where there is no variation.
+      remainder: what the mean has beyond double precision, of whole numbers above 2**53 or where an offset is large.
     """
 
     mean: Float[np.ndarray, "..."]
     std: Float[np.ndarray, "..."]
+    remainder: Float[np.ndarray, "..."]
+
+
+class ObservedMoments(NamedTuple):
+    """The same before anything is put in the place of a standard deviation of zero, and how many values there are."""
+
+    mean: Float[np.ndarray, "..."]
+    std: Float[np.ndarray, "..."]
+    remainder: Float[np.ndarray, "..."]
+    num_known: Float[np.ndarray, "..."]
 
 
 def pixel_moments(x: Real[AnyArray, "examples *features"], *, per: Per = "set") -> Moments:
     """Mean and standard deviation of the inputs, in double precision whatever their dtype is.
 
-    Offsets far larger than the spread, and spreads from 1e-200 to 1e200, cost nothing: what is summed are differences
-    from the first example, and their squares in units of the largest. NaN stands for a missing value and is left out.
+    Offsets far larger than the spread, whole numbers of 64 bits and spreads from 1e-200 to 1e200 cost nothing: what is
+    summed are differences from the first example, exact for whole numbers, and their squares in units of the largest.
+    NaN stands for a missing value and is left out.
 
     Args:
       x: inputs, channels last.
@@ -48,34 +65,45 @@ def pixel_moments(x: Real[AnyArray, "examples *features"], *, per: Per = "set") 
     if not x.size:
         raise ValueError(f"moments need at least one example, got x of shape {x.shape}")
     kept = {"set": (), "channel": x.shape[-1:], "pixel": x.shape[1:]}[per]
-    # rows of values that are pooled, with an axis of those that are kept apart
-    pooled = x.reshape(-1, *kept)
-    origin = _first_known(pooled)
-    count, total, reach = np.zeros(kept), np.zeros(kept), np.zeros(kept)
-    for rows in _blocks(pooled):
-        differences = rows - origin
-        known = ~np.isnan(differences)
-        count += known.sum(0)
-        total += differences.sum(0, where=known)
-        reach = np.fmax(reach, np.abs(differences).max(0, where=known, initial=0))
+    mean, std, remainder, _ = observed_moments(x.reshape(-1, *kept))
+    return Moments(mean, np.where(std > 0, std, 1.0), remainder)
+
+
+def observed_moments(rows: Real[np.ndarray, "rows *kept"]) -> ObservedMoments:
+    """The core of `pixel_moments`: over the rows, in three passes and in memory for few of them."""
+    origin = _first_known(rows)
+    count, total, reach = np.full(origin.shape, float(len(rows))), np.zeros(origin.shape), np.zeros(origin.shape)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for block in _blocks(rows):
+            known, gaps = _known(differences(block, origin))
+            count -= 0 if gaps is None else gaps.sum(0)
+            total += known.sum(0)
+            reach = np.maximum(reach, np.abs(known, out=known).max(0))
+    if not np.isfinite(total).all() and not np.isinf(rows).any():
+        # differences beyond the range of double precision
+        mean, std, remainder, count = observed_moments(rows / 4)
+        return ObservedMoments(4 * mean, 4 * std, 4 * remainder, count)
     with np.errstate(invalid="ignore"):
-        mean = origin + total / np.where(count > 0, count, np.nan)
-    unit, squares = np.where(reach > 0, reach, 1.0), np.zeros(kept)
-    for rows in _blocks(pooled):
-        deviations = (rows - mean) / unit
-        squares += np.square(deviations).sum(0, where=~np.isnan(deviations))
-    std = reach * np.sqrt(squares / np.maximum(count, 1))
-    return Moments(np.asarray(mean), np.where(std > 0, std, 1.0))
+        offset = total / np.where(count > 0, count, np.nan)
+    unit, squares = np.where(reach > 0, reach, 1.0), np.zeros(origin.shape)
+    for block in _blocks(rows):
+        deviations = _known((differences(block, origin) - offset) / unit)[0]
+        squares += np.square(deviations, out=deviations).sum(0)
+    mean = np.asarray(origin + offset)
+    std = np.asarray(reach * np.sqrt(squares / np.maximum(count, 1)))
+    return ObservedMoments(mean, std, np.asarray((origin - mean) + offset), count)
 
 
 def standardize(
     x: Real[AnyArray, "examples *features"],
     mean: float | Float[AnyArray, "..."],
     std: float | Float[AnyArray, "..."],
+    remainder: float | Float[AnyArray, "..."] = 0.0,
     *,
     scale: float = 1.0,
+    dtype: DTypeLike | None = None,
 ) -> Float[np.ndarray, "examples *features"]:
-    """(x / scale - mean) / std, computed in double precision, in the dtype of x, or in float32 where x are integers.
+    """(x / scale - mean) / std, computed in double precision before any cast.
 
     The papers' MNIST is `standardize(x, 0.456, 0.224, scale=255)`; by the data themselves,
     `standardize(x, *pixel_moments(x))`.
@@ -84,23 +112,41 @@ def standardize(
       x: inputs.
       mean: what to subtract, after scaling.
       std: what to divide by, after scaling.
+      remainder: what the mean has beyond double precision.
       scale: what to divide by first, such as the largest value of a pixel.
+      dtype: of the result; by default that of x, or float32 where x are integers.
 
     Raises:
       ValueError: if the standard deviation or the scale is not positive.
     """
     require_positive(std=std, scale=scale)
-    x, mean, std = np.asarray(x), np.asarray(mean, float), np.asarray(std, float)
-    standardized = np.empty(x.shape, x.dtype if np.issubdtype(x.dtype, np.floating) else np.float32)
-    for rows, place in zip(_blocks(x), _blocks(standardized, copy=False), strict=True):
-        place[...] = (rows / scale - mean) / std
+    x = np.asarray(x)
+    mean, std, remainder = (np.asarray(part, float) * scale for part in (mean, std, remainder))
+    if dtype is None:
+        dtype = x.dtype if np.issubdtype(x.dtype, np.floating) else np.float32
+    standardized = np.empty(x.shape, dtype)
+    if (std > _LARGEST_SPREAD).any():
+        x, mean, std, remainder = x / 4, mean / 4, std / 4, remainder / 4
+    for block, place in zip(_blocks(x), _blocks(standardized), strict=True):
+        place[...] = (differences(block, mean) - remainder) / std
     return standardized
+
+
+def network_inputs(
+    x: Real[AnyArray, "examples *features"], moments: Moments
+) -> Float[np.ndarray, "examples *features"]:
+    """Standardized inputs in double precision where x are and jax has it, else in single precision."""
+    x = np.asarray(x)
+    floating = np.issubdtype(x.dtype, np.floating)
+    dtype = jax.dtypes.canonicalize_dtype(np.promote_types(x.dtype, np.float32) if floating else np.float32)
+    return standardize(x, *moments, dtype=dtype)
 
 
 def unstandardize(
     standardized: Float[AnyArray, "examples *features"],
     mean: float | Float[AnyArray, "..."],
     std: float | Float[AnyArray, "..."],
+    remainder: float | Float[AnyArray, "..."] = 0.0,
     *,
     scale: float = 1.0,
 ) -> Float[np.ndarray, "examples *features"]:
@@ -108,13 +154,14 @@ def unstandardize(
 
     Args:
       standardized: of `standardize`.
-      mean, std, scale: what it was given.
+      mean, std, remainder, scale: what it was given.
 
     Raises:
       ValueError: if the standard deviation or the scale is not positive.
     """
     require_positive(std=std, scale=scale)
-    return (np.asarray(standardized, float) * np.asarray(std, float) + np.asarray(mean, float)) * scale
+    deviations = np.asarray(standardized, float) * np.asarray(std, float) + np.asarray(remainder, float)
+    return (deviations + np.asarray(mean, float)) * scale
 
 
 def one_hot(
@@ -167,15 +214,37 @@ def centred_targets(
     return rows - rows.dtype.type(1 / num_classes)
 
 
-def _blocks(x: np.ndarray, *, copy: bool = True) -> Iterator[np.ndarray]:
-    """The examples in order, some at a time: in double precision, or as views where they are not copied."""
+def _blocks(x: np.ndarray) -> Iterator[np.ndarray]:
+    """The examples in order, as views of some at a time."""
     step = max(1, _BLOCK_ENTRIES // max(1, x[:1].size))
     for start in range(0, len(x), step):
-        yield x[start : start + step].astype(float) if copy else x[start : start + step]
+        yield x[start : start + step]
+
+
+def differences(rows: Real[np.ndarray, "..."], point: float | Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """rows - point in double precision, also of whole numbers of 64 bits that double precision would round."""
+    wide = rows.dtype.kind in "iu" and rows.dtype.itemsize == 8
+    if not wide or (rows.size and rows.max() <= _EXACT and rows.min() >= -_EXACT):
+        # floats wider than double precision are not rounded before they are subtracted
+        return np.asarray(np.subtract(rows, point, dtype=np.result_type(rows.dtype, float)), float)
+    limits = np.iinfo(rows.dtype)
+    # the whole number nearest to the point that is a number of either kind
+    whole = np.clip(np.rint(np.nan_to_num(point)), float(limits.min), np.nextafter(float(limits.max), 0))
+    near = whole.astype(rows.dtype)
+    # a difference may need 65 bits: modulo 2**64 it is known but for its sign
+    forward = rows.astype(np.uint64) - near.astype(np.uint64)
+    exact = np.where(rows >= near, forward.astype(float), -(~forward + np.uint64(1)).astype(float))
+    return exact - (point - whole)
+
+
+def _known(values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """The values, 0 in place of NaN, and where these were; None if nowhere."""
+    gaps = np.isnan(values)
+    return (np.where(gaps, 0.0, values), gaps) if gaps.any() else (values, None)
 
 
 def _first_known(rows: np.ndarray) -> np.ndarray:
-    """The first value of each column that is not NaN; 0 where there is none."""
+    """The first value of each column that is not NaN, in double precision; 0 where there is none."""
     first = rows[0].astype(float)
     for block in _blocks(rows):
         if not np.isnan(first).any():

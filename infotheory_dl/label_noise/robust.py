@@ -12,8 +12,16 @@ from flax import struct
 from jaxtyping import Array, Float, Int, Real
 
 from infotheory_dl import networks
-from infotheory_dl._validation import ClassLabels, class_labels, require_choice, require_finite, require_rank
-from infotheory_dl.data import pixel_moments, train_validation_split
+from infotheory_dl._validation import (
+    ClassLabels,
+    class_labels,
+    is_concrete,
+    require_choice,
+    require_finite,
+    require_rank,
+)
+from infotheory_dl.data import Moments, pixel_moments, standardize, train_validation_split
+from infotheory_dl.data.preprocessing import network_inputs
 from infotheory_dl.label_noise import _core
 from infotheory_dl.label_noise.detection import FILTERS, Filter
 from infotheory_dl.label_noise.grids import Grid, predict_grid, train_grid
@@ -45,7 +53,8 @@ class RobustFit:
       validation_accuracy: on the given labels of the others, after each of these epochs; NaN once out of patience.
       train_accuracy: on the given labels of the training examples, in each epoch; likewise.
       best_epoch: that of the greatest validation accuracy.
-      network: standardizes its inputs, and gives logits.
+      moments: of each column, or channel, by which inputs are standardized.
+      network: gives logits of standardized inputs.
       class_names: what y calls the classes: numbers, booleans or strings.
     """
 
@@ -59,6 +68,7 @@ class RobustFit:
     validation_accuracy: Float[np.ndarray, " evaluations"]
     train_accuracy: Float[np.ndarray, " epochs"]
     best_epoch: int
+    moments: Moments
     network: nn.Module = struct.field(pytree_node=False)
     class_names: tuple[Any, ...] = struct.field(pytree_node=False)
 
@@ -137,12 +147,12 @@ def fit_robust(
     parts = train_validation_split(key_split, x, given, validation_fraction=validation_fraction)
     training, validation = (part.indices for part in parts)
 
-    mean, std = pixel_moments(x.astype(np.float32), per="channel")
+    moments = pixel_moments(x, per="channel")
+    inputs = network_inputs(x, moments)
     classifier = network or networks.small_classifier(x.shape[1:], num_classes)
-    standardized = networks.Standardized(classifier, tuple(mean.tolist()), tuple(std.tolist()), scale=1.0)
     make = functools.partial(
         make_method,
-        classifier=standardized,
+        classifier=classifier,
         input_shape=x.shape[1:],
         transition=transition,
         num_examples=len(x),
@@ -159,7 +169,7 @@ def fit_robust(
         return train_grid(
             key_training,
             make(name),
-            x,
+            inputs,
             start.labels,
             training_rows=training[None],
             validation_rows=validation[None],
@@ -176,7 +186,7 @@ def fit_robust(
         return mean_kernel_eigen(
             key_kernel,
             kernel_network or networks.wide_layer(x.shape[1:]),
-            _kernel_inputs(x[training], mean, std),
+            inputs[training] if x.ndim == 2 else _from_zero_to_one(x[training]),
             num_landmarks=_LANDMARKS if len(training) > _EXACT_KERNEL else None,
         )
 
@@ -189,10 +199,10 @@ def fit_robust(
     grid = train(method, start, **options)
     if grid.diverged.any():
         warnings.warn("the training diverged: a smaller learning_rate may help", stacklevel=2)
-    probabilities = np.array(predict_grid(chosen.classifier, grid.best, x)[0, 0, 0])
+    probabilities = np.array(predict_grid(chosen.classifier, grid.best, inputs)[0, 0, 0])
     predictions = probabilities.argmax(1)
     if chosen.predictor is not None:
-        probabilities = np.array(predict_grid(chosen.predictor, grid.last.networks[1].variables, x)[0, 0, 0])
+        probabilities = np.array(predict_grid(chosen.predictor, grid.last.networks[1].variables, inputs)[0, 0, 0])
     if start.targets is not None:
         # the labels set aside were not trained on: for them the classifier is as ignorant
         probabilities[training] = start.labels[training, 0]
@@ -211,7 +221,8 @@ def fit_robust(
         validation_accuracy=grid.validation_accuracy[0, 0, 0],
         train_accuracy=grid.train_accuracy[0, 0, 0],
         best_epoch=int(grid.best_epoch[0, 0, 0]),
-        network=standardized,
+        moments=moments,
+        network=classifier,
         class_names=tuple(names.tolist()),
     )
 
@@ -220,7 +231,8 @@ def predict(
     fit: RobustFit, x: Real[AnyArray, "examples *features"], *, batch_size: int = 1000
 ) -> Float[Array, "examples classes"]:
     """The probabilities that the classifier predicts for inputs like those it was fitted to."""
-    return jax.nn.softmax(predict_outputs(fit.network.apply, fit.variables, jnp.asarray(x), batch_size=batch_size))
+    inputs = network_inputs(x, fit.moments) if is_concrete(x) else (x - fit.moments.mean) / fit.moments.std
+    return jax.nn.softmax(predict_outputs(fit.network.apply, fit.variables, jnp.asarray(inputs), batch_size=batch_size))
 
 
 def score(fit: RobustFit, x: Real[AnyArray, "examples *features"], y: AnyLabels) -> float:
@@ -241,7 +253,7 @@ def _named(labels: ClassLabels, num_classes: int | None) -> ClassLabels:
     return labels
 
 
-def _kernel_inputs(x: np.ndarray, mean: np.ndarray, std: np.ndarray) -> Float[np.ndarray, "examples *features"]:
-    """Standardized columns of a table; images from 0 to 1, on a background of 0 like that of the padding."""
-    x = x.astype(np.float32)
-    return (x - mean) / std if x.ndim == 2 else (x - x.min()) / max(np.ptp(x), np.finfo(np.float32).tiny)
+def _from_zero_to_one(images: np.ndarray) -> Float[np.ndarray, "examples *features"]:
+    """On a background of 0 like that of the padding."""
+    lowest, highest = float(images.min()), float(images.max())
+    return standardize(images, lowest, highest - lowest if highest > lowest else 1.0, dtype=np.float32)

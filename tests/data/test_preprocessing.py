@@ -36,6 +36,32 @@ def test_large_whole_numbers_do_not_wrap():
     np.testing.assert_allclose(standardize(capital, *pixel_moments(capital)).ravel(), np.array([-1, 0, 1]) * 1.5**0.5)
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_whole_numbers_beyond_double_precision_keep_their_differences(dtype):
+    steps = np.random.default_rng(0).integers(0, 50, (40, 2))
+    z = standardize(steps, *pixel_moments(steps, per="pixel"), dtype=float)
+    lowest, highest = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    for offset in (2**60 + 1, lowest, highest - 49):
+        x = np.array([[offset + int(step) for step in row] for row in steps], dtype)
+        np.testing.assert_allclose(standardize(x, *pixel_moments(x, per="pixel"), dtype=float), z, atol=1e-12)
+    # the difference of the two has 65 bits
+    ends = np.array([lowest, highest, highest, lowest], dtype)
+    np.testing.assert_allclose(standardize(ends, *pixel_moments(ends), dtype=float), [-1, 1, 1, -1], rtol=1e-15)
+
+
+@pytest.mark.parametrize("x", [[-1.7e308, 1.7e308, 1.7e308, -1.7e308], [-1e-307, 1e-307, 1e-307, -1e-307]])
+def test_the_largest_and_smallest_numbers_do_not_overflow(x):
+    moments, z = pixel_moments(np.array(x)), np.array([-1.0, 1, 1, -1])
+    np.testing.assert_allclose(standardize(np.array(x), *moments), z, rtol=1e-12)
+    np.testing.assert_allclose(unstandardize(z, *moments), x, rtol=1e-12)
+
+
+def test_the_mean_is_known_beyond_double_precision():
+    x = 2.0**52 + np.random.default_rng(0).integers(0, 9, 30)
+    assert pixel_moments(x).remainder != 0
+    np.testing.assert_allclose(standardize(x, *pixel_moments(x)).mean(), 0, atol=1e-14)
+
+
 def test_a_constant_column_of_a_number_that_is_rounded_is_constant():
     x = np.full((1000, 2), 0.1)
     assert pixel_moments(x, per="pixel").std.tolist() == [1, 1]

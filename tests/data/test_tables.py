@@ -197,6 +197,34 @@ def test_masked_arrays_have_missing_values():
     np.testing.assert_array_equal(as_table(masked).x, [[1, 2, 0], [3, 4, 1], [5, 6, 0]])
 
 
+LARGE = [2**53 + 1, 2**53 + 3, 2**53 + 8]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        polars.Series([*LARGE, None]),
+        pandas.Series([*LARGE, None], dtype="Int64"),
+        np.ma.array([*LARGE, 0], mask=[0, 0, 0, 1]),
+        [*map(str, LARGE), ""],
+        [*LARGE, None],
+    ],
+)
+def test_whole_numbers_that_double_precision_would_round_are_refused_beside_missing_ones(column):
+    message = "column 'a' has whole numbers that differ by less than double precision tells apart at 9007199254741000"
+    with pytest.raises(ValueError, match=message):
+        as_table({"a": column, "b": [1, 2, 3, 4]})
+
+
+@pytest.mark.parametrize("column", [polars.Series(LARGE), LARGE, [*map(str, LARGE)], np.array(LARGE, np.uint64)])
+def test_whole_numbers_of_64_bits_are_kept(column):
+    assert [int(value) for value in as_table({"a": column}).x[:, 0]] == LARGE
+    with pytest.raises(ValueError, match="subtract 9007199254740993 from it"):
+        as_table({"a": column, "b": [0.5, 1.5, 2.5]})
+    # rounding that is nothing beside the spread is no fault
+    assert as_table({"a": [2**60 + 1, 2**61, 2**62], "b": [0.5, 1.5, 2.5]}).x.dtype == float
+
+
 def test_dates_with_a_zone_are_those_of_utc():
     zoned = pandas.Series(pandas.to_datetime(["2020-01-01 01:00", None]).tz_localize("Europe/Paris"))
     expected = (np.datetime64("2020-01-01") - np.datetime64("1970-01-01")) / np.timedelta64(1, "D")

@@ -108,6 +108,16 @@ def test_a_class_that_is_absent_is_reported():
         fit_robust(jax.random.key(0), x, np.array([0, 2] * 6), method="cross_entropy", num_epochs=1)
 
 
+def test_inputs_may_be_in_any_unit_of_any_offset():
+    x, y = np.random.default_rng(0).normal(size=(12, 2)), np.array([0, 1] * 6)
+    fit = lambda x: fit_robust(jax.random.key(0), x, y, method="cross_entropy", num_epochs=1)
+    expected = fit(x)
+    for changed in (x + 1e9, 1e-200 * x, 1e200 * x, (2.0**20 * x).astype(np.int64) + 2**60):
+        found = fit(changed)
+        np.testing.assert_allclose(found.probabilities, expected.probabilities, rtol=1e-4)
+        np.testing.assert_allclose(predict(found, changed), predict(expected, x), rtol=1e-4)
+
+
 def test_classes_keep_the_names_that_the_labels_give_them():
     x, codes = np.random.default_rng(0).normal(size=(12, 2)), np.array([0, 1] * 6)
     names = np.array(["no", "yes"])[codes]

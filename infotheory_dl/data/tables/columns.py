@@ -16,6 +16,9 @@ Kind: TypeAlias = Literal["number", "boolean", "category", "date"]
 MISSING_WORDS = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "?")
 """What stands for a missing value in text, as pandas and most programs write it."""
 
+EXACT_IN_DOUBLE = 2**53
+"""Up to here double precision holds all whole numbers, beyond it rounds."""
+
 _WORDS_OF_BOOLEANS = {"true": True, "false": False}
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?")
 _DAY = np.timedelta64(1, "D") / np.timedelta64(1, "us")
@@ -118,6 +121,9 @@ def as_values(name: str, column: Any, *, as_text: bool = False) -> Values:
       ValueError: if it holds something else, or different kinds of things, or infinite numbers.
     """
     as_text = as_text or str(getattr(column, "dtype", "")).lower().startswith(("categor", "enum"))
+    whole = None if as_text else _whole_with_gaps(column)
+    if whole is not None:
+        return whole
     values = to_numpy(column)
     if values.ndim != 1:
         raise ValueError(f"column {name!r} must hold one value in each row, got an array of shape {values.shape}")
@@ -169,6 +175,35 @@ def first_of(texts: Sequence[str], *, limit: int = 5) -> str:
     return f"{', '.join(texts[:limit])} and {more} more" if more > 0 else ", ".join(texts)
 
 
+def _whole_with_gaps(column: Any) -> Values | None:
+    """Whole numbers of 64 bits beside missing ones, which the containers themselves would round; None of others."""
+    if isinstance(column, np.ma.MaskedArray) and column.dtype.kind in "iu" and column.ndim == 1:
+        values, missing = column.filled(0), np.ma.getmaskarray(column)
+    elif str(getattr(column, "dtype", "")) in ("Int64", "UInt64"):
+        # of polars or of pandas
+        filled, gaps = ("fill_null", "is_null") if hasattr(column, "fill_null") else ("fillna", "isna")
+        values, missing = getattr(column, filled)(0).to_numpy(), getattr(column, gaps)().to_numpy()
+    else:
+        return None
+    rounded = np.abs(values.astype(float)).max(initial=0) > EXACT_IN_DOUBLE
+    return Values("number", values, missing) if rounded else None
+
+
+def _as_numbers(values: Sequence[Any]) -> np.ndarray:
+    """Numbers or their texts in double precision, or as whole numbers where it would round them."""
+    numbers = np.array(values, float)
+    if np.abs(numbers).max(initial=0) <= EXACT_IN_DOUBLE:
+        return numbers
+    try:
+        whole = [int(value) for value in values]
+    except (ValueError, OverflowError):
+        return numbers
+    if any(number != value for number, value in zip(whole, values, strict=True) if not isinstance(value, str)):
+        return numbers
+    exact = np.array(whole)
+    return exact if exact.dtype.kind in "iu" else numbers
+
+
 def _numbers(name: str, values: np.ndarray) -> Values:
     if values.dtype.kind == "f":
         infinite = int(np.isinf(values).sum())
@@ -196,12 +231,12 @@ def _of_objects(name: str, values: np.ndarray, as_text: bool) -> Values:
     if kind == "text":
         return _of_text(name, present, missing, as_text)
     if kind == "numbers":
-        numbers = _numbers(name, present.astype(float))
-        return Values("number", _filled(missing, numbers.values, np.nan), missing)
+        numbers = _numbers(name, _as_numbers(present.tolist()))
+        return Values("number", _filled(missing, numbers.values), missing)
     if kind == "truth values":
-        return Values("boolean", _filled(missing, present.astype(bool), False), missing)
+        return Values("boolean", _filled(missing, present.astype(bool)), missing)
     if kind == "dates":
-        return Values("date", _filled(missing, _days(name, present), np.nan), missing)
+        return Values("date", _filled(missing, _days(name, present)), missing)
     raise ValueError(f"column {name!r} holds {kind}; a table takes numbers, truth values, text and dates")
 
 
@@ -212,12 +247,12 @@ def _of_text(name: str, present: np.ndarray, missing: np.ndarray, as_text: bool)
         pass
     elif all(text.lower() in _WORDS_OF_BOOLEANS for text in distinct):
         truths = np.array([_WORDS_OF_BOOLEANS[text.lower()] for text in texts], bool)
-        return Values("boolean", _filled(missing, truths, False), missing)
+        return Values("boolean", _filled(missing, truths), missing)
     elif all(map(is_number, distinct)):
-        numbers = _numbers(name, np.array(texts, float))
-        return Values("number", _filled(missing, numbers.values, np.nan), missing)
+        numbers = _numbers(name, _as_numbers(texts))
+        return Values("number", _filled(missing, numbers.values), missing)
     elif all(map(_DATE.fullmatch, distinct)):
-        return Values("date", _filled(missing, _days(name, np.array(texts)), np.nan), missing)
+        return Values("date", _filled(missing, _days(name, np.array(texts))), missing)
     column = np.empty(len(missing), object)
     column[~missing], column[missing] = texts, ""
     return Values("category", column, missing)
@@ -237,8 +272,8 @@ def is_number(text: str) -> bool:
     return "_" not in text
 
 
-def _filled(missing: np.ndarray, present: np.ndarray, filler: Any) -> np.ndarray:
-    values = np.full(len(missing), filler, present.dtype)
+def _filled(missing: np.ndarray, present: np.ndarray) -> np.ndarray:
+    values = np.full(len(missing), np.nan if present.dtype.kind == "f" else 0, present.dtype)
     values[~missing] = present
     return values
 

@@ -10,14 +10,15 @@ import numpy as np
 from jaxtyping import Real
 
 from infotheory_dl.data.preprocessing import pixel_moments
-from infotheory_dl.data.tables.columns import Kind, Values, as_values, first_of, is_number, listed
+from infotheory_dl.data.tables.columns import EXACT_IN_DOUBLE, Kind, Values, as_values, first_of, is_number, listed
 from infotheory_dl.results import concise
 
 Missing: TypeAlias = Literal["fill", "keep", "refuse"]
 
 _FEW_CATEGORIES = 10
 _MOSTLY = 0.9
-_EXACT_IN_DOUBLE = 2**53
+# of the spread of a column: what single precision, in which networks take it, would lose anyway
+_SMALLEST_LOSS = 2.0**-24
 _PLURALS = {"number": "numbers", "boolean": "truth values", "category": "text", "date": "dates"}
 _LIKE_NUMBERS_OR_DATES = re.compile(r"\W{0,3}\d[\d.,'/: -]*[^\w]{0,2}")  # 1,234 or 12 % or € 3 or 31/12/2020
 _OTHER, _MISSING = -1, -2  # in the place of a category
@@ -107,7 +108,7 @@ def require_complete(columns: Mapping[str, Values]) -> None:
     if gaps:
         entries = sum(len(column.values) for column in columns.values())
         raise ValueError(
-            f"x has {sum(gaps.values())} of {entries} entries that are NaN or infinite, in {_columns(gaps)}; drop"
+            f"x has {sum(gaps.values())} of {entries} entries that are NaN or infinite, in {listed_columns(gaps)}; drop"
             " those rows, or fill them, as data.as_table(x, y) does"
         )
 
@@ -118,7 +119,7 @@ def encode(
     """Columns as features, and in sentences what a user should know.
 
     Raises:
-      ValueError: if a whole number is too large for the double precision that the others need.
+      ValueError: if whole numbers are too large for the double precision that the others need.
     """
     parts: list[np.ndarray] = []
     unknown: list[str] = []
@@ -136,7 +137,7 @@ def encode(
     dtype = np.result_type(*{part.dtype for part in parts})
     x = np.empty((len(parts[0]), len(parts)), dtype)
     for place, (name, part) in enumerate(zip(encoding.feature_names, parts, strict=True)):
-        x[:, place] = part if dtype.kind != "f" or part.dtype.kind == "f" else _exactly(name, part)
+        x[:, place] = part if dtype.kind != "f" or part.dtype.kind == "f" else exactly(name, part)
     sentences = {
         f"Categories that the table before lacks are 0 in all features: {first_of(unknown)}.": unknown,
         f"Missing values became the mean of the table before, or no category: {first_of(filled)}.": filled,
@@ -157,12 +158,12 @@ def in_order(encoding: TableEncoding, columns: Mapping[str, Any]) -> dict[str, V
     needed = [column for column in encoding.columns if column.kind != "left out"]
     absent = [column.name for column in needed if column.name not in columns]
     if absent:
-        raise ValueError(f"the table lacks {_columns(absent)} of the one before{nearest(absent[0], columns)}")
+        raise ValueError(f"the table lacks {listed_columns(absent)} of the one before{nearest(absent[0], columns)}")
     known = {column.name for column in encoding.columns} | {*encoding.ignored}
     further = [name for name in columns if name not in known]
     if further:
         raise ValueError(
-            f"the table has {_columns(further)} that the one before lacks; drop what is not among"
+            f"the table has {listed_columns(further)} that the one before lacks; drop what is not among"
             f" {listed([column.name for column in needed], limit=20)}"
         )
     return {column.name: _of_kind(column, columns[column.name]) for column in needed}
@@ -182,7 +183,8 @@ def _learn(name: str, column: Values, fill: bool, max_categories: int) -> Column
         return ColumnEncoding(name, "left out")
     has_missing = fill and not known.all()
     if column.kind != "category":
-        mean = float(pixel_moments(column.values[known].astype(float)).mean)
+        values = column.values[known]
+        mean = float(pixel_moments(values.astype(float) if column.kind == "boolean" else values).mean)
         return ColumnEncoding(name, column.kind, fill=mean if fill else np.nan, has_missing=has_missing)
     counts = Counter(column.values[known])
     if len(counts) > max(len(known) / 2, _FEW_CATEGORIES):
@@ -270,21 +272,28 @@ def _features_of_categories(column: ColumnEncoding, codes: np.ndarray) -> list[n
 def _features_of_numbers(column: ColumnEncoding, held: Values) -> list[np.ndarray]:
     values = held.values.astype(np.uint8) if held.values.dtype == bool else held.values
     if held.missing.any():
-        values = values if values.dtype.kind == "f" else values.astype(float)
+        if values.dtype.kind != "f":
+            exactly(column.name, values[~held.missing])
+            values = values.astype(float)
         values = np.where(held.missing, values.dtype.type(column.fill), values)
     return [values] + [held.missing.astype(np.uint8)] * column.has_missing
 
 
-def _exactly(name: str, numbers: np.ndarray) -> np.ndarray:
-    if numbers.dtype.itemsize == 8 and np.abs(numbers.astype(float)).max(initial=0) > _EXACT_IN_DOUBLE:
-        distinct = np.unique(numbers)
-        if len(np.unique(distinct.astype(float))) < len(distinct):
-            raise ValueError(
-                f"column {name!r} has whole numbers that differ by less than double precision tells apart at"
-                f" {distinct[-1]}; subtract {distinct[0]} from it"
-            )
+def exactly(name: str, numbers: np.ndarray) -> np.ndarray:
+    """The numbers, once double precision holds the differences between whole ones."""
+    whole = numbers.dtype.kind in "iu" and numbers.dtype.itemsize == 8
+    if not whole or np.abs(numbers.astype(float)).max(initial=0) <= EXACT_IN_DOUBLE:
+        return numbers
+    distinct = np.unique(numbers)
+    lost = max(abs(number - int(float(number))) for number in distinct.tolist())
+    if len(distinct) > 1 and lost > _SMALLEST_LOSS * pixel_moments(numbers).std:
+        raise ValueError(
+            f"column {name!r} has whole numbers that differ by less than double precision tells apart at"
+            f" {distinct[-1]}; subtract {distinct[0]} from it"
+        )
     return numbers
 
 
-def _columns(names: Collection[str]) -> str:
+def listed_columns(names: Collection[str]) -> str:
+    """The names in quotes, the first few of many, after the word for what they name."""
     return f"column {listed(names)}" if len(names) == 1 else f"columns {listed(names)}"
