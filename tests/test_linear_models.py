@@ -70,6 +70,17 @@ def test_the_gradient_is_zero_where_there_is_no_penalty_too():
         np.testing.assert_allclose(model.intercept.sum(), 0, atol=1e-9)
 
 
+def test_single_precision_settles_where_columns_depend_on_each_other():
+    # steps that undo each other change the objective by less than its rounding
+    rng = np.random.default_rng(0)
+    x = np.repeat(rng.normal(size=(600, 10)), 7, axis=1) + 0.3 * rng.normal(size=(600, 70))
+    directions = rng.normal(size=(70, 16)) * (rng.random((70, 16)) < 20 / 70)
+    labels = (rng.random((600, 16)) < 1 / (1 + np.exp(-x @ directions / 3 + 1))).astype(int)
+    models = [fit(x.astype(dtype), labels[:, :2].T, l1=1 / 600) for dtype in (np.float32, float)]
+    assert models[0].converged.all()
+    np.testing.assert_allclose(models[0].coefficients, models[1].coefficients, atol=1e-3)
+
+
 def test_the_gradient_is_what_both_penalties_hold():
     l1, l2 = 0.03, 0.05
     model = fit(X, Y, l1=l1, l2=l2)

@@ -139,37 +139,50 @@ def _advance(problem: Problem, state: State) -> State:
     direction = _solve(problem, state, coupled, curvature)
     direction = jnp.where(crosses, -own_step, direction)
 
-    def after(step: Array) -> tuple[Array, Array, Array]:
+    def after(step: Array) -> tuple[Array, Array]:
         parameters = state.parameters + step * direction
         parameters = jnp.where((lasso > 0) & (parameters * orthant < 0), 0, parameters)
-        logits = problem.design @ parameters + problem.offset
-        return parameters, logits, _value(problem, parameters, logits)
+        return parameters, problem.design @ (parameters - state.parameters)
 
-    # of the losses, which are differences of logits
-    size = problem.weights @ jnp.abs(jnp.where(problem.offset == 0, state.logits, 0)).max(1) + jnp.abs(state.value)
-    rounding = 4 * jnp.finfo(size.dtype).eps * size
-
-    def rejected(trial: tuple[Array, tuple[Array, Array, Array]]) -> Array:
-        step, (parameters, _, value) = trial
+    def rejected(trial: tuple[Array, tuple[Array, Array]]) -> Array:
+        step, (parameters, change) = trial
         promised = (state.slope * (state.parameters - parameters)).sum()
-        # negated, so that a value that is NaN is rejected too
-        enough = value <= state.value - _SUFFICIENT_DECREASE * jnp.maximum(promised, 0) + rounding
+        increase, rounding = _increase(problem, state, parameters, change)
+        # negated, so that an increase that is NaN is rejected too
+        enough = increase <= rounding - _SUFFICIENT_DECREASE * jnp.maximum(promised, 0)
         return ~enough & (step > _SMALLEST_STEP)
 
     one = jnp.ones_like(state.value)
     halve = lambda trial: (trial[0] / 2, after(trial[0] / 2))
-    step, (parameters, logits, value) = lax.while_loop(rejected, halve, (one, after(one)))
+    step, (parameters, change) = lax.while_loop(rejected, halve, (one, after(one)))
     stuck = step <= _SMALLEST_STEP
-    keep = lambda new, old: jnp.where(stuck, old, new)
-    parameters, logits, value = map(keep, (parameters, logits, value), (state.parameters, state.logits, state.value))
-    change = logits - state.logits
+    parameters = jnp.where(stuck, state.parameters, parameters)
+    change = jnp.where(stuck, 0, change)
+    logits = state.logits + change
     if change.shape[1] > 1:
         change -= change.mean(1, keepdims=True)
         parameters = _centred(problem, parameters)
-        value = _value(problem, parameters, logits)
+    value = _value(problem, parameters, logits)
     change = jnp.where(problem.weights[:, None] > 0, jnp.abs(change), 0).max()
     slope = _slope(problem, parameters, logits)
     return State(parameters, logits, value, slope, change, state.flat, stuck, state.iterations + 1)
+
+
+def _increase(problem: Problem, state: State, parameters: Array, change: Array) -> tuple[Array, Array]:
+    """What the objective grows by, and what rounding can make of that.
+
+    Near the optimum the difference of two values is all rounding, and steps that undo each other would pass. So it is
+    summed from differences that are exact to their own size.
+    """
+    exact = jnp.log1p((_probabilities(state.logits) * jnp.expm1(change)).sum(-1)) - (problem.targets * change).sum(-1)
+    far = _losses(problem.targets, state.logits + change) - _losses(problem.targets, state.logits)
+    size = jnp.abs(change).max(-1)
+    of_losses = problem.weights * jnp.where(size < 1, exact, far)
+    step = parameters - state.parameters
+    of_squares = problem.ridge[:, None] / 2 * step * (parameters + state.parameters)
+    of_magnitudes = problem.lasso[:, None] * (jnp.abs(parameters) - jnp.abs(state.parameters))
+    summed = problem.weights @ size + jnp.abs(of_squares).sum() + jnp.abs(of_magnitudes).sum()
+    return of_losses.sum() + of_squares.sum() + of_magnitudes.sum(), 4 * jnp.finfo(summed.dtype).eps * summed
 
 
 def _centred(problem: Problem, parameters: Array) -> Array:
