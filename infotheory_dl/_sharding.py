@@ -1,7 +1,10 @@
 """Arrays that lie on several devices."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array
 
@@ -16,3 +19,23 @@ def automatically_sharded(x: AnyArray) -> Array:
         return x
     mesh = x.sharding.mesh
     return jax.device_put(x, NamedSharding(Mesh(mesh.devices, mesh.axis_names), x.sharding.spec))
+
+
+def placed_like(values: np.ndarray, x: Any) -> Array:
+    """An array of the host where another one lies, if that is on devices and the shapes let it; see above."""
+    if not isinstance(x, jax.Array):
+        return jnp.asarray(values)
+    sharding = x.sharding
+    if isinstance(sharding, NamedSharding):
+        sharding = NamedSharding(Mesh(sharding.mesh.devices, sharding.mesh.axis_names), sharding.spec)
+        if values.shape != x.shape and not _divides(sharding, values.shape):
+            return jnp.asarray(values)
+    return jax.device_put(values, sharding)
+
+
+def _divides(sharding: NamedSharding, shape: tuple[int, ...]) -> bool:
+    try:
+        sharding.shard_shape(shape)
+    except ValueError:
+        return False
+    return True

@@ -15,6 +15,10 @@ AnyLabels: TypeAlias = Any
 """Class labels, one for each example, as people hold them: integers, whole floats, booleans, strings or bytes, in
 arrays, lists or columns of pandas. Where the number of classes is known, numbers are codes in [0, classes)."""
 
+AnyTable: TypeAlias = Any
+"""Numbers in rows and columns as people hold them: arrays of JAX or of NumPy, lists of rows, or DataFrames of pandas or
+polars and mappings of columns, whose columns have names."""
+
 Scalar: TypeAlias = float | int | np.number | Real[AnyArray, ""]
 """One real number: of Python, of NumPy, or an array without axes, which may be traced."""
 

@@ -217,7 +217,7 @@ def our_t_corex(settings: Temporal, x: np.ndarray, others: np.ndarray) -> Row:
 def published_t_corex(settings: Temporal, x: np.ndarray, others: np.ndarray) -> Row:
     """Seconds and quality of the published loops: linear CorEx on all samples, and T-CorEx from there."""
     announce(f"published loops, {x.shape[2]} variables")
-    samples = as_samples(x)
+    samples, _ = as_samples(x)
     logits = decay_logits(settings.decay, window_reach(samples.present, None))
     standardised = np.array(windows_of(samples, logits).values)
     rates = {"decay": settings.decay, "l1": settings.l1}

@@ -9,6 +9,7 @@ from infotheory_dl.corex.correlations import Correlations, pairwise_informations
 from infotheory_dl.corex.objectives import CORRELATION_EXPLANATION, SMALLEST_RESIDUAL, FactorObjective
 from infotheory_dl.information.low_rank import LowRankPlusDiagonal
 from infotheory_dl.results import concise
+from infotheory_dl.types import AnyArray
 
 
 @concise
@@ -88,8 +89,8 @@ def noise_is_lost(moments: FactorMoments) -> Bool[Array, ""]:
 
 def estimated_covariance(
     loadings: Float[Array, "*batch factors variables"],
-    mean: Float[Array, "*batch variables"],
-    std: Float[Array, "*batch variables"],
+    mean: Float[AnyArray, "*batch variables"],
+    std: Float[AnyArray, "*batch variables"],
 ) -> LowRankPlusDiagonal:
     """The covariance, in the units of `std`, of variables that are correlated through their loadings alone."""
     unshared = 1 - jnp.square(loadings).sum(-2)

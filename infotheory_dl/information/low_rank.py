@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Int
 
+from infotheory_dl._validation import is_concrete
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, Key
 
@@ -38,37 +40,57 @@ class LowRankPlusDiagonal(NamedTuple):
     Attributes:
       factors: what the variables share; few rows.
       diagonal: positive; what each variable has for itself.
-      scale: positive; the standard deviations, where the rest is a correlation matrix.
+      scale: positive; the standard deviations, where the rest is a correlation matrix. Of NumPy it stays on the host,
+        in double precision, as does the mean: units may be beyond single precision.
       mean: of the Gaussian whose covariance the matrix is.
       sign: 1, or -1 in the inverse of such a matrix.
     """
 
     factors: Float[Array, "*batch factors variables"]
     diagonal: Float[Array, "*batch variables"]
-    scale: Float[Array, "*batch variables"]
-    mean: Float[Array, "*batch variables"]
+    scale: Float[AnyArray, "*batch variables"]
+    mean: Float[AnyArray, "*batch variables"]
     sign: Float[Array, "*batch"] | float = 1.0
 
 
-def to_dense(matrix: LowRankPlusDiagonal) -> Float[Array, "variables variables"]:
-    """Writes the matrix out, the only function here that needs memory for variables by variables."""
+def to_dense(matrix: LowRankPlusDiagonal) -> Float[AnyArray, "variables variables"]:
+    """Writes the matrix out, the only function here that needs memory for variables by variables.
+
+    Raises:
+      ValueError: if an entry is beyond double precision.
+    """
     return rows(matrix, jnp.arange(matrix.diagonal.shape[-1]))
 
 
-def rows(matrix: LowRankPlusDiagonal, indices: Int[AnyArray, " rows"]) -> Float[Array, "rows variables"]:
-    """Writes some rows of the matrix out."""
-    factors, diagonal = _unscaled(matrix)
-    shared = matrix.sign * factors[:, indices].T @ factors
-    return shared.at[jnp.arange(len(indices)), indices].add(diagonal[indices])
+def rows(matrix: LowRankPlusDiagonal, indices: Int[AnyArray, " rows"]) -> Float[AnyArray, "rows variables"]:
+    """Writes some rows of the matrix out.
+
+    Raises:
+      ValueError: if an entry is beyond double precision.
+    """
+    shared = matrix.sign * matrix.factors[:, indices].T @ matrix.factors
+    unscaled = shared.at[jnp.arange(len(indices)), indices].add(matrix.diagonal[indices])
+    if not _is_on_host(matrix.scale):
+        return matrix.scale[indices][:, None] * unscaled * matrix.scale
+    scale = np.asarray(matrix.scale)
+    with np.errstate(over="ignore"):
+        values = scale[np.asarray(indices)][:, None] * np.asarray(unscaled) * scale
+    if not np.isfinite(values).all():
+        place = int(np.argmax(scale))
+        raise ValueError(
+            f"entries of variable {place}, whose scale is {scale[place]:.6g}, are beyond double precision: write the"
+            " matrix out at a scale of one, by _replace(scale=jnp.ones_like(diagonal))"
+        )
+    return values
 
 
 def matvec(
     matrix: LowRankPlusDiagonal, vectors: Float[AnyArray, "*vectors variables"]
-) -> Float[Array, "*vectors variables"]:
+) -> Float[AnyArray, "*vectors variables"]:
     """Multiplies vectors by the matrix."""
-    scaled = vectors * matrix.scale
+    scaled = _scaled(matrix.scale, vectors)
     shared = (scaled @ matrix.factors.T) @ matrix.factors
-    return matrix.scale * (matrix.diagonal * scaled + matrix.sign * shared)
+    return _scaled(matrix.scale, matrix.diagonal * scaled + matrix.sign * shared)
 
 
 def inverse(matrix: LowRankPlusDiagonal) -> LowRankPlusDiagonal:
@@ -80,7 +102,7 @@ def inverse(matrix: LowRankPlusDiagonal) -> LowRankPlusDiagonal:
 
 def solve(
     matrix: LowRankPlusDiagonal, vectors: Float[AnyArray, "*vectors variables"]
-) -> Float[Array, "*vectors variables"]:
+) -> Float[AnyArray, "*vectors variables"]:
     """Multiplies vectors by the inverse of the matrix."""
     return matvec(inverse(matrix), vectors)
 
@@ -88,19 +110,23 @@ def solve(
 def log_determinant(matrix: LowRankPlusDiagonal) -> Float[Array, ""]:
     """Log-determinant of the matrix."""
     capacitance = 2 * jnp.log(jnp.diagonal(_capacitance_factor(matrix))).sum()
-    return capacitance + jnp.log(matrix.diagonal).sum() + 2 * jnp.log(matrix.scale).sum()
+    log = np.log if _is_on_host(matrix.scale) else jnp.log
+    return capacitance + jnp.log(matrix.diagonal).sum() + 2 * log(matrix.scale).sum()
 
 
 def log_density(matrix: LowRankPlusDiagonal, points: Float[AnyArray, "*points variables"]) -> Float[Array, "*points"]:
     """Log-density, in nats, of the Gaussian with the mean and the covariance `matrix`, O(points variables factors)."""
-    centred = points - matrix.mean
-    distance = (centred * solve(matrix, centred)).sum(-1)
-    return -(centred.shape[-1] * jnp.log(2 * jnp.pi) + log_determinant(matrix) + distance) / 2
+    if _is_on_host(matrix.mean) and is_concrete(points):
+        points = np.asarray(points)
+    deviations = (points - matrix.mean) / matrix.scale
+    of_deviations = matrix._replace(scale=jnp.ones_like(matrix.diagonal))
+    distance = (deviations * solve(of_deviations, deviations)).sum(-1)
+    return -(deviations.shape[-1] * jnp.log(2 * jnp.pi) + log_determinant(matrix) + distance) / 2
 
 
 def square_root_matvec(
     matrix: LowRankPlusDiagonal, vectors: Float[AnyArray, "*vectors variables"]
-) -> Float[Array, "*vectors variables"]:
+) -> Float[AnyArray, "*vectors variables"]:
     """Multiplies vectors by B with B Bᵀ = matrix: independent standard normals become draws, less the mean."""
     whitened = matrix.factors / jnp.sqrt(matrix.diagonal)
     eigenvalues, eigenvectors = jnp.linalg.eigh(whitened @ whitened.T)
@@ -108,10 +134,10 @@ def square_root_matvec(
     stretch = matrix.sign / (1 + jnp.sqrt(1 + matrix.sign * eigenvalues))
     basis = eigenvectors.T @ whitened
     vectors = jnp.asarray(vectors)
-    return matrix.scale * jnp.sqrt(matrix.diagonal) * (vectors + ((vectors @ basis.T) * stretch) @ basis)
+    return _scaled(matrix.scale, jnp.sqrt(matrix.diagonal) * (vectors + ((vectors @ basis.T) * stretch) @ basis))
 
 
-def sample(key: Key, matrix: LowRankPlusDiagonal, num_samples: int) -> Float[Array, "samples variables"]:
+def sample(key: Key, matrix: LowRankPlusDiagonal, num_samples: int) -> Float[AnyArray, "samples variables"]:
     """Draws from the Gaussian with the mean and the covariance `matrix`."""
     shape = (num_samples, *matrix.diagonal.shape)
     return matrix.mean + square_root_matvec(matrix, jax.random.normal(key, shape, matrix.diagonal.dtype))
@@ -158,6 +184,15 @@ def spectral_distance(
 
     start = jax.random.normal(key, first.diagonal.shape, first.diagonal.dtype)
     return jnp.linalg.norm(difference(lax.fori_loop(0, num_iterations, power, start / jnp.linalg.norm(start))))
+
+
+def _is_on_host(scale: AnyArray) -> bool:
+    return isinstance(scale, np.ndarray)
+
+
+def _scaled(scale: AnyArray, vectors: AnyArray) -> AnyArray:
+    """The product, on the host where the scale is there."""
+    return scale * (np.asarray(vectors) if _is_on_host(scale) and is_concrete(vectors) else vectors)
 
 
 def _unscaled(matrix: LowRankPlusDiagonal) -> tuple[Array, Array]:

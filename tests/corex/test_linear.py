@@ -36,7 +36,7 @@ def published_fit(tag, **settings):
     ("tag", "settings"),
     [
         ("std", {}),
-        ("outl", {"preprocessing": "outliers"}),
+        ("outl", {"preprocessing": "published_outliers"}),
         ("emp", {"preprocessing": "empirical"}),
         ("noanneal", {"noises": None}),
     ],

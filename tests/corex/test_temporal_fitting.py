@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pandas
 import pytest
 
 from infotheory_dl.corex import linear, temporal
@@ -83,6 +84,41 @@ def test_a_fit_ends_at_the_last_finite_weights():
     assert np.isfinite(model.weights).all()
 
 
+def test_empty_periods_gaps_and_names_go_through_a_fit():
+    gaps = [
+        np.where(np.random.default_rng(t).random(table.shape) < 0.1, np.nan, table) for t, table in enumerate(SERIES)
+    ]
+    names = list("abcdefghijkl")
+    tables = [pandas.DataFrame(table, columns=names) for table in (gaps[0], gaps[1][:0], gaps[2], gaps[3])]
+    model = temporal.fit(KEY, tables, 3, decay=0.4, l1=0.1, missing="mean", **SHORT)
+    assert not model.diverged
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(model))
+    # the empty period is explained from its neighbours, and stands between them
+    explained = np.asarray(model.moments.total_correlation)
+    assert explained[1] > 0.5 * min(explained[0], explained[2])
+    reversed_names = [table[names[::-1]] for table in tables]
+    likelihoods = temporal.log_likelihood(model, tables, missing="mean")
+    assert np.isnan(likelihoods).tolist() == [False, True, False, False]
+    np.testing.assert_allclose(temporal.log_likelihood(model, reversed_names, missing="mean"), likelihoods)
+    chosen = temporal.select(KEY, tables, 3, tables, decay=(0.4,), l1=(0.1,), missing="mean", **SHORT)
+    np.testing.assert_allclose(chosen.scores[0, 0, 0], np.nanmean(likelihoods), rtol=1e-6)
+    with pytest.raises(ValueError, match=r"periods\[0\] lacks column 'a' of the training data"):
+        temporal.log_likelihood(model, [table.rename(columns={"a": "z"}) for table in tables], missing="mean")
+    with pytest.raises(ValueError, match="the window of period 1 has no samples; widen the window"):
+        temporal.fit(KEY, tables, 3, decay=0.0, missing="mean", **SHORT)
+
+
+def test_units_and_offsets_of_a_series_change_nothing_but_means_and_standard_deviations():
+    expected = temporal.fit(KEY, SERIES, 3, l1=0.3, **SHORT)
+    for scale, offset in ((1e200, 0.0), (1e-200, 0.0), (1.0, 1e9)):
+        tables = [scale * table + offset for table in SERIES]
+        model = temporal.fit(KEY, tables, 3, l1=0.3, **SHORT)
+        np.testing.assert_allclose(model.moments.total_correlation, expected.moments.total_correlation, rtol=1e-4)
+        np.testing.assert_allclose(model.std / scale, expected.std, rtol=1e-5)
+        densities = temporal.log_likelihood(expected, SERIES) - 12 * np.log(scale)
+        np.testing.assert_allclose(temporal.log_likelihood(model, tables), densities, rtol=1e-4)
+
+
 def test_copies_of_a_variable_survive_in_single_precision():
     model = temporal.fit(KEY, copied(), 3, **SHORT)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(model))
@@ -128,7 +164,7 @@ def test_matrices_of_too_many_variables_are_refused_unless_more_are_allowed(as_a
         temporal.fit(KEY, x, 2, smoothed="covariances")
     settings = keyword_defaults(temporal.fit) | {"smoothed": "covariances", "max_smoothed_covariance": 4097}
     of_rates = program.TemporalRates._fields
-    setup, _ = fitting.prepare(x, 2, **{name: value for name, value in settings.items() if name not in of_rates})
+    setup, *_ = fitting.prepare(x, 2, **{name: value for name, value in settings.items() if name not in of_rates})
     assert setup.smoothed == "covariances"
 
 

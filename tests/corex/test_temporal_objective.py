@@ -77,12 +77,13 @@ EXACT_MOMENTS = jax.jit(exact_moments)
 @pytest.mark.parametrize("name", CASES)
 def test_every_step_with_the_published_noise_is_the_published_one(name):
     case, settings = reference("corex_tcorex_steps"), dict(CASES[name])
-    samples = samples_of(case)
+    samples, units = samples_of(case)
     reach = window_reach(samples.present, settings.pop("max_samples", None))
     logits = decay_logits(settings.pop("decay"), reach)
     windows = WINDOWS(samples, logits)
-    np.testing.assert_allclose(windows.mean, case[f"{name}_theta_mean"], rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(windows.std, case[f"{name}_theta_std"], rtol=1e-9)
+    mean, std = units.given(windows.mean, windows.std)
+    np.testing.assert_allclose(mean, case[f"{name}_theta_mean"], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(std, case[f"{name}_theta_std"], rtol=1e-9)
     rows = np.concatenate([windows.values[t, :count] for t, count in enumerate(COUNTS)])
     np.testing.assert_allclose(rows, case[f"{name}_x"], rtol=1e-9, atol=1e-12)
     # the published code leaves samples out whose weight is below 1e-6 of the largest, but not from means
@@ -119,7 +120,7 @@ def test_every_step_with_the_published_noise_is_the_published_one(name):
 
 def test_learned_sample_weights_have_the_published_gradient():
     case = reference("corex_tcorex_steps")
-    samples = samples_of(case)
+    samples, _ = samples_of(case)
     draws = Draws(
         in_periods(case["learn_anneal_noise"]),
         np.moveaxis(in_periods(case["learn_z_noise"]), -1, 1),
@@ -139,7 +140,7 @@ def test_learned_sample_weights_have_the_published_gradient():
 
 def random_windows(key, counts, decay=0.5):
     keys = jax.random.split(key, len(counts))
-    samples = as_samples([jax.random.normal(k, (n, VARIABLES)) for k, n in zip(keys, counts, strict=True)])
+    samples, _ = as_samples([jax.random.normal(k, (n, VARIABLES)) for k, n in zip(keys, counts, strict=True)])
     return WINDOWS(samples, decay_logits(decay, window_reach(samples.present, None)))
 
 
@@ -188,7 +189,7 @@ def test_moments_over_many_draws_tend_to_the_exact_ones():
 @pytest.mark.parametrize("weighted", [False, True])
 def test_large_periods_one_after_the_other_give_the_same_values_and_gradients(monkeypatch, weighted):
     rng = np.random.default_rng(3)
-    samples = as_samples([rng.normal(size=(n, 12)) for n in (5, 7, 4, 6, 5)])
+    samples, _ = as_samples([rng.normal(size=(n, 12)) for n in (5, 7, 4, 6, 5)])
     windows = WINDOWS(samples, decay_logits(0.5, window_reach(samples.present, None)))
     weights = rng.normal(size=(5, 3, 12)) / 4
     # two periods at once, and one is left over

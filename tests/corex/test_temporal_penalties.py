@@ -72,7 +72,8 @@ def test_sample_weights_are_learned_and_kept_from_concentrating():
         assert np.abs(model.window_shares - given.window_shares).max() > 0.1
     assert dear.window_shares.max() < free.window_shares.max() - 0.2
     # means and standard deviations are those of the learned windows
-    samples = as_samples(SERIES)
+    samples, units = as_samples(SERIES)
     windows = windows_of(samples, jnp.log(free.window_shares / samples.present.sum(1)))
-    np.testing.assert_allclose(free.mean, windows.mean, rtol=1e-8, atol=1e-12)
-    np.testing.assert_allclose(free.std, windows.std, rtol=1e-8)
+    mean, std = units.given(windows.mean, windows.std)
+    np.testing.assert_allclose(free.mean, mean, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(free.std, std, rtol=1e-8)

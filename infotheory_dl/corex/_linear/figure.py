@@ -7,6 +7,7 @@ import numpy as np
 
 from infotheory_dl._validation import require_count
 from infotheory_dl.corex._linear.model import LinearCorex
+from infotheory_dl.corex.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     import networkx
@@ -28,7 +29,7 @@ def factor_graph(
 
     Args:
       models: one fit, or the layers of `fit_hierarchy`.
-      names: of the variables; by default their numbers.
+      names: of the variables; by default those of the columns, or their numbers if they have none.
       max_parents: edges into each variable, those with the most mutual information.
       min_information: nats that an edge must have.
 
@@ -45,7 +46,7 @@ def factor_graph(
 
     layers = [models] if isinstance(models, LinearCorex) else list(models)
     num_variables = layers[0].weights.shape[1]
-    labels = [str(i) for i in range(num_variables)] if names is None else list(names)
+    labels = _variable_names(layers[0].preprocessing, num_variables) if names is None else list(names)
     if len(labels) != num_variables:
         raise ValueError(f"names must be one for each of the {num_variables} variables, got {len(labels)}")
     require_count(1, max_parents=max_parents)
@@ -68,6 +69,13 @@ def factor_graph(
                         sign=1 if positive[factor, variable] else -1,
                     )
     return graph
+
+
+def _variable_names(preprocessing: Preprocessing, num_variables: int) -> list[str]:
+    if preprocessing.columns is None:
+        return [str(i) for i in range(num_variables)]
+    kept = range(num_variables) if preprocessing.kept is None else np.asarray(preprocessing.kept).tolist()
+    return [preprocessing.columns.names[place] for place in kept]
 
 
 def draw_factor_graph(graph: "networkx.DiGraph", axes: "Axes | None" = None) -> "Axes":

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal, TypedDict
 
 import jax.numpy as jnp
-from jaxtyping import Float, Num
+from jaxtyping import Float
 
 from infotheory_dl._validation import require_choice, require_count
 from infotheory_dl.corex._linear.model import LinearCorex
@@ -21,8 +21,8 @@ from infotheory_dl.corex._settings import (
 )
 from infotheory_dl.corex.annealing import NOISE_SCHEDULE
 from infotheory_dl.corex.objectives import CORRELATION_EXPLANATION, OVERLAPPING, FactorObjective
-from infotheory_dl.corex.preprocessing import Method, Missing
-from infotheory_dl.types import AnyArray, Key, Scalar
+from infotheory_dl.corex.preprocessing import Missing, PreprocessingName
+from infotheory_dl.types import AnyArray, AnyTable, Key, Scalar
 
 
 class LinearSettings(TypedDict, total=False):
@@ -31,7 +31,7 @@ class LinearSettings(TypedDict, total=False):
     solver: Solver
     overlapping: bool
     objective: FactorObjective | None
-    preprocessing: Method
+    preprocessing: PreprocessingName
     missing: Missing
     missing_value: Scalar | None
     on_constant: Literal["raise", "drop"]
@@ -48,13 +48,13 @@ class LinearSettings(TypedDict, total=False):
 
 def fit(
     key: Key,
-    x: Num[AnyArray, "samples columns"],
+    x: AnyTable,
     num_factors: int,
     *,
     solver: Solver = "quasi_newton",
     overlapping: bool = False,
     objective: FactorObjective | None = None,
-    preprocessing: Method = "standard",
+    preprocessing: PreprocessingName = "standard",
     missing: Missing = "refuse",
     missing_value: Scalar | None = None,
     on_constant: Literal["raise", "drop"] = "raise",
@@ -76,16 +76,19 @@ def fit(
 
     Args:
       key: source of randomness, for the starts and the sampled noise.
-      x: one row for each sample. May be sharded over its columns: the fit then runs on all their devices.
+      x: one row for each sample; of a DataFrame the names of the columns are kept. It is standardised on the host, in
+        double precision, then fitted in that of x. May be sharded over its columns: the fit then runs on all their
+        devices.
       num_factors: number of factors.
       solver: "quasi_newton"; "adam", the published gradient solver; "fixed_point", the published solver of the
         overlapping mode.
       overlapping: whether a variable may be explained by several factors together, so that synergy costs nothing.
       objective: another one for "quasi_newton" and "adam" in place of these two: an `Objective` or any pytree that can
         be called, as `FactorObjective` says.
-      preprocessing: as the method of `fit_preprocessing`.
-      missing: whether to "refuse" missing values, or put the "mean" in their place, or take every correlation over the
-        samples that have both variables ("pairwise": needs memory for variables by variables).
+      preprocessing: as in `fit_preprocessing`; "outliers" for tables that have some.
+      missing: whether to "refuse" missing values, or put the "mean" in their place, which weakens correlations, or take
+        every correlation over the samples that have both variables ("pairwise": needs memory for variables by
+        variables).
       missing_value: a number that stands for a missing value; NaN always does.
       on_constant: whether columns that are constant or empty "raise" an error or "drop" out.
       initial_weights: of factors of unit noise, where to start; by default random.
@@ -101,7 +104,9 @@ def fit(
       precision: of matrix products. Less than "highest" lets accelerators round so much that the line search fails.
 
     Returns:
-      The fit.
+      The fit, its factors in descending order of their total correlations; from a random start with the signs that make
+      the sum of their cubed correlations with the variables positive, so that neither the order of the columns nor that
+      of the rows matters. Whether they tell more than chance does, `total_correlation_test` says.
 
     Raises:
       TypeError: if x does not hold numbers.
@@ -135,16 +140,17 @@ def fit(
 
     # sampled moments are those of as many draws as there are samples
     prepared, rows = prepare(x, preprocessing, missing, missing_value, on_constant, precision, compress=not sampled)
-    require_num_factors(num_factors, rows.shape[1])
+    num_variables, dtype = rows.values.shape[1], rows.values.dtype
+    require_num_factors(num_factors, num_variables)
     if initial_weights is not None:
-        require_start(initial_weights, (num_factors, rows.shape[1]))
-        initial_weights = jnp.asarray(initial_weights, rows.dtype)
+        require_start(initial_weights, (num_factors, num_variables))
+        initial_weights = jnp.asarray(initial_weights, dtype)
     fits = fit_starts(
         key,
         rows,
         initial_weights,
         jnp.ones((num_restarts, num_factors), bool),
-        jnp.asarray(noises, rows.dtype),
+        jnp.asarray(noises, dtype),
         LinearSetup(solver, max_iterations, sampled, precision),
         LinearRates(objective, tolerance, learning_rate, l1),
     )

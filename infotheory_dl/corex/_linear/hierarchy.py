@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from typing import Unpack, cast
 
 import jax
-from jaxtyping import Array, Int, Num
+from jaxtyping import Array, Int
 
 from infotheory_dl.corex._linear.fitting import LinearSettings, fit
 from infotheory_dl.corex._linear.model import LinearCorex, transform
 from infotheory_dl.corex.assignment import clusters
-from infotheory_dl.types import AnyArray, Key
+from infotheory_dl.types import AnyTable, Key
 
 _OF_THE_TABLE = ("preprocessing", "missing", "missing_value", "on_constant")
 
 
 def fit_hierarchy(
-    key: Key, x: Num[AnyArray, "samples columns"], layers: Sequence[int], **settings: Unpack[LinearSettings]
+    key: Key, x: AnyTable, layers: Sequence[int], **settings: Unpack[LinearSettings]
 ) -> tuple[LinearCorex, ...]:
     """Fits linear CorEx to a table, then to the factors of that, and so on.
 

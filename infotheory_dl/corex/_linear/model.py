@@ -4,7 +4,7 @@ import os
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Num
+from jaxtyping import Array, Bool, Float
 
 from infotheory_dl import results
 from infotheory_dl._validation import require_rank
@@ -12,7 +12,7 @@ from infotheory_dl.corex.moments import FactorMoments, estimated_covariance
 from infotheory_dl.corex.preprocessing import Missing, Preprocessing, apply_preprocessing, invert_preprocessing
 from infotheory_dl.information.low_rank import LowRankPlusDiagonal
 from infotheory_dl.results import concise
-from infotheory_dl.types import AnyArray, Scalar
+from infotheory_dl.types import AnyArray, AnyTable, Scalar
 
 
 @concise
@@ -55,7 +55,7 @@ class LinearCorex(NamedTuple):
 
 def transform(
     model: LinearCorex,
-    x: Num[AnyArray, "samples columns"],
+    x: AnyTable,
     *,
     missing: Missing = "refuse",
     missing_value: Scalar | None = None,
@@ -64,7 +64,7 @@ def transform(
 
     Args:
       model: the fit.
-      x: data with the columns of the training data.
+      x: data with the columns of the training data; if these had names, in any order.
       missing, missing_value: as in `fit`; a missing value counts as the training mean.
 
     Returns:
@@ -77,7 +77,7 @@ def transform(
     return values @ model.weights.T
 
 
-def predict(model: LinearCorex, factors: Float[AnyArray, "samples factors"]) -> Float[Array, "samples columns"]:
+def predict(model: LinearCorex, factors: Float[AnyArray, "samples factors"]) -> Float[AnyArray, "samples columns"]:
     """Predicts data from their factors by linear regression, in the units of the training data.
 
     Args:
@@ -85,7 +85,7 @@ def predict(model: LinearCorex, factors: Float[AnyArray, "samples factors"]) -> 
       factors: as `transform` returns them.
 
     Returns:
-      A table with the columns of the training data.
+      A table with the columns of the training data, of NumPy and in double precision.
 
     Raises:
       ValueError: if the number of factors is another.

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from infotheory_dl.corex._linear.model import LinearCorex
@@ -15,15 +16,15 @@ from infotheory_dl.corex.correlations import second_moment_product, unit_noise_c
 from infotheory_dl.corex.moments import FactorMoments, all_moments, noise_is_lost
 from infotheory_dl.corex.objectives import CORRELATION_EXPLANATION, FactorObjective
 from infotheory_dl.corex.preprocessing import (
-    Method,
     Missing,
     Preprocessing,
+    PreprocessingName,
     apply_preprocessing,
     fit_preprocessing,
     pairwise_root,
 )
 from infotheory_dl.corex.solvers import fixed_point, gradient, quasi_newton
-from infotheory_dl.types import AnyArray, Key, Scalar
+from infotheory_dl.types import AnyTable, Key, Scalar
 
 Solver = Literal["quasi_newton", "adam", "fixed_point"]
 
@@ -46,11 +47,24 @@ class LinearRates(NamedTuple):
     l1: Scalar = 0.0
 
 
+class Rows(NamedTuple):
+    """Standardised data.
+
+    Attributes:
+      values: rows with their second moment; few, where there were more samples than variables.
+      skewness: of each variable, by which the start of a fit knows it, wherever its column stands.
+    """
+
+    values: Float[Array, "rows variables"]
+    skewness: Float[Array, " variables"]
+
+
 class Fits(NamedTuple):
     """Fits from several starts: weights of factors of unit noise, sorted, and what belongs to them.
 
     Attributes:
-      weights: in descending order of the total correlations; rows that are no factors come last.
+      weights: in descending order of the total correlations; rows that are no factors come last. From random starts
+        the sign of each is that which makes the sum of the cubed correlations with the variables positive.
       moments: of the weights.
       solution: what the solver returned, its weights in their first order.
       diverged: whether the solver did, or a factor has lost its noise to rounding.
@@ -63,25 +77,31 @@ class Fits(NamedTuple):
 
 
 def prepare(
-    x: AnyArray,
-    method: Method,
+    x: AnyTable,
+    preprocessing: PreprocessingName,
     missing: Missing,
     missing_value: Scalar | None,
     on_constant: Literal["raise", "drop"],
     precision: str,
     compress: bool = True,
-) -> tuple[Preprocessing, Array]:
+) -> tuple[Preprocessing, Rows]:
     """The preprocessing, and rows with the second moment of the standardised table; few if compressed."""
     prepared = fit_preprocessing(
-        x, method=method, missing=missing, missing_value=missing_value, on_constant=on_constant
+        x, preprocessing=preprocessing, missing=missing, missing_value=missing_value, on_constant=on_constant
     )
     standardise = functools.partial(apply_preprocessing, x=x, missing=missing, missing_value=missing_value)
     with jax.default_matmul_precision(precision):
         if missing == "pairwise":
-            holes = prepared._replace(fill=jnp.full_like(prepared.fill, jnp.nan))
-            return prepared, pairwise_root(standardise(holes))
+            holes = standardise(prepared._replace(fill=np.full_like(prepared.fill, np.nan)))
+            return prepared, Rows(pairwise_root(holes), skewness_of(jnp.nan_to_num(holes)))
         rows = standardise(prepared)
-        return prepared, _compressed(rows) if compress else rows
+        return prepared, Rows(_compressed(rows) if compress else rows, skewness_of(rows))
+
+
+@jax.jit
+def skewness_of(rows: Float[Array, "samples variables"]) -> Float[Array, " variables"]:
+    """The third moment of standardised variables."""
+    return (rows**3).mean(0)
 
 
 @jax.jit
@@ -94,7 +114,7 @@ def _compressed(rows: Array) -> Array:
 
 def fit_starts(
     key: Key,
-    rows: Array,
+    rows: Rows,
     initial_weights: Array | None,
     active: Array,
     noises: Array,
@@ -121,7 +141,7 @@ def fit_starts(
 @functools.partial(jax.jit, static_argnames="setup")
 def _fit_all(
     key: Key,
-    rows: Array,
+    rows: Rows,
     initial_weights: Array | None,
     active: Array,
     noises: Array,
@@ -131,16 +151,18 @@ def _fit_all(
     """Fits from all starts as one program; a row of `active` says which rows of a random start are factors."""
     key_start, key_solver = jax.random.split(key)
     num_starts, num_factors = active.shape
+    values = rows.values
     if initial_weights is None:
-        shape = (num_starts, num_factors, rows.shape[1])
-        starts = jax.random.normal(key_start, shape, rows.dtype) * active[..., None]
+        draws = jax.random.normal(key_start, (num_starts, num_factors, values.shape[1]), values.dtype)
+        starts = _of_variables(draws, rows.skewness) * active[..., None]
         if setup.solver == "quasi_newton":
-            starts = jax.vmap(quasi_newton.scaled_start, (0, None))(starts, rows)
+            starts = jax.vmap(quasi_newton.scaled_start, (0, None))(starts, values)
         else:
-            starts /= rows.shape[1] ** 0.5
+            starts /= values.shape[1] ** 0.5
     else:
         starts = initial_weights[None]
-    fit_one = functools.partial(_fit_one, rows=rows, noises=noises, rates=rates, setup=setup)
+    free = initial_weights is None
+    fit_one = functools.partial(_fit_one, rows=values, noises=noises, rates=rates, setup=setup, free=free)
     keys = jax.random.split(key_solver, num_starts)
     if num_starts == 1:
         # what a batch of loops costs, a selection between old and new in every iteration, one start need not pay
@@ -148,14 +170,27 @@ def _fit_all(
     return jax.vmap(fit_one)(keys, starts)
 
 
-def _fit_one(key: Key, start: Array, *, rows: Array, noises: Array, rates: LinearRates, setup: LinearSetup) -> Fits:
+def _of_variables(draws: Array, skewness: Array) -> Array:
+    """Draws given out by what the variables are: their order, and the signs of their units, make no difference."""
+    ranks = jnp.argsort(jnp.argsort(jnp.abs(skewness)))
+    return jnp.where(skewness < 0, -1, 1) * draws[..., ranks]
+
+
+def _fit_one(
+    key: Key, start: Array, *, rows: Array, noises: Array, rates: LinearRates, setup: LinearSetup, free: bool
+) -> Fits:
+    """One fit; where the signs of the factors are free, they are such that the same data give the same."""
     solution = _solve(key, start, rows, noises, rates, setup)
     weights = solution.weights
     # no factor explains nothing, and comes last
     used = jnp.any(weights != 0, axis=1)
-    order = jnp.argsort(jnp.where(used, -moments_of(weights, rows, rates.objective).total_correlations, jnp.inf))
-    moments = moments_of(weights[order], rows, rates.objective)
-    return Fits(weights[order], moments, solution, solution.diverged | noise_is_lost(moments))
+    found = moments_of(weights, rows, rates.objective)
+    order = jnp.argsort(jnp.where(used, -found.total_correlations, jnp.inf))
+    if free:
+        weights *= jnp.where((found.correlations**3).sum(1) < 0, -1, 1)[:, None]
+    weights = weights[order]
+    moments = moments_of(weights, rows, rates.objective)
+    return Fits(weights, moments, solution, solution.diverged | noise_is_lost(moments))
 
 
 def _solve(key: Key, start: Array, rows: Array, noises: Array, rates: LinearRates, setup: LinearSetup) -> Solution:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Num
+from jaxtyping import Array, Float, Int
 
 from infotheory_dl.corex._linear.model import LinearCorex
 from infotheory_dl.corex._linear.programs import LinearRates, LinearSetup, fit_starts, model_of, moments_of, prepare
@@ -21,10 +21,10 @@ from infotheory_dl.corex._settings import (
 from infotheory_dl.corex.annealing import NOISE_SCHEDULE
 from infotheory_dl.corex.moments import estimated_covariance
 from infotheory_dl.corex.objectives import CORRELATION_EXPLANATION, OVERLAPPING
-from infotheory_dl.corex.preprocessing import Method, Missing, Preprocessing, apply_preprocessing
+from infotheory_dl.corex.preprocessing import Missing, PreprocessingName, apply_preprocessing
 from infotheory_dl.information import low_rank
 from infotheory_dl.results import concise
-from infotheory_dl.types import AnyArray, Key, Scalar
+from infotheory_dl.types import AnyTable, Key, Scalar
 
 
 @concise
@@ -46,12 +46,12 @@ class FactorSelection(NamedTuple):
 
 def choose_num_factors(
     key: Key,
-    x: Num[AnyArray, "samples columns"],
+    x: AnyTable,
     candidates: Sequence[int],
     *,
-    validation: Num[AnyArray, "validation_samples columns"] | None = None,
+    validation: AnyTable | None = None,
     overlapping: bool = False,
-    preprocessing: Method = "standard",
+    preprocessing: PreprocessingName = "standard",
     missing: Missing = "refuse",
     missing_value: Scalar | None = None,
     max_iterations: int = QUASI_NEWTON_ITERATIONS,
@@ -74,12 +74,12 @@ def choose_num_factors(
 
     Raises:
       TypeError, ValueError: as `fit`; ValueError if the candidates do not ascend, or if validation data are given with
-        "outliers" or "empirical" preprocessing, after which the log-density is not that of the data.
+        preprocessing of outliers or by ranks, after which the log-density is not that of the data.
     """
     numbers = np.asarray(candidates)
     if numbers.ndim != 1 or len(numbers) == 0 or (np.diff(numbers) <= 0).any():
         raise ValueError(f"candidates must be numbers of factors in ascending order, got {list(candidates)}")
-    if validation is not None and preprocessing in ("outliers", "empirical"):
+    if validation is not None and preprocessing in ("outliers", "published_outliers", "empirical"):
         raise ValueError(f"no log-density follows from {preprocessing!r} preprocessing; choose without validation data")
     setup = LinearSetup(max_iterations=max_iterations, precision=precision)
     rates = LinearRates(OVERLAPPING if overlapping else CORRELATION_EXPLANATION, tolerance)
@@ -88,10 +88,10 @@ def choose_num_factors(
     require_ascent(tolerance=tolerance, learning_rate=rates.learning_rate)
     prepared, rows = prepare(x, preprocessing, missing, missing_value, "raise", precision)
     for number in numbers[[0, -1]]:
-        require_num_factors(int(number), rows.shape[1])
+        require_num_factors(int(number), rows.values.shape[1])
     # a row of zeros is no factor and stays one: every start has as many rows as the largest
     active = jnp.asarray(np.arange(numbers[-1]) < numbers[:, None])
-    fits = fit_starts(key, rows, None, active, jnp.asarray(noises, rows.dtype), setup, rates)
+    fits = fit_starts(key, rows, None, active, jnp.asarray(noises, rows.values.dtype), setup, rates)
     if validation is None:
         scores = _finite(fits.moments.total_correlation_no_overlap)
         best_so_far = np.maximum.accumulate(scores)
@@ -99,12 +99,14 @@ def choose_num_factors(
         chosen = int(np.argmax(scores[: falls[0]] if len(falls) else scores))
     else:
         points = apply_preprocessing(prepared, validation, missing=missing, missing_value=missing_value)
-        scores = _finite(_log_likelihoods(fits.moments.loadings, prepared, points * prepared.std + prepared.mean))
+        scores = _finite(_log_likelihoods(fits.moments.loadings, points / prepared.stretch))
+        # in the units of the variables
+        scores -= np.log(prepared.std).sum()
         chosen = int(np.argmax(scores))
     model = model_of(fits, chosen, prepared)
     weights = model.weights[: numbers[chosen]]
     with jax.default_matmul_precision(precision):
-        model = model._replace(weights=weights, moments=moments_of(weights, rows, rates.objective))
+        model = model._replace(weights=weights, moments=moments_of(weights, rows.values, rates.objective))
     return FactorSelection(int(numbers[chosen]), numbers, scores, model)
 
 
@@ -113,7 +115,8 @@ def _finite(scores: Array) -> Float[np.ndarray, " candidates"]:
 
 
 @jax.jit
-def _log_likelihoods(loadings: Array, prepared: Preprocessing, points: Array) -> Array:
-    """The mean log-density of the points under the estimate from each of the loadings."""
-    estimate = lambda loadings: estimated_covariance(loadings, prepared.mean, prepared.std)
+def _log_likelihoods(loadings: Array, points: Array) -> Array:
+    """The mean log-density of standardised points under the estimate from each of the loadings."""
+    zero, one = jnp.zeros(points.shape[1], points.dtype), jnp.ones(points.shape[1], points.dtype)
+    estimate = lambda loadings: estimated_covariance(loadings, zero, one)
     return jax.vmap(lambda loadings: low_rank.log_density(estimate(loadings), points).mean())(loadings)

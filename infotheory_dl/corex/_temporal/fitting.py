@@ -5,6 +5,7 @@ from typing import Literal, TypedDict
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from infotheory_dl._validation import require_choice, require_count, require_within
@@ -20,7 +21,9 @@ from infotheory_dl.corex._settings import (
 from infotheory_dl.corex._temporal.model import TemporalCorex
 from infotheory_dl.corex._temporal.objective import Smoothed
 from infotheory_dl.corex._temporal.periods import (
+    MissingInPeriods,
     Tables,
+    Units,
     as_samples,
     decay_logits,
     require_varying,
@@ -53,6 +56,8 @@ class TemporalSettings(TypedDict, total=False):
     learning_rate: Scalar
     sampled: bool
     precision: str
+    missing: MissingInPeriods
+    missing_value: Scalar | None
 
 
 def fit(
@@ -78,6 +83,8 @@ def fit(
     learning_rate: Scalar = 1e-2,
     sampled: bool = False,
     precision: str = PRECISION,
+    missing: MissingInPeriods = "refuse",
+    missing_value: Scalar | None = None,
 ) -> TemporalCorex:
     """Finds the linear factors of each period of a time series, which change little from one to the next.
 
@@ -88,7 +95,9 @@ def fit(
 
     Args:
       key: source of randomness, for the start and the sampled noise.
-      periods: the samples of each period, as many as it has. May be sharded over variables.
+      periods: the samples of each period, as many as it has, or none: such a period is explained from its window.
+        Tables are standardised from levels and units that are computed on the host, in double precision; of
+        DataFrames the names of the columns are kept. May be sharded over variables.
       num_factors: number of factors in each period.
       decay: in [0, 1]; the larger, the more a window sees of other periods.
       l1: cost of the absolute sum of changes, nats.
@@ -112,18 +121,22 @@ def fit(
       learning_rate: of Adam; published: 0.001, for a sampled objective.
       sampled: whether noise is drawn in every step, as published, instead of integrated out.
       precision: of matrix products.
+      missing: whether to "refuse" missing values, or put the "mean" of the variable in its period in their place. A
+        variable may have no value in some periods: its moments are those of the others in the window.
+      missing_value: a number that stands for a missing value; NaN always does.
 
     Returns:
-      The fit.
+      The fit, with means and standard deviations of NumPy, in double precision.
 
     Raises:
-      TypeError: if a period does not hold numbers.
-      ValueError: if there are no periods, one is empty or not finite, they have different variables (the shapes are
-        listed), variables are constant in a window (they are named), or a setting is impossible.
+      TypeError: if a period does not hold numbers, or the periods are one table.
+      ValueError: if there are no periods or samples, an entry is infinite, or missing where that is not allowed, the
+        periods have different variables, variables are constant or without a value in a window, all of which are named,
+        or a setting is impossible.
 
     Source: Harutyunyan et al., 2019, and its published code.
     """
-    setup, problem = prepare(
+    setup, problem, units = prepare(
         periods,
         num_factors,
         smoothed=smoothed,
@@ -138,11 +151,19 @@ def fit(
         max_iterations=max_iterations,
         sampled=sampled,
         precision=precision,
+        missing=missing,
+        missing_value=missing_value,
     )
     rates = TemporalRates(decay, l1, l2, concentration, tolerance, learning_rate)
-    require_rates(problem, rates)
+    require_rates(problem, units, rates)
     model, num_steps = run(key, problem, rates, setup)
-    return model._replace(history=first_entries(model.history, num_steps))
+    return in_units(model._replace(history=first_entries(model.history, num_steps)), units)
+
+
+def in_units(model: TemporalCorex, units: Units) -> TemporalCorex:
+    """The fit in the units of the data."""
+    mean, std = units.given(model.mean, model.std)
+    return model._replace(mean=mean, std=std, columns=units.columns)
 
 
 def prepare(
@@ -161,7 +182,9 @@ def prepare(
     max_iterations: int,
     sampled: bool,
     precision: str,
-) -> tuple[TemporalSetup, Problem]:
+    missing: MissingInPeriods,
+    missing_value: Scalar | None,
+) -> tuple[TemporalSetup, Problem, Units]:
     """Checks the data and what a program is compiled for; see `fit`."""
     require_choice("smoothed", smoothed, ("weights", "mutual_informations", "covariances"))
     l1_step = l1_step or ("proximal" if smoothed == "weights" else "subgradient")
@@ -173,7 +196,7 @@ def prepare(
         noises = _WARM_SCHEDULE if warm_start else NOISE_SCHEDULE
         noises = noises if initial_weights is None else (0.0,)
     require_stages(noises, max_iterations)
-    samples = as_samples(periods)
+    samples, units = as_samples(periods, missing=missing, missing_value=missing_value)
     num_periods, _, num_variables = samples.values.shape
     require_num_factors(num_factors, num_variables)
     if smoothed == "covariances" and num_variables > max_smoothed_covariance:
@@ -181,7 +204,7 @@ def prepare(
             f"smooth covariances need matrices of {num_variables} by {num_variables}, more than"
             f" {max_smoothed_covariance}; smooth the weights instead, or raise max_smoothed_covariance"
         )
-    if sum(map(len, periods)) < 2:
+    if samples.present.sum() < 2:
         raise ValueError("periods must have at least 2 samples in all, got 1")
     if initial_weights is not None:
         shape = (num_periods, num_factors, num_variables)
@@ -199,10 +222,10 @@ def prepare(
         precision,
     )
     reach = jnp.asarray(window_reach(samples.present, max_window_samples))
-    return setup, Problem(samples, reach, jnp.asarray(noises, samples.values.dtype), initial_weights)
+    return setup, Problem(samples, reach, jnp.asarray(noises, samples.values.dtype), initial_weights), units
 
 
-def require_rates(problem: Problem, rates: TemporalRates) -> None:
+def require_rates(problem: Problem, units: Units, rates: TemporalRates) -> None:
     """Raises an error if a setting is impossible, or variables do not vary in a window."""
     require_within("[0, 1]", decay=rates.decay)
     require_ascent(
@@ -212,7 +235,7 @@ def require_rates(problem: Problem, rates: TemporalRates) -> None:
         l2=rates.l2,
         concentration=rates.concentration,
     )
-    require_varying(*_window_scale(problem, rates.decay))
+    require_varying(*units.given(*map(np.asarray, _window_scale(problem, rates.decay))), units)
 
 
 @jax.jit

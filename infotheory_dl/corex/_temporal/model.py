@@ -4,14 +4,18 @@ import os
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from infotheory_dl import results
-from infotheory_dl.corex._temporal.periods import Samples, Tables, samples_like
+from infotheory_dl.corex._temporal.periods import MissingInPeriods, Tables, Units, samples_like
 from infotheory_dl.corex.moments import FactorMoments, estimated_covariance
+from infotheory_dl.data.tables.numbers import ColumnNames
 from infotheory_dl.information import low_rank
 from infotheory_dl.information.low_rank import LowRankPlusDiagonal
 from infotheory_dl.results import concise
+from infotheory_dl.types import AnyArray, Scalar
 
 
 @concise
@@ -29,16 +33,18 @@ class TemporalCorex(NamedTuple):
       converged: whether the last stage settled within its steps.
       diverged: whether the fit stopped at something infinite or NaN, at the last finite weights, or a factor has lost
         its noise to rounding, because variables are copies of each other or samples are too few.
+      columns: what the variables are called, None if they have no names.
     """
 
     weights: Float[Array, "periods factors variables"]
     moments: FactorMoments
-    mean: Float[Array, "periods variables"]
-    std: Float[Array, "periods variables"]
+    mean: Float[AnyArray, "periods variables"]
+    std: Float[AnyArray, "periods variables"]
     window_shares: Float[Array, "windows periods"]
     history: Float[Array, " steps"]
     converged: Bool[Array, ""]
     diverged: Bool[Array, ""]
+    columns: ColumnNames | None
 
     @property
     def mutual_informations(self) -> Float[Array, "periods factors variables"]:
@@ -76,28 +82,47 @@ def forecast(model: TemporalCorex) -> LowRankPlusDiagonal:
     return jax.tree.map(lambda leaf: leaf[-1], covariances(model))
 
 
-def log_likelihood(model: TemporalCorex, periods: Tables) -> Float[Array, " periods"]:
+def log_likelihood(
+    model: TemporalCorex,
+    periods: Tables,
+    *,
+    missing: MissingInPeriods = "refuse",
+    missing_value: Scalar | None = None,
+) -> Float[AnyArray, " periods"]:
     """Computes the mean log-density of the samples of each period under its Gaussian.
 
     Args:
       model: the fit.
       periods: other samples of the same periods, in the units of the training data.
+      missing, missing_value: as in `fit`; a missing value counts as the mean of its period.
 
     Returns:
-      For each period the mean over its samples, nats.
+      For each period the mean over its samples, nats; NaN of a period that has none.
 
     Raises:
       TypeError: if a period does not hold numbers.
-      ValueError: if there are not as many periods and variables as in the fit, or a period is empty or not finite.
+      ValueError: if there are not as many periods and variables as in the fit, variables have other names, or an entry
+        is not finite.
     """
-    return mean_log_densities(covariances(model), samples_like(model.mean.shape, periods))
+    mean, std = np.asarray(model.mean, float), np.asarray(model.std, float)
+    units = Units(mean, np.zeros_like(mean), std, mean.dtype, model.columns)
+    standardised, present = samples_like(units, periods, missing=missing, missing_value=missing_value)
+    densities = mean_log_densities(model.moments.loadings, standardised, present)
+    # in the units of the variables
+    return np.asarray(densities) - np.log(std).sum(1)
 
 
 @jax.jit
-def mean_log_densities(matrices: LowRankPlusDiagonal, samples: Samples) -> Float[Array, " periods"]:
-    """The mean log-density of the samples of each period."""
-    densities = jax.vmap(low_rank.log_density)(matrices, samples.values)
-    return (densities * samples.present).sum(1) / samples.present.sum(1)
+def mean_log_densities(
+    loadings: Float[Array, "periods factors variables"],
+    standardised: Float[Array, "periods rows variables"],
+    present: Float[Array, "periods rows"],
+) -> Float[Array, " periods"]:
+    """The mean log-density of the standardised samples of each period, NaN where they are missing."""
+    zero, one = jnp.zeros_like(loadings[:, 0]), jnp.ones_like(loadings[:, 0])
+    points = jnp.nan_to_num(standardised, nan=0.0)
+    densities = jax.vmap(low_rank.log_density)(estimated_covariance(loadings, zero, one), points)
+    return (densities * present).sum(1) / present.sum(1)
 
 
 def load(path: str | os.PathLike[str]) -> TemporalCorex:

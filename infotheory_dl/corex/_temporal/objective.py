@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from infotheory_dl.corex._temporal.periods import Windows
 from infotheory_dl.corex.correlations import (
@@ -163,10 +163,8 @@ def sampled_moments(
         weights: AnyArray, period: _Period, own: AnyArray, window: AnyArray
     ) -> tuple[SecondMoments, SecondMoments]:
         own_scores, window_scores = _scores(weights, period.values), _scores(weights, noisy.values)
-        return (
-            _over_window(window_scores + window, period, noisy.values),
-            _over_own(own_scores + own, period),
-        )
+        over_window = _over_window(window_scores + window, period, noisy.values)
+        return over_window, period.explains(_over_own(own_scores + own, period), over_window)
 
     return jax.vmap(of_one)(weights, _one_by_one(noisy), draws.own, draws.window)
 
@@ -238,7 +236,8 @@ def changes_of(
 class _Period(NamedTuple):
     """What one period sees: its own samples and their weights, and its window.
 
-    `squares` are E x_i² over its own samples, `window_squares` those over the window.
+    `squares` are E x_i² over its own samples, `window_squares` those over the window; `empty` is None where every
+    period has samples.
     """
 
     values: Float[Array, "*periods rows variables"]
@@ -247,13 +246,20 @@ class _Period(NamedTuple):
     squares: Float[Array, "*periods variables"]
     window_squares: Float[Array, "*periods variables"]
     second: Float[Array, "*periods variables variables"] | None
+    empty: Bool[Array, "*periods"] | None
+
+    def explains(self, own: SecondMoments, window: SecondMoments) -> SecondMoments:
+        """The moments over what is to be explained: its own samples, or those of its window if it has none."""
+        empty = self.empty
+        return own if empty is None else jax.tree.map(lambda one, other: jnp.where(empty, other, one), own, window)
 
 
 def _one_by_one(windows: Windows, second: Array | None = None) -> _Period:
     """The periods, along a leading axis."""
     squares = (windows.own_weights[..., None] * jnp.square(windows.values)).sum(1)
     window_squares = windows.sample_weights.sum(2) @ squares
-    return _Period(windows.values, windows.own_weights, windows.sample_weights, squares, window_squares, second)
+    weights = windows.own_weights, windows.sample_weights
+    return _Period(windows.values, *weights, squares, window_squares, second, windows.empty)
 
 
 def _exact_moments_of_one(
@@ -272,7 +278,7 @@ def _exact_moments_of_one(
         add_noise(moments.cross, weights, noise),
         add_noise(moments.factors, through, noise) + jnp.eye(len(weights), dtype=through.dtype),
     )
-    return with_noise(window), with_noise(own)
+    return with_noise(window), with_noise(period.explains(own, window))
 
 
 def _scores(weights: AnyArray, values: Array) -> Array:

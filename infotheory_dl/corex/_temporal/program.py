@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from infotheory_dl.corex._linear.programs import LinearRates, LinearSetup, fit_starts
+from infotheory_dl.corex._linear.programs import LinearRates, LinearSetup, Rows, fit_starts, skewness_of
 from infotheory_dl.corex._temporal.model import TemporalCorex
 from infotheory_dl.corex._temporal.objective import (
     Smoothed,
@@ -82,7 +82,7 @@ class Learned(NamedTuple):
 
 @functools.partial(jax.jit, static_argnames="setup")
 def run(key: Key, problem: Problem, rates: TemporalRates, setup: TemporalSetup) -> tuple[TemporalCorex, Array]:
-    """Fits, and counts the steps; the history is NaN beyond them."""
+    """Fits, in units of the samples, and counts the steps; the history is NaN beyond them."""
     with jax.default_matmul_precision(setup.precision):
         return _run(key, problem, rates, setup)
 
@@ -146,7 +146,11 @@ def _run(key: Key, problem: Problem, rates: TemporalRates, setup: TemporalSetup)
     learned: Learned = solution.weights
     weights, windows = weights_of(learned), windows_at(learned)
     moments_of = lambda weights: window_moments(weights, exact_moments(weights, windows, 0.0, second)[0])
-    weights = weights[:, jnp.argsort(-moments_of(weights).total_correlations.sum(0))]
+    found = moments_of(weights)
+    if problem.initial_weights is None:
+        # the sign that the same data give the same, see `linear.fit`
+        weights *= jnp.where((found.correlations**3).sum((0, 2)) < 0, -1, 1)[:, None]
+    weights = weights[:, jnp.argsort(-found.total_correlations.sum(0))]
     moments = moments_of(weights)
     diverged = solution.diverged | noise_is_lost(moments)
     model = TemporalCorex(
@@ -158,6 +162,7 @@ def _run(key: Key, problem: Problem, rates: TemporalRates, setup: TemporalSetup)
         history=solution.history,
         converged=solution.converged & ~diverged,
         diverged=diverged,
+        columns=None,
     )
     return model, solution.num_iterations
 
@@ -171,9 +176,10 @@ def _start(key: Key, windows: Windows, setup: TemporalSetup) -> Array:
     rows = windows.values.reshape(-1, num_variables)
     # the filling has no part in the mean
     rows = rows * jnp.sqrt(len(rows) / jnp.count_nonzero(windows.own_weights)).astype(rows.dtype)
+    of_start = Rows(rows, skewness_of(rows))
     setup_of_start = LinearSetup(max_iterations=setup.max_iterations, precision=setup.precision)
     active, noises = jnp.ones((1, setup.num_factors), bool), jnp.asarray(NOISE_SCHEDULE, dtype)
-    fits = fit_starts(key, rows, None, active, noises, setup_of_start, LinearRates())
+    fits = fit_starts(key, of_start, None, active, noises, setup_of_start, LinearRates())
     # a factor that has all but lost its noise is given some
     left = 1 - fits.moments.signal_shares[0]
     return fits.weights[0] * jnp.sqrt(left / jnp.maximum(left, 1 - quasi_newton.LARGEST_SHARE))[:, None]

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from infotheory_dl.corex._settings import keyword_defaults
-from infotheory_dl.corex._temporal.fitting import TemporalSettings, fit, prepare, require_rates
-from infotheory_dl.corex._temporal.model import TemporalCorex, covariances, mean_log_densities
-from infotheory_dl.corex._temporal.periods import Samples, Tables, samples_like
+from infotheory_dl.corex._temporal.fitting import TemporalSettings, fit, in_units, prepare, require_rates
+from infotheory_dl.corex._temporal.model import TemporalCorex, mean_log_densities
+from infotheory_dl.corex._temporal.periods import Tables, samples_like
 from infotheory_dl.corex._temporal.program import Problem, TemporalRates, TemporalSetup, run
 from infotheory_dl.corex.annealing import first_entries
 from infotheory_dl.results import concise
@@ -28,7 +28,8 @@ class TemporalSelection(NamedTuple):
       decay: the chosen one.
       l1: the chosen one.
       l2: the chosen one.
-      scores: mean over periods of the mean log-density of the validation samples, nats; not finite where a fit failed.
+      scores: mean over periods, but those without any, of the mean log-density of the validation samples, nats; not
+        finite where a fit failed.
       model: the fit with the chosen settings.
     """
 
@@ -71,17 +72,19 @@ def select(
         raise ValueError(f"decay, l1 and l2 must each have a value to try, got {shape} of them")
     others: dict[str, Any] = keyword_defaults(fit) | {**settings}
     of_rates = {name: others.pop(name) for name in TemporalRates._fields}
-    setup, problem = prepare(periods, num_factors, **others)
+    setup, problem, units = prepare(periods, num_factors, **others)
     points = [
         TemporalRates(**of_rates | dict(zip(("decay", "l1", "l2"), map(float, point), strict=True)))
         for point in itertools.product(decay, l1, l2)
     ]
     for point in points:
-        require_rates(problem, point)
+        require_rates(problem, units, point)
     rates = jax.tree.map(lambda *values: jnp.asarray(values, problem.noises.dtype), *points)
-    num_periods, _, num_variables = problem.samples.values.shape
-    held_out = samples_like((num_periods, num_variables), validation, "validation")
+    of_missing = {name: others[name] for name in ("missing", "missing_value")}
+    held_out = samples_like(units, validation, "validation", **of_missing)
     scores, models, num_steps = _run_all(key, problem, rates, held_out, setup)
+    # in the units of the variables
+    scores -= np.log(units.unit).sum()
     if not np.isfinite(scores).any():
         raise ValueError(f"all {len(points)} fits failed: none gives the validation samples a finite density")
     best = int(jnp.argmax(jnp.where(jnp.isfinite(scores), scores, -jnp.inf)))
@@ -91,18 +94,21 @@ def select(
         l1=points[best].l1,
         l2=points[best].l2,
         scores=scores.reshape(shape),
-        model=model._replace(history=first_entries(model.history, num_steps[best])),
+        model=in_units(model._replace(history=first_entries(model.history, num_steps[best])), units),
     )
 
 
 @functools.partial(jax.jit, static_argnames="setup")
 def _run_all(
-    key: Key, problem: Problem, rates: TemporalRates, validation: Samples, setup: TemporalSetup
+    key: Key, problem: Problem, rates: TemporalRates, validation: tuple[Array, Array], setup: TemporalSetup
 ) -> tuple[Array, TemporalCorex, Array]:
     """Scores, fits and their numbers of steps for every point of the rates."""
 
     def run_one(point: TemporalRates) -> tuple[Array, TemporalCorex, Array]:
         model, num_steps = run(key, problem, point, setup)
-        return mean_log_densities(covariances(model), validation).mean(), model, num_steps
+        deviations, present = validation
+        standardised = (deviations - model.mean[:, None]) / model.std[:, None]
+        densities = mean_log_densities(model.moments.loadings, standardised, present) - jnp.log(model.std).sum(1)
+        return densities.mean(where=present.any(1)), model, num_steps
 
     return jax.vmap(run_one)(rates)
