@@ -52,6 +52,14 @@ def require_real(**arrays: Any) -> None:
         raise TypeError(f"{name} must hold real numbers, got {dtype}{remedy}")
 
 
+def require_not_half(**arrays: Any) -> None:
+    """Raises a TypeError that names the first argument whose numbers have fewer digits than single precision."""
+    for name, array in arrays.items():
+        dtype = _dtype(array)
+        if jnp.issubdtype(dtype, jnp.floating) and jnp.finfo(dtype).bits < 32:
+            raise TypeError(f"{name} must be float32 or float64, got {dtype}: compute it in one of these")
+
+
 def require_rank(name: str, array: Any, rank: int | tuple[int, ...], layout: str) -> None:
     """Raises a ValueError that says the expected layout, such as '(examples, outputs)'."""
     ranks = (rank,) if isinstance(rank, int) else rank

@@ -13,10 +13,11 @@ from jax import lax
 from jax.scipy.linalg import cho_factor, cho_solve
 from jaxtyping import Array, Float
 
+from infotheory_dl._precision import in_double
 from infotheory_dl._validation import is_concrete, require_finite, require_rank
 from infotheory_dl.fcmi.supersample import Selection, training_rows
-from infotheory_dl.linearization import trained_outputs
-from infotheory_dl.linearization.dynamics import decomposed, require_invertible, require_kernel
+from infotheory_dl.linearization import kernel_eigen, trained_outputs
+from infotheory_dl.linearization.dynamics import decomposed, require_invertible
 from infotheory_dl.types import AnyArray, Scalar
 
 
@@ -49,14 +50,13 @@ def linearized_runs(
       The outputs of each run, whose `training.predicted_classes` are the predictions that the bounds take.
 
     Raises:
-      ValueError: if the shapes do not fit, or an array is not finite.
+      ValueError: if the shapes do not fit, an array is not finite, or the kernel is not positive semi-definite.
       SingularKernelError: if time is infinite, there is no weight decay and the kernel is singular.
 
     Source: Lee et al., 2019 (equation 11), for each selection of Harutyunyan et al., 2021 (f-CMI).
     """
     require_rank("selection", selection, 2, "(runs, rows)")
     require_finite(initial_outputs=initial_outputs, targets=targets)
-    require_kernel(kernel)
     n = selection.shape[1]
     entries, outputs = targets.shape
     if entries != 2 * n or initial_outputs.shape != targets.shape or len(kernel) not in (entries, entries * outputs):
@@ -64,9 +64,10 @@ def linearized_runs(
             f"selections of {n} rows need initial_outputs and targets of {2 * n} entries and a kernel of them, got"
             f" shapes {initial_outputs.shape}, {targets.shape} and {kernel.shape}"
         )
+    eigen = kernel_eigen(kernel)
     if is_concrete(time) and np.isinf(time) and is_concrete(weight_decay) and weight_decay == 0:
         # the smallest eigenvalue of a part is not below that of the whole (Cauchy's interlacing)
-        require_invertible(decomposed(jnp.asarray(kernel)), 0.0)
+        require_invertible(eigen, 0.0)
     return trained_runs(
         kernel,
         initial_outputs,
@@ -93,10 +94,12 @@ def trained_runs(
     """The core of `linearized_runs`."""
     settings = {"learning_rate": learning_rate, "weight_decay": weight_decay}
     converged = is_concrete(time) and bool(np.isinf(time))
-    return _runs(
-        *map(jnp.asarray, (kernel, initial_outputs, targets, selection)),
+    arrays = tuple(map(jnp.asarray, (kernel, initial_outputs, targets, selection)))
+    return in_double(
+        functools.partial(_runs, batch_size=batch_size),
+        *arrays,
         settings if converged else {**settings, "time": time},
-        batch_size=batch_size,
+        dtype=jnp.result_type(*arrays[:3]),
     )
 
 
@@ -122,7 +125,7 @@ def _trained(kernel, columns, initial_outputs, targets, rows, **settings):
 
 def _converged(kernel, columns, initial_outputs, targets, rows, *, learning_rate, weight_decay):
     """The same at infinite time: a linear system in place of an eigendecomposition."""
-    shifted = kernel + len(rows) * weight_decay * jnp.eye(len(kernel))
+    shifted = kernel + len(rows) * weight_decay * jnp.eye(len(kernel), dtype=kernel.dtype)
     residuals = (targets - initial_outputs)[rows].reshape(len(kernel), -1)
     change = columns @ cho_solve(cho_factor(shifted), residuals)
     return initial_outputs + change.reshape(targets.shape)

@@ -21,6 +21,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from infotheory_dl._precision import in_double
 from infotheory_dl._validation import class_labels, require_count, require_not_negative, require_positive, require_rank
 from infotheory_dl.data.preprocessing import centred_targets
 from infotheory_dl.label_noise._labels import checked_probabilities
@@ -97,14 +98,14 @@ def leave_one_out_targets(
     if kernel.eigenvectors.shape[-2] != len(given):
         raise ValueError(f"kernel must have a row for each of {len(given)} labels, got {kernel.eigenvectors.shape[-2]}")
     require_not_negative(standard_deviation=standard_deviation)
-    dtype = kernel.eigenvalues.dtype
-    candidates = jnp.logspace(-2, 2, 17, dtype=dtype) * kernel.eigenvalues.sum() / len(given) ** 2
+    candidates = np.logspace(-2, 2, 17) * np.asarray(kernel.eigenvalues, float).sum() / len(given) ** 2
     if weight_decays is not None:
         require_rank("weight_decays", weight_decays, 1, "(candidates,)")
         require_positive(weight_decays=weight_decays)
-        candidates = jnp.asarray(weight_decays, dtype)
+        candidates = np.asarray(weight_decays, float)
+    dtype = jnp.result_type(kernel.dtype)
     centred = jnp.asarray(centred_targets(given, num_classes, dtype=dtype))
-    of_all = lax.map(lambda weight_decay: left_out_predictions(kernel, centred, weight_decay), candidates)
+    of_all = in_double(_predictions, kernel, centred, candidates, dtype=dtype)
     if standard_deviation > 0:
         if key is None:
             raise ValueError("noise on the targets needs a key")
@@ -152,15 +153,34 @@ def target_information(
 
     Source: ours; the capacity of a Gaussian channel is Shannon's, 1948.
     """
-    distributions = jnp.asarray(checked_probabilities(label_distributions), kernel.eigenvalues.dtype)
+    distributions = jnp.asarray(checked_probabilities(label_distributions))
     num_examples = len(distributions)
     if kernel.eigenvectors.shape[-2] != num_examples:
         raise ValueError(
             f"kernel must have a row for each of {num_examples} distributions, got {kernel.eigenvectors.shape[-2]}"
         )
     require_positive(standard_deviation=standard_deviation)
-    identity = jnp.eye(num_examples, dtype=distributions.dtype)
     require_invertible(kernel, num_examples * weight_decay)
+    dtype = jnp.result_type(kernel.dtype)
+    return in_double(_channel_information, kernel, distributions, weight_decay, standard_deviation, dtype=dtype)
+
+
+@jax.jit
+def _predictions(
+    kernel: KernelEigen, targets: Float[Array, "examples classes"], weight_decays: Float[Array, " candidates"]
+) -> Float[Array, "candidates examples classes"]:
+    return lax.map(lambda weight_decay: left_out_predictions(kernel, targets, weight_decay), weight_decays)
+
+
+@jax.jit
+@jax.default_matmul_precision("highest")
+def _channel_information(
+    kernel: KernelEigen,
+    distributions: Float[Array, "examples classes"],
+    weight_decay: Scalar,
+    standard_deviation: Scalar,
+) -> TargetInformation:
+    identity = jnp.eye(len(distributions), dtype=distributions.dtype)
     scaled = left_out_predictions(kernel, identity, weight_decay) / standard_deviation
     variances = distributions * (1 - distributions)
 

@@ -4,7 +4,9 @@ The loss is the mean over n examples of ½‖f(x) - y‖² plus (weight_decay / 
 w = w0 + Jᵀ a with a = -phi(K + n weight_decay) (f0 - y), where phi is the `response` below.
 """
 
-from typing import Literal, NamedTuple
+import functools
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,12 +14,15 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from infotheory_dl._precision import in_double, is_double_off
 from infotheory_dl._validation import (
     is_concrete,
     require_choice,
     require_finite,
+    require_not_half,
     require_positive,
     require_rank,
+    require_real,
     require_square,
 )
 from infotheory_dl.linearization.kernels import transposed_jacobian_products
@@ -26,57 +31,164 @@ from infotheory_dl.types import AnyArray, ApplyFn, Params, Scalar
 
 Dynamics = Literal["continuous", "discrete"]
 
+TOLERANCE = 1e-3
+"""What rounding of a kernel may do to results."""
+
+ENTRIES = 4
+"""How many roundings of its largest entry a kernel is allowed: its entries are sums of many terms."""
+
+REMEDY = (
+    "give the kernel in float64 (jax.config.update('jax_enable_x64', True) computes it so), add weight decay, train"
+    " for a shorter time, or remove examples that are nearly the same"
+)
+"""What to do where rounding decides."""
+
 
 class SingularKernelError(ValueError):
-    """Training to convergence asks for the inverse of a kernel that has none."""
+    """A kernel whose rounding decides the answer, such as one without an inverse where training to convergence asks it.
+
+    Rounding does not tell two examples that are nearly the same from two that are equal. Where their labels contradict
+    each other, and neither the end of training nor weight decay comes first, what becomes of them depends on it.
+    """
 
 
 @concise
 class KernelEigen(NamedTuple):
     """The eigendecomposition of a kernel: everything about time, weight decay and targets follows from it cheaply.
 
+    Outside of `jit` and the like it is in double precision whatever the precision of the kernel, in arrays of NumPy
+    where double precision is off in JAX: scores are small differences of large numbers.
+
     Attributes:
       eigenvalues: non-negative, ascending; of a kernel of low rank only those that may differ from zero.
       eigenvectors: columns, in the same order; orthonormal, or zero beside an eigenvalue of zero.
+      rounding: how far rounding of its entries may carry the kernel along any direction, in the precision of the
+        kernel, which is that of later results; None if that is not known.
     """
 
-    eigenvalues: Float[Array, "*batch rank"]
-    eigenvectors: Float[Array, "*batch rows rank"]
+    eigenvalues: Float[AnyArray, "*batch rank"]
+    eigenvectors: Float[AnyArray, "*batch rows rank"]
+    rounding: Float[AnyArray, "*batch"] | None = None
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The precision of the kernel."""
+        return (self.eigenvalues if self.rounding is None else self.rounding).dtype
 
 
 def kernel_eigen(kernel: Float[AnyArray, "*batch rows rows"]) -> KernelEigen:
     """Decomposes a kernel once, O(rows³).
 
     Args:
-      kernel: symmetric and positive semi-definite, in the precision that later results shall have; or a stack of them.
+      kernel: symmetric and positive semi-definite, in single or double precision, which later results shall have; or a
+        stack of them.
 
     Returns:
       The decomposition. Eigenvalues that rounding has made negative are zero.
 
     Raises:
-      ValueError: if the kernel is not square, not symmetric, or holds NaN or infinity.
+      ValueError: if the kernel is not square, not symmetric, holds NaN or infinity, or has a negative eigenvalue that
+        rounding does not explain. Under `jit` and the like nothing is known of the eigenvalues, and such are zero.
+      TypeError: if it is of half precision.
     """
     require_kernel(kernel)
-    return decomposed(jnp.asarray(kernel))
+    return eigen_of(kernel)
 
 
-def require_kernel(kernel: Float[AnyArray, "*batch rows rows"]) -> None:
-    """Raises a ValueError if it is not square, finite and symmetric."""
-    require_square("kernel", kernel)
-    require_finite(kernel=kernel)
+def require_kernel(kernel: Float[AnyArray, "*batch rows rows"], name: str = "kernel") -> None:
+    """Raises an error if it is not square, finite and symmetric, or of half precision."""
+    require_square(name, kernel)
+    require_real(**{name: kernel})
+    require_not_half(**{name: kernel})
+    require_finite(**{name: kernel})
     if is_concrete(kernel):
         # also where a function that is being traced holds the kernel as a constant
         with jax.ensure_compile_time_eval():
             kernel = jnp.asarray(kernel)
             asymmetry, scale = jnp.abs(kernel - jnp.swapaxes(kernel, -1, -2)).max(), jnp.abs(kernel).max()
         if float(asymmetry) > 1e-3 * float(scale):
-            raise ValueError(f"kernel must be symmetric, but differs from its transpose by {asymmetry:.3g}")
+            raise ValueError(f"{name} must be symmetric, but differs from its transpose by {asymmetry:.3g}")
+
+
+def eigen_of(kernel: Float[AnyArray, "*batch rows rows"]) -> KernelEigen:
+    """The core of `kernel_eigen`, which refuses an indefinite kernel only."""
+    if not jnp.issubdtype(kernel.dtype, jnp.floating):
+        kernel = kernel.astype(float)
+    eigenvalues, eigenvectors = _kept(in_double(_symmetric_eigen, kernel, dtype=np.float64))
+    require_semidefinite(eigenvalues, kernel.dtype)
+    return KernelEigen(eigenvalues.clip(0), eigenvectors, rounding_of(kernel))
+
+
+def eigen_of_features(features: Float[Array, "rows features"]) -> KernelEigen:
+    """The core of `features.feature_eigen`."""
+    eps = float(jnp.finfo(features.dtype).eps)
+    eigenvalues, eigenvectors = _kept(in_double(functools.partial(_feature_eigen, eps), features, dtype=np.float64))
+    return KernelEigen(eigenvalues, eigenvectors, eps * (features**2).sum(-1).max())
+
+
+def _kept(eigen: Any) -> Any:
+    """A decomposition as it can leave double precision: in arrays of NumPy, where JAX has it off."""
+    return jax.tree.map(np.asarray, eigen) if is_double_off() and all(map(is_concrete, eigen)) else eigen
 
 
 def decomposed(kernel: Float[Array, "*batch rows rows"]) -> KernelEigen:
-    """The core of `kernel_eigen`."""
+    """The same in the precision of the kernel and without any check, for code that is traced."""
+    eigenvalues, eigenvectors = _symmetric_eigen(kernel)
+    return KernelEigen(eigenvalues.clip(0), eigenvectors, rounding_of(kernel))
+
+
+def composed(eigen: KernelEigen) -> Float[Array, "*batch rows rows"]:
+    """The kernel of a decomposition, in its precision."""
+    return in_double(_composed, eigen, dtype=jnp.result_type(eigen.dtype))
+
+
+@jax.jit
+def _composed(eigen: KernelEigen) -> Array:
+    vectors = eigen.eigenvectors
+    return jnp.matmul(vectors * eigen.eigenvalues[..., None, :], jnp.swapaxes(vectors, -1, -2), precision="highest")
+
+
+@jax.jit
+def _symmetric_eigen(kernel: Array) -> tuple[Array, Array]:
     eigenvalues, eigenvectors = jnp.linalg.eigh((kernel + jnp.swapaxes(kernel, -1, -2)) / 2)
-    return KernelEigen(jnp.maximum(eigenvalues, 0), eigenvectors)
+    return eigenvalues, eigenvectors
+
+
+@functools.partial(jax.jit, static_argnums=0)
+@jax.default_matmul_precision("highest")
+def _feature_eigen(eps: float, features: Array) -> tuple[Array, Array]:
+    rows, width = features.shape
+    if width >= rows:
+        eigenvalues, vectors = _symmetric_eigen(features @ features.T)
+        return eigenvalues.clip(0), vectors
+    eigenvalues, directions = _symmetric_eigen(features.T @ features)
+    present = eigenvalues > width * eps * eigenvalues.max()
+    vectors = jnp.where(present, features @ directions * jax.lax.rsqrt(jnp.where(present, eigenvalues, 1)), 0)
+    return jnp.where(present, eigenvalues, 0), vectors
+
+
+def rounding_of(kernel: Float[AnyArray, "*batch rows rows"]) -> Float[AnyArray, "*batch"]:
+    """The rounding of the largest entry of a kernel."""
+    largest: Any = abs(kernel)
+    rounding = float(jnp.finfo(kernel.dtype).eps) * largest.max((-2, -1))
+    return rounding if isinstance(kernel, jax.Array) else np.asarray(rounding)
+
+
+def require_semidefinite(eigenvalues: Float[AnyArray, "*batch rows"], dtype: Any, name: str = "kernel") -> None:
+    """Raises a ValueError if an eigenvalue is further below zero than rounding in that precision carries it."""
+    if not is_concrete(eigenvalues):
+        return
+    spectra = np.asarray(eigenvalues)
+    # entries that are sums of many terms are off by more than their own rounding
+    allowed = 100 * spectra.shape[-1] ** 0.5 * float(jnp.finfo(dtype).eps) * np.abs(spectra).max(-1)
+    least = spectra.min(-1)
+    if (least < -allowed).any():
+        worst = np.unravel_index(np.argmin(least + allowed), least.shape)
+        raise ValueError(
+            f"{name} must be positive semi-definite, but its eigenvalues range from {least[worst]:.3g} to"
+            f" {spectra[worst].max():.3g}, and rounding in {dtype} explains {-allowed[worst]:.2g} at most: it is no"
+            " kernel J Jᵀ of features; distances, for one, become a kernel by exp(-distances**2 / scale)"
+        )
 
 
 def response(
@@ -142,28 +254,11 @@ def trained_coefficients(
 
     Raises:
       ValueError: if the shapes do not fit.
-      SingularKernelError: if time is infinite, there is no weight decay and the kernel is singular.
+      SingularKernelError: if time is infinite, there is no weight decay and the kernel is singular; or if rounding of
+        the kernel may change the outputs by more than a thousandth of the residuals. Neither under `jit` and the like.
     """
     residuals = jnp.asarray(initial_outputs) - targets
-    _require_fitting(kernel, residuals)
-    return _coefficients(kernel, residuals, time, learning_rate, weight_decay, dynamics)
-
-
-def _coefficients(
-    kernel: KernelEigen,
-    residuals: Float[Array, "examples outputs"],
-    time: Scalar,
-    learning_rate: Scalar,
-    weight_decay: Scalar,
-    dynamics: Dynamics,
-) -> Float[Array, "examples outputs"]:
-    n = len(residuals)
-    if is_concrete(time) and np.isinf(time):
-        require_invertible(kernel, n * weight_decay)
-    shifted = kernel.eigenvalues + n * weight_decay
-    phi = response(shifted, time=time, rate=learning_rate / n, dynamics=dynamics)
-    coefficients = -kernel.eigenvectors @ (phi[:, None] * (kernel.eigenvectors.T @ _kernel_rows(kernel, residuals)))
-    return coefficients.reshape(residuals.shape)
+    return _trained(_coefficients, kernel, residuals, (), time, learning_rate, weight_decay, dynamics)
 
 
 def trained_outputs(
@@ -192,17 +287,88 @@ def trained_outputs(
     Returns:
       Outputs of the reference inputs, or of the training examples.
     """
-    residuals = jnp.asarray(initial_outputs) - targets
-    _require_fitting(kernel, residuals)
-    coefficients = _coefficients(kernel, residuals, time, learning_rate, weight_decay, dynamics)
-    rows = _kernel_rows(kernel, coefficients)
+    initial_outputs = jnp.asarray(initial_outputs)
+    residuals = initial_outputs - targets
+    settings = (time, learning_rate, weight_decay, dynamics)
     if reference_kernel is None:
-        change = kernel.eigenvectors @ (kernel.eigenvalues[:, None] * (kernel.eigenvectors.T @ rows))
-        return jnp.asarray(initial_outputs) + change.reshape(targets.shape)
+        return _trained(_outputs, kernel, residuals, (initial_outputs,), *settings)
     if initial_reference_outputs is None:
         raise ValueError("a reference_kernel needs initial_reference_outputs beside it")
-    change = jnp.asarray(reference_kernel) @ rows
-    return jnp.asarray(initial_reference_outputs) + change.reshape(initial_reference_outputs.shape)
+    return _trained(_reference_outputs, kernel, residuals, (reference_kernel, initial_reference_outputs), *settings)
+
+
+def _trained(
+    what: Callable[..., Array],
+    kernel: KernelEigen,
+    residuals: Float[Array, "examples outputs"],
+    arrays: tuple[AnyArray, ...],
+    time: Scalar,
+    learning_rate: Scalar,
+    weight_decay: Scalar,
+    dynamics: Dynamics,
+) -> Float[Array, "... outputs"]:
+    """What there is of the trained network, `what(coefficients, kernel, *arrays)`; checked."""
+    _require_fitting(kernel, residuals)
+    require_choice("dynamics", dynamics, ("continuous", "discrete"))
+    is_infinite = is_concrete(time) and bool(np.isinf(time))
+    if is_infinite:
+        require_invertible(kernel, len(residuals) * weight_decay)
+    result, reach, extent = in_double(
+        functools.partial(_train, what, dynamics, is_infinite),
+        kernel,
+        residuals,
+        (time, learning_rate, weight_decay),
+        arrays,
+        dtype=jnp.result_type(kernel.dtype, residuals, *arrays),
+    )
+    if kernel.rounding is not None and all(map(is_concrete, (kernel.rounding, reach, extent))):
+        carried, allowed = ENTRIES * float(kernel.rounding) * float(reach), TOLERANCE * float(extent)
+        if carried > allowed:
+            raise SingularKernelError(
+                f"rounding of the kernel in {kernel.dtype} may carry the trained outputs {carried / allowed:.3g} times"
+                f" further than a thousandth of what there is to learn: {REMEDY}"
+            )
+    return result
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _train(
+    what: Callable[..., Array],
+    dynamics: Dynamics,
+    is_infinite: bool,
+    kernel: KernelEigen,
+    residuals: Array,
+    settings: tuple[Scalar, Scalar, Scalar],
+    arrays: tuple[Array, ...],
+) -> tuple[Array, Array, Array]:
+    """The result, and the norms of the coefficients and of the residuals."""
+    time, learning_rate, weight_decay = settings
+    n = len(residuals)
+    phi = response(
+        kernel.eigenvalues + n * weight_decay,
+        time=np.inf if is_infinite else time,
+        rate=learning_rate / n,
+        dynamics=dynamics,
+    )
+    solved = phi[:, None] * (kernel.eigenvectors.T @ _kernel_rows(kernel, residuals))
+    coefficients = -(kernel.eigenvectors @ solved).reshape(residuals.shape)
+    return what(coefficients, kernel, *arrays), jnp.linalg.norm(solved), jnp.linalg.norm(residuals)
+
+
+def _coefficients(coefficients: Array, kernel: KernelEigen) -> Array:
+    return coefficients
+
+
+def _outputs(coefficients: Array, kernel: KernelEigen, initial_outputs: Array) -> Array:
+    projected = kernel.eigenvectors.T @ _kernel_rows(kernel, coefficients)
+    change = kernel.eigenvectors @ (kernel.eigenvalues[:, None] * projected)
+    return initial_outputs + change.reshape(initial_outputs.shape)
+
+
+def _reference_outputs(
+    coefficients: Array, kernel: KernelEigen, reference_kernel: Array, initial_outputs: Array
+) -> Array:
+    return initial_outputs + (reference_kernel @ _kernel_rows(kernel, coefficients)).reshape(initial_outputs.shape)
 
 
 def trained_params(
@@ -261,8 +427,13 @@ def left_out_predictions(
     kernel: KernelEigen, targets: Float[Array, "examples outputs"], weight_decay: Scalar
 ) -> Float[Array, "examples outputs"]:
     """The core of `leave_one_out_predictions`."""
-    rows = _kernel_rows(kernel, targets)
-    residuals = _leave_one_out_residuals(kernel, rows, len(targets) * weight_decay, len(targets))
+    return in_double(_left_out, kernel, targets, weight_decay, dtype=jnp.result_type(kernel.dtype, targets))
+
+
+@jax.jit
+def _left_out(kernel: KernelEigen, targets: Array, weight_decay: Scalar) -> Array:
+    n = len(targets)
+    residuals = _leave_one_out_residuals(kernel, _kernel_rows(kernel, targets), n * weight_decay, n)
     return targets - residuals.reshape(targets.shape)
 
 
@@ -292,30 +463,36 @@ def select_weight_decay(
     elif is_concrete(mean_eigenvalue) and mean_eigenvalue <= 0:
         raise SingularKernelError("a kernel of zeros tells no weight decay from another: the outputs never change")
     else:
-        candidates = jnp.logspace(-6, 1, 31) * mean_eigenvalue / n
-    rows = _kernel_rows(kernel, jnp.asarray(targets))
+        candidates = np.logspace(-6, 1, 31) * mean_eigenvalue / n
+    dtype = jnp.result_type(kernel.dtype, targets)
+    return in_double(_best_weight_decay, kernel, jnp.asarray(targets), jnp.asarray(candidates, float), dtype=dtype)
 
-    def squared_error(weight_decay: Array) -> Array:
-        return jnp.square(_leave_one_out_residuals(kernel, rows, n * weight_decay, n)).sum()
 
-    candidates = jnp.asarray(candidates, rows.dtype)
-    return candidates[jnp.argmin(lax.map(squared_error, candidates))]
+@jax.jit
+def _best_weight_decay(kernel: KernelEigen, targets: Array, candidates: Array) -> Array:
+    n, rows = len(targets), _kernel_rows(kernel, targets)
+    errors = lambda decay: jnp.square(_leave_one_out_residuals(kernel, rows, n * decay, n)).sum()
+    return candidates[jnp.argmin(lax.map(errors, candidates))]
 
 
 def require_invertible(kernel: KernelEigen, shift: Scalar) -> None:
-    """Raises a SingularKernelError where the smallest shifted eigenvalue is lost in the rounding of the largest."""
-    eigenvalues, eigenvectors = kernel
-    if not (is_concrete(eigenvalues) and is_concrete(shift)):
+    """Raises a SingularKernelError where the smallest shifted eigenvalue is lost in the rounding of the kernel."""
+    if not all(map(is_concrete, (*jax.tree.leaves(kernel), shift))):
         return
-    rows, rank = eigenvectors.shape[-2:]
-    spectrum = np.asarray(eigenvalues)
-    smallest = float(shift) + (float(spectrum.min()) if rank == rows else 0.0)
-    largest = float(shift) + float(spectrum.max())
-    if smallest <= rows**0.5 * jnp.finfo(eigenvalues.dtype).eps * largest:
+    rows, rank = kernel.eigenvectors.shape[-2:]
+    spectra = np.atleast_2d(kernel.eigenvalues)
+    smallest = float(shift) + (spectra.min(-1) if rank == rows else np.zeros(len(spectra)))
+    largest = float(shift) + spectra.max(-1)
+    lost = rows**0.5 * float(jnp.finfo(kernel.eigenvalues.dtype).eps) * largest
+    if kernel.rounding is not None:
+        # a hundredth is all that may then remain unknown
+        lost = np.maximum(lost, 100 * np.atleast_1d(kernel.rounding))
+    if (smallest <= lost).any():
+        worst = int(np.argmin(smallest - lost))
         raise SingularKernelError(
-            f"training to convergence needs an invertible kernel, but its eigenvalues range from {smallest:.3g} to"
-            f" {largest:.3g} in {eigenvalues.dtype}: add weight decay, train for a finite time, or remove duplicate"
-            " examples"
+            f"training to convergence needs an invertible kernel, but its eigenvalues range from {smallest[worst]:.3g}"
+            f" to {largest[worst]:.3g} in {kernel.dtype}: add weight decay, train for a finite time, or remove"
+            " duplicate examples"
         )
 
 
@@ -336,7 +513,7 @@ def _kernel_rows(kernel: KernelEigen, values: Float[Array, "examples outputs"]) 
 
 
 def _leave_one_out_residuals(kernel: KernelEigen, rows: Array, shift: Scalar, num_examples: int) -> Array:
-    eigenvalues, vectors = kernel
+    eigenvalues, vectors = kernel.eigenvalues, kernel.eigenvectors
     blocks = vectors.reshape(num_examples, -1, len(eigenvalues))
     inverse = 1 / (eigenvalues + shift)
     solved = vectors @ (inverse[:, None] * (vectors.T @ rows))
@@ -344,5 +521,7 @@ def _leave_one_out_residuals(kernel: KernelEigen, rows: Array, shift: Scalar, nu
     if len(eigenvalues) < len(rows):
         # the rest of the space, where a kernel of low rank is zero
         solved += (rows - vectors @ (vectors.T @ rows)) / shift
-        inverse_blocks += (jnp.eye(blocks.shape[1]) - jnp.einsum("iaj,ibj->iab", blocks, blocks)) / shift
+        inverse_blocks += (
+            jnp.eye(blocks.shape[1], dtype=blocks.dtype) - jnp.einsum("iaj,ibj->iab", blocks, blocks)
+        ) / shift
     return jnp.linalg.solve(inverse_blocks, solved.reshape(num_examples, blocks.shape[1], -1))

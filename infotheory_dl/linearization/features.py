@@ -14,10 +14,11 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, PyTree
 
-from infotheory_dl._validation import require_choice, require_count, require_finite, require_rank
-from infotheory_dl.linearization.dynamics import KernelEigen, decomposed, kernel_eigen
+from infotheory_dl._precision import in_double
+from infotheory_dl._validation import require_choice, require_count, require_finite, require_not_half, require_rank
+from infotheory_dl.linearization.dynamics import KernelEigen, eigen_of, eigen_of_features, kernel_eigen
 from infotheory_dl.linearization.kernels import block_jacobians, blockwise_kernel, empirical_kernel, mean_kernel
-from infotheory_dl.types import AnyArray, ApplyFn, Key, Params
+from infotheory_dl.types import AnyArray, ApplyFn, Key, Params, Scalar
 
 ProjectionMethod = Literal["gaussian", "rademacher", "count_sketch", "very_sparse", "random_subset"]
 Projection: TypeAlias = Callable[[Any], Array]
@@ -40,15 +41,8 @@ def feature_eigen(features: Float[AnyArray, "rows features"]) -> KernelEigen:
     """
     require_rank("features", features, 2, "(rows, features)")
     require_finite(features=features)
-    features = jnp.asarray(features)
-    with jax.default_matmul_precision("highest"):
-        if features.shape[1] >= features.shape[0]:
-            return decomposed(features @ features.T)
-        eigenvalues, directions = decomposed(features.T @ features)
-        scale = jnp.sqrt(eigenvalues)
-        present = eigenvalues > features.shape[1] * jnp.finfo(features.dtype).eps * eigenvalues.max()
-        vectors = jnp.where(present, features @ directions / jnp.where(present, scale, 1), 0)
-    return KernelEigen(jnp.where(present, eigenvalues, 0), vectors)
+    require_not_half(features=features)
+    return eigen_of_features(jnp.asarray(features))
 
 
 def nystrom_features(
@@ -187,8 +181,14 @@ def _interpolated(
     across: Float[Array, "rows landmarks"], among: Float[Array, "landmarks landmarks"]
 ) -> Float[Array, "rows landmarks"]:
     """Features whose products are those of Nyström's approximation."""
-    eigenvalues, vectors = decomposed(among)
-    present = eigenvalues > len(eigenvalues) * jnp.finfo(across.dtype).eps * eigenvalues.max()
+    eigen, eps = eigen_of(among), float(jnp.finfo(across.dtype).eps)
+    return in_double(_interpolate, across, eigen.eigenvalues, eigen.eigenvectors, eps, dtype=across.dtype)
+
+
+@jax.jit
+@jax.default_matmul_precision("highest")
+def _interpolate(across: Array, eigenvalues: Array, vectors: Array, eps: Scalar) -> Array:
+    present = eigenvalues > len(eigenvalues) * eps * eigenvalues.max()
     return across @ vectors * jnp.where(present, lax.rsqrt(jnp.where(present, eigenvalues, 1)), 0)
 
 

@@ -167,15 +167,17 @@ def leverage(
     Raises:
       ValueError: if the kernel is not square and symmetric, does not divide into examples, or holds NaN or infinity.
     """
-    eigenvalues, vectors = kernel if isinstance(kernel, KernelEigen) else kernel_eigen(kernel)
+    kernel = kernel if isinstance(kernel, KernelEigen) else kernel_eigen(kernel)
+    eigenvalues, vectors = kernel.eigenvalues, kernel.eigenvectors
     if len(eigenvalues) % num_outputs:
         raise ValueError(f"a kernel of {len(eigenvalues)} rows does not divide into examples of {num_outputs} outputs")
     require_not_negative(weight_decay=weight_decay)
     shift = len(eigenvalues) // num_outputs * weight_decay
     # without weight decay the matrix is the projection on the range of the kernel, which rounding must not widen
-    null = eigenvalues <= len(eigenvalues) * jnp.finfo(eigenvalues.dtype).eps * eigenvalues.max()
+    null = eigenvalues <= len(eigenvalues) * jnp.finfo(kernel.dtype).eps * eigenvalues.max()
     followed = jnp.where(null, 0, eigenvalues / jnp.where(null, 1, eigenvalues + shift))
-    return jnp.matmul(vectors**2, followed, precision=jax.lax.Precision.HIGHEST).reshape(-1, num_outputs).sum(1)
+    of_rows = jnp.matmul(vectors**2, followed, precision=jax.lax.Precision.HIGHEST)
+    return of_rows.reshape(-1, num_outputs).sum(1).astype(kernel.dtype)
 
 
 def knn_shapley(

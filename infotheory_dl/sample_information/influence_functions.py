@@ -26,6 +26,8 @@ Scalar = float | Float[AnyArray, ""]
 
 # Systems that are solved together: enough for matrix products, few enough that their vectors stay small.
 _SYSTEMS_AT_ONCE = 16
+# LiSSA has no tolerance of its own: a relative residual beyond which its changes are not those of the Newton step
+_UNSOLVED = 0.01
 
 
 @concise
@@ -105,7 +107,8 @@ def influence(
       TypeError: if a parameter is not floating-point.
 
     Warns:
-      UserWarning: if the exact Hessian has negative eigenvalues, or conjugate gradients do not reach the tolerance.
+      UserWarning: if the exact Hessian has negative eigenvalues, or conjugate gradients do not reach the tolerance, or
+        LiSSA, on all examples, ends further from the solution than a hundredth of it.
 
     Source: Koh and Liang, 2017 (section 2); Agarwal et al., 2017 (LiSSA); Harutyunyan et al., 2021.
     """
@@ -133,7 +136,7 @@ def influence(
     )
     if method in ("conjugate_gradient", "lissa"):
         changes = _example_by_example(program, problem, None)
-        _check_convergence(program, changes)
+        _check_convergence(program, changes, draws is not None)
         return changes
 
     num_params = sum(np.size(leaf) for leaf in jax.tree.leaves(params))
@@ -326,15 +329,24 @@ def _check_spectrum(eigenvalues: Float[Array, " parameters"]) -> None:
         )
 
 
-def _check_convergence(program: _Program, changes: Influence) -> None:
+def _check_convergence(program: _Program, changes: Influence, stochastic: bool) -> None:
     if not is_concrete(changes.solver_error):
         return
     worst = float(changes.solver_error.max())
     if program.method == "lissa" and not np.isfinite(worst):
         raise ValueError("LiSSA diverged: scale must exceed half the largest eigenvalue of the Hessian")
+    if program.method == "lissa" and worst > _UNSOLVED:
+        noise = ", or minibatch_size" if stochastic else ""
+        warnings.warn(
+            f"LiSSA ended after {program.iterations} iterations at a relative residual of {worst:.3g}: the changes lack"
+            " the directions of the smallest eigenvalues of the Hessian. Raise iterations, lower scale (to no less than"
+            f" half the largest eigenvalue){noise}, or set damping",
+            stacklevel=4,
+        )
     if program.method == "conjugate_gradient" and not worst <= 10 * program.tolerance:
         warnings.warn(
             f"conjugate gradients stopped after {program.iterations} iterations at a relative residual of {worst:.3g},"
-            f" tolerance {program.tolerance:.3g}: the Hessian is indefinite or ill-conditioned. Set damping",
+            f" tolerance {program.tolerance:.3g}: the Hessian is indefinite or ill-conditioned. Set damping, or raise"
+            " iterations",
             stacklevel=4,
         )

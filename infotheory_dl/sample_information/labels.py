@@ -1,16 +1,19 @@
 """Labels in doubt: what each candidate would say of its example, and how far the given one is contradicted."""
 
+import functools
 from typing import NamedTuple, Unpack
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from infotheory_dl._validation import require_finite, require_rank
-from infotheory_dl.linearization import KernelEigen, response
+from infotheory_dl._precision import in_double
+from infotheory_dl._validation import is_concrete, require_finite, require_rank
+from infotheory_dl.linearization import Dynamics, KernelEigen, response
 from infotheory_dl.results import concise
-from infotheory_dl.sample_information.removal import Training, TrainingSettings, checked_problem, remove
-from infotheory_dl.types import AnyArray
+from infotheory_dl.sample_information.removal import Problem, Training, TrainingSettings, checked_problem, remove
+from infotheory_dl.types import AnyArray, Scalar
 
 
 @concise
@@ -49,8 +52,7 @@ def label_information(
       Raw squared norms.
     """
     problem = checked_problem(kernel, initial_outputs, targets, reference_kernel)
-    eigenvalues, eigenvectors = problem.kernel
-    if eigenvalues.ndim > 1:
+    if problem.kernel.eigenvalues.ndim > 1:
         raise ValueError("label_information needs one kernel for all outputs, or one that they share")
     require_rank("candidates", candidates, 2, "(candidates, outputs)")
     require_finite(candidates=candidates)
@@ -59,16 +61,33 @@ def label_information(
         raise ValueError(f"candidates must have the {k} columns of targets, got shape {candidates.shape}")
 
     setting = Training(**training)
-    removal = remove(problem, np.arange(n)[:, None], setting, keep_coefficients=True)
-    assert removal.coefficients is not None
-    shifted = eigenvalues + n * setting.weight_decay
-    phi = response(shifted, time=setting.time, rate=setting.learning_rate / n, dynamics=setting.dynamics)
+    removal = remove(problem, np.arange(n)[:, None], setting, keep_coefficients=True, dtype=np.float64)
+    settings = (setting.time, setting.learning_rate, setting.weight_decay)
+    is_infinite = is_concrete(setting.time) and bool(np.isinf(setting.time))
+    core = functools.partial(_of_candidates, setting.dynamics, is_infinite)
+    return in_double(core, problem, removal.coefficients, targets, candidates, settings, dtype=problem.dtype)
 
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+@jax.default_matmul_precision("highest")
+def _of_candidates(
+    dynamics: Dynamics,
+    is_infinite: bool,
+    problem: Problem,
+    change: Float[Array, "examples problems rank"],
+    targets: Float[Array, "examples outputs"],
+    candidates: Float[Array, "candidates outputs"],
+    settings: tuple[Scalar, Scalar, Scalar],
+) -> LabelInformation:
+    n = len(targets)
+    eigenvalues, eigenvectors = map(jnp.asarray, (problem.kernel.eigenvalues, problem.kernel.eigenvectors))
+    time, learning_rate, weight_decay = settings
+    shifted = eigenvalues + n * weight_decay
+    phi = response(shifted, time=np.inf if is_infinite else time, rate=learning_rate / n, dynamics=dynamics)
     coupled = len(eigenvectors) // n
     rows = eigenvectors.reshape(n, coupled, -1)
     # a label y' in place of y adds phi(K) to the column of the example, times y - y'
-    label_changes = (jnp.asarray(targets)[:, None] - candidates).reshape(n, len(candidates), coupled, -1)
-    change = removal.coefficients
+    label_changes = (targets[:, None] - candidates).reshape(n, len(candidates), coupled, -1)
 
     def squared_norms(metric: Float[Array, "rows rows"] | Float[Array, " rows"]) -> Array:
         def form(left: Array, right: Array) -> Array:
@@ -82,6 +101,6 @@ def label_information(
 
     output_change = None
     if problem.reference_kernel is not None:
-        references = problem.reference_kernel @ eigenvectors
+        references = jnp.asarray(problem.reference_kernel) @ eigenvectors
         output_change = squared_norms(references.T @ references) / (len(references) // coupled)
     return LabelInformation(squared_norms(eigenvalues), output_change)

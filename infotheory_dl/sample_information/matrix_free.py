@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
@@ -87,7 +88,8 @@ def matrix_free_leave_one_out(
       The fields of `leave_one_out` for the chosen examples, in their order.
 
     Raises:
-      ValueError: if shapes do not fit, an argument holds NaN or infinity, or a setting is out of its range.
+      ValueError: if shapes do not fit, an argument holds NaN or infinity, a setting is out of its range, or the kernel,
+        seen along the directions of the iteration, has a negative eigenvalue.
       TypeError: if targets are labels and not floating-point columns.
 
     Warns:
@@ -110,11 +112,16 @@ def matrix_free_leave_one_out(
         reference_product = _as_pytree(reference_product)
 
     shift = n * weight_decay
-    result, errors = _leave_one_out(
+    result, errors, least = _leave_one_out(
         _as_pytree(product), reference_product, residuals, examples, shift, tolerance, iterations
     )
     if not is_concrete(errors):
         return result
+    if least < 0:
+        raise ValueError(
+            "product must be that of a positive semi-definite kernel, but with weight decay its least eigenvalue is"
+            f" {float(least):.3g} or lower: it is no kernel J Jᵀ of features"
+        )
     worst = float(errors.max())
     if not worst <= tolerance:
         warnings.warn(
@@ -135,18 +142,18 @@ def _leave_one_out(
     shift: Scalar,
     tolerance: Scalar,
     iterations: Scalar,
-) -> tuple[LeaveOneOut, Float[Array, " systems"]]:
-    """The scores and the relative residual of each system."""
+) -> tuple[LeaveOneOut, Float[Array, " systems"], Float[Array, ""]]:
+    """The scores, the relative residual of each system, and a bound on the least eigenvalue; zero if none is lower."""
 
     def shifted(vectors: Array) -> Array:
         return product(vectors) + shift * vectors
 
-    trained, error = _conjugate_gradients(shifted, -residuals[None], tolerance, iterations)
+    trained, error, least = _conjugate_gradients(shifted, -residuals[None], tolerance, iterations)
     # x of the others alone solves A_oo x = -r_o, and A_oo a_o + A_oi a_i = -r_o, so A_oo (x - a_o) = A_oi a_i: solved
     # for the change itself, to which the tolerance is then relative
     others = 1 - jax.nn.one_hot(examples, len(residuals), dtype=residuals.dtype)[:, :, None]
     own = (1 - others) * trained
-    inside, errors = _conjugate_gradients(
+    inside, errors, least_inside = _conjugate_gradients(
         lambda vectors: others * shifted(vectors), others * product(own), tolerance, iterations
     )
     changes = inside - own
@@ -155,7 +162,7 @@ def _leave_one_out(
     unfitted = shift * trained[0, examples] - moved[jnp.arange(len(examples)), examples]
     weight_change = jnp.maximum(jnp.sum(changes * moved, axis=(1, 2)), 0)
     result = LeaveOneOut(weight_change, mean_square(output_changes), output_changes, unfitted)
-    return result, jnp.concatenate([error, errors])
+    return result, jnp.concatenate([error, errors]), jnp.minimum(least, least_inside)
 
 
 def _conjugate_gradients(
@@ -163,8 +170,13 @@ def _conjugate_gradients(
     right: Float[Array, "systems examples outputs"],
     tolerance: Scalar,
     iterations: Scalar,
-) -> tuple[Float[Array, "systems examples outputs"], Float[Array, " systems"]]:
-    """Solves operator(x) = right for several systems at once, each with its own steps; and their relative residuals."""
+) -> tuple[Float[Array, "systems examples outputs"], Float[Array, " systems"], Float[Array, ""]]:
+    """Solves operator(x) = right for several systems at once, each with its own steps.
+
+    Returns:
+      The solutions, their relative residuals, and the least quotient vᵀ A v / vᵀ v below zero, beyond rounding, that
+      was met. There the iteration ends: the operator is not positive definite.
+    """
 
     def dot(left: Array, right: Array) -> Array:
         return jnp.sum(left * right, axis=(1, 2), keepdims=True)
@@ -172,23 +184,29 @@ def _conjugate_gradients(
     goal = tolerance**2 * dot(right, right)
 
     def unfinished(state: Any) -> Array:
-        *_, square, iteration = state
-        return jnp.any(square > goal) & (iteration < iterations)
+        *_, square, _, least, iteration = state
+        return jnp.any(square > goal) & (iteration < iterations) & (least >= 0)
 
     def iterate(state: Any) -> Any:
-        solution, residual, direction, square, iteration = state
+        solution, residual, direction, square, largest, least, iteration = state
         image = operator(direction)
         # a system at its goal rests until the last one is there
-        step = jnp.where(square > goal, square / dot(direction, image), 0)
+        curvature, length = dot(direction, image), dot(direction, direction)
+        step = jnp.where(square > goal, square / curvature, 0)
+        quotient = jnp.where(square > goal, curvature / length, 0)
+        largest = jnp.maximum(largest, jnp.abs(quotient).max())
+        rounding = 100 * np.sqrt(np.prod(right.shape[1:])) * jnp.finfo(right.dtype).eps * largest
+        least = jnp.where(quotient.min() < -rounding, quotient.min(), 0)
         solution, residual = solution + step * direction, residual - step * image
         previous, square = square, dot(residual, residual)
         direction = residual + jnp.where(previous > goal, square / previous, 0) * direction
-        return solution, residual, direction, square, iteration + 1
+        return solution, residual, direction, square, largest, least, iteration + 1
 
-    start = (jnp.zeros_like(right), right, right, dot(right, right), 0)
-    solution, _, _, square, _ = jax.lax.while_loop(unfinished, iterate, start)
+    none = jnp.zeros((), right.dtype)
+    start = (jnp.zeros_like(right), right, right, dot(right, right), none, none, 0)
+    solution, _, _, square, _, least, _ = jax.lax.while_loop(unfinished, iterate, start)
     size = dot(right, right)
-    return solution, jnp.sqrt(jnp.where(size > 0, square / size, 0))[:, 0, 0]
+    return solution, jnp.sqrt(jnp.where(size > 0, square / size, 0))[:, 0, 0], least
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

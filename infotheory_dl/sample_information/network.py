@@ -16,7 +16,7 @@ from infotheory_dl.linearization import (
     empirical_kernel,
     transposed_jacobian_products,
 )
-from infotheory_dl.linearization.dynamics import decomposed
+from infotheory_dl.linearization.dynamics import eigen_of
 from infotheory_dl.linearization.kernels import blockwise_kernel, require_network
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information._leave_one_out import coefficient_changes, leave_one_out
@@ -110,7 +110,7 @@ def sample_information(
     _require_deterministic(apply_fn, params, inputs)
 
     kernel_between = functools.partial(blockwise_kernel, apply_fn, params, outputs=outputs, batch_size=batch_size)
-    eigen = decomposed(kernel_between(inputs))
+    eigen = eigen_of(kernel_between(inputs))
     reference_kernel = kernel_between(reference_inputs, inputs)
     initial_outputs = apply_fn(params, inputs)
     result = leave_one_out(

@@ -17,6 +17,7 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Int
 
+from infotheory_dl._precision import in_double
 from infotheory_dl._validation import is_concrete, require_finite, require_shape
 from infotheory_dl.linearization import KernelEigen, SingularKernelError
 from infotheory_dl.results import concise
@@ -151,8 +152,8 @@ def with_examples(
     attached, pivots, scale = _attach(state, cross_kernel, own_kernel, residuals, reference_kernel)
     if is_concrete(pivots) and not pivots > attached.inverse.shape[-1] * jnp.finfo(pivots.dtype).eps * scale:
         raise SingularKernelError(
-            f"the kernel of the new examples is singular in {pivots.dtype} given those present: start with weight"
-            " decay, or leave duplicate examples out"
+            f"the kernel of the new examples is singular or indefinite in {pivots.dtype} given those present: start"
+            " with weight decay, or leave duplicate examples out"
         )
     return attached
 
@@ -201,18 +202,22 @@ def keep(state: Converged, examples: Int[AnyArray, " kept"]) -> Converged:
     return Converged(state.inverse[..., rows[:, None], rows], state.residuals[examples], state.shift, products)
 
 
-@jax.jit
-@jax.default_matmul_precision("highest")
 def trained(problem: Problem, weight_decay: Scalar) -> Converged:
     """The core of `converged`."""
-    eigenvalues, vectors = problem.kernel
+    return in_double(_trained, problem, weight_decay, dtype=problem.dtype)
+
+
+@jax.jit
+@jax.default_matmul_precision("highest")
+def _trained(problem: Problem, weight_decay: Scalar) -> Converged:
+    eigenvalues, vectors = map(jnp.asarray, (problem.kernel.eigenvalues, problem.kernel.eigenvectors))
     shift = jnp.asarray(problem.num_examples * weight_decay, eigenvalues.dtype)
     rows, rank = vectors.shape[-2:]
     inverse = (vectors / (eigenvalues + shift)[..., None, :]) @ vectors.mT
     if rank < rows:
         # the rest of the space, where a kernel of low rank is zero
         inverse += (jnp.eye(rows, dtype=vectors.dtype) - vectors @ vectors.mT) / shift
-    products = None if problem.reference_kernel is None else problem.reference_kernel @ inverse
+    products = None if problem.reference_kernel is None else jnp.asarray(problem.reference_kernel) @ inverse
     return Converged(inverse, problem.residuals, shift, products)
 
 

@@ -15,6 +15,7 @@ from jax import lax
 from jaxtyping import Array, Float, Inexact, Int
 
 from infotheory_dl._blocks import map_examples
+from infotheory_dl._precision import in_double
 from infotheory_dl._validation import (
     is_concrete,
     require_choice,
@@ -29,8 +30,8 @@ from infotheory_dl._validation import (
     require_same_shape,
     require_within,
 )
-from infotheory_dl.linearization import Dynamics, KernelEigen, kernel_eigen, response
-from infotheory_dl.linearization.dynamics import require_invertible
+from infotheory_dl.linearization import Dynamics, KernelEigen, SingularKernelError, kernel_eigen, response
+from infotheory_dl.linearization.dynamics import ENTRIES, REMEDY, TOLERANCE, require_invertible, require_semidefinite
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information.contour import response_poles
 from infotheory_dl.types import AnyArray, Scalar
@@ -88,6 +89,8 @@ class Removal(NamedTuple):
       weight_change: squared norm of the change of the weights.
       output_changes: change of the outputs on the reference inputs, None without any.
       residuals: targets of the group minus the predictions for it without it.
+      reach: squared norm of the change of the training coefficients: how fast `weight_change` follows an eigenvalue of
+        the kernel.
       coefficients: change of the training coefficients a, of weights w0 + Jᵀ a, in the eigenbasis of the kernel, if
         asked for.
     """
@@ -95,6 +98,7 @@ class Removal(NamedTuple):
     weight_change: Float[Array, " groups"]
     output_changes: Float[Array, "groups references outputs"] | None
     residuals: Float[Array, "groups members outputs"]
+    reach: Float[Array, " groups"]
     coefficients: Float[Array, "groups problems rank"] | None
 
 
@@ -110,8 +114,14 @@ class Problem(NamedTuple):
 
     kernel: KernelEigen
     residuals: Float[Array, "examples outputs"]
-    reference_kernel: Float[Array, "*outputs reference_rows rows"] | None
+    reference_kernel: Float[AnyArray, "*outputs reference_rows rows"] | None
     num_examples: Any
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The precision of what is given, and of results."""
+        given = [array for array in (self.residuals, self.reference_kernel) if array is not None]
+        return jnp.result_type(self.kernel.dtype, *given)
 
 
 def checked_problem(
@@ -124,7 +134,10 @@ def checked_problem(
     residuals = checked_residuals(initial_outputs, targets)
     n, k = targets.shape
     require_examples(n)
-    if not isinstance(kernel, KernelEigen):
+    if isinstance(kernel, KernelEigen):
+        require_finite(kernel=kernel)
+        require_semidefinite(kernel.eigenvalues, kernel.dtype)
+    else:
         kernel = kernel_eigen(kernel)
     shape = kernel.eigenvectors.shape[:-1]
     if shape not in ((n * k,), (n,), (k, n)):
@@ -141,7 +154,6 @@ def checked_problem(
                 f"reference_kernel must have the columns of the kernel, {shape[-1]}, and {per_reference} rows for"
                 f" each reference input, got shape {reference_kernel.shape}"
             )
-        reference_kernel = jnp.asarray(reference_kernel)
     return Problem(kernel, residuals, reference_kernel, n)
 
 
@@ -175,7 +187,12 @@ def require_examples(num_examples: Scalar) -> None:
 
 
 def remove(
-    problem: Problem, groups: Int[AnyArray, "groups members"], training: Training, *, keep_coefficients: bool = False
+    problem: Problem,
+    groups: Int[AnyArray, "groups members"],
+    training: Training,
+    *,
+    keep_coefficients: bool = False,
+    dtype: Any = None,
 ) -> Removal:
     """Leaves each group out in turn; the groups have one size.
 
@@ -184,6 +201,8 @@ def remove(
       groups: indices of examples.
       training: how the network is trained.
       keep_coefficients: whether to return the changes of the coefficients, as large as the kernel for each problem.
+      dtype: of the changes; default that of the problem. Double precision goes on in `in_double` alone, where it is
+        off.
 
     Returns:
       The changes.
@@ -191,32 +210,66 @@ def remove(
     Raises:
       ValueError: if a setting is out of its range, or a group holds all examples.
       StepSizeError: if gradient descent diverges.
-      SingularKernelError: if time is infinite, there is no weight decay and the kernel is singular.
+      SingularKernelError: if time is infinite, there is no weight decay and the kernel is singular; or if rounding of
+        the kernel decides a score.
     """
-    kernel, residuals, reference, num_examples = problem
-    solver = checked_solver(kernel, num_examples, groups.shape[1], training)
-    core = functools.partial(
-        _remove,
+    solver = checked_solver(problem.kernel, problem.num_examples, groups.shape[1], training)
+    removal = in_double(
+        functools.partial(_remove_all, solver, keep_coefficients),
         jnp.asarray(groups),
-        training.time,
-        training.learning_rate,
-        training.weight_decay,
-        num_examples,
-        solver=solver,
-        keep_coefficients=keep_coefficients,
+        (training.time, training.learning_rate, training.weight_decay, problem.num_examples),
+        problem.kernel,
+        problem.residuals,
+        problem.reference_kernel,
+        dtype=problem.dtype if dtype is None else dtype,
     )
+    _require_determined(problem.kernel, groups, removal)
+    return removal
+
+
+def _remove_all(
+    solver: "Solver",
+    keep_coefficients: bool,
+    groups: Int[Array, "groups members"],
+    settings: tuple[Scalar, Scalar, Scalar, Scalar],
+    kernel: KernelEigen,
+    residuals: Float[Array, "examples outputs"],
+    reference_kernel: Float[Array, "*outputs reference_rows rows"] | None,
+) -> Removal:
+    core = functools.partial(_remove, groups, *settings, solver=solver, keep_coefficients=keep_coefficients)
     if kernel.eigenvalues.ndim == 1:
         coupled = len(kernel.eigenvectors) // len(residuals)
-        return core(kernel, residuals.reshape(len(residuals), coupled, -1), reference)
+        return core(kernel, residuals.reshape(len(residuals), coupled, -1), reference_kernel)
     # one kernel for each output: as many independent problems
-    references_axis = None if reference is None else 0
-    each = jax.vmap(core, in_axes=(0, 0, references_axis))(kernel, residuals.T[:, :, None, None], reference)
+    references_axis = None if reference_kernel is None else 0
+    each = jax.vmap(core, in_axes=(0, 0, references_axis))(kernel, residuals.T[:, :, None, None], reference_kernel)
     return Removal(
         each.weight_change.sum(0),
-        None if reference is None else jnp.moveaxis(each.output_changes.squeeze(-1), 0, -1),
+        None if reference_kernel is None else jnp.moveaxis(each.output_changes.squeeze(-1), 0, -1),
         jnp.moveaxis(each.residuals.squeeze(-1), 0, -1),
+        each.reach.sum(0),
         jnp.moveaxis(each.coefficients.squeeze(2), 0, 1) if keep_coefficients else None,
     )
+
+
+def _require_determined(kernel: KernelEigen, groups: Int[AnyArray, "groups members"], removal: Removal) -> None:
+    """Raises a SingularKernelError if rounding of the kernel decides the score of a group.
+
+    A kernel that is off by epsilon along the change c of the coefficients moves ‖Jᵀ c‖² by about epsilon ‖c‖². A score
+    that is small beside the others may be off by as much as a common one.
+    """
+    if kernel.rounding is None or not all(map(is_concrete, (kernel.rounding, *jax.tree.leaves(removal)))):
+        return
+    scores = np.asarray(removal.weight_change, float)
+    carried = ENTRIES * float(np.max(kernel.rounding)) * np.asarray(removal.reach, float)
+    allowed = TOLERANCE * np.maximum(scores, np.median(scores))
+    worst = int(np.argmax(carried - allowed))
+    if carried[worst] > allowed[worst]:
+        which = ", ".join(map(str, np.asarray(groups)[worst][:5]))
+        raise SingularKernelError(
+            f"rounding of the kernel in {kernel.dtype} may carry the weight change without example {which},"
+            f" {scores[worst]:.3g}, by {carried[worst]:.2g}: {REMEDY}"
+        )
 
 
 class Solver(NamedTuple):
@@ -278,7 +331,7 @@ def _remove(
     keep_coefficients: bool,
 ) -> Removal:
     """The mathematics of `remove`: outputs are `coupled` by the kernel, or independent `problems` that share it."""
-    eigenvalues, eigenvectors = kernel
+    eigenvalues, eigenvectors = kernel.eigenvalues, kernel.eigenvectors
     _, coupled, problems = residuals.shape
     num_rows, rank = eigenvectors.shape
     remaining = num_examples - groups.shape[1]
@@ -316,7 +369,8 @@ def _remove(
             output_changes = None
             if references is not None:
                 output_changes = jnp.einsum("rj,pj->rp", references, change).reshape(-1, coupled * problems)
-            return Removal(weight_change, output_changes, unfitted, change if keep_coefficients else None)
+            reach = jnp.sum(change**2)
+            return Removal(weight_change, output_changes, unfitted, reach, change if keep_coefficients else None)
 
         width = groups.shape[1] * coupled
         chunk = _CHUNK_BYTES // (eigenvalues.itemsize * rank * (min(width, 32) ** 2 + problems * (width + 2)))
@@ -339,7 +393,7 @@ def _schur_correction(
         inverse_blocks = jnp.einsum("aj,kj,bj->kab", rows, resolvents, rows)
     right = jnp.einsum("ajp,kj->kap", rows[:, :, None] * initial.T, resolvents)
     if rest is not None:
-        inverse_blocks += rest[:, None, None] * (jnp.eye(len(rows)) - rows @ rows.T)
+        inverse_blocks += rest[:, None, None] * (jnp.eye(len(rows), dtype=rows.dtype) - rows @ rows.T)
         right += rest[:, None, None] * (residuals - rows @ initial.T)
     solved = pole_weights[:, None, None] * jnp.linalg.solve(inverse_blocks, right)
     # 2 Re of a product, from real products
@@ -361,7 +415,7 @@ def _descend_without(
 ) -> Float[Array, "problems rank"]:
     """Gradient descent on the coefficients of all examples but the members, returned in the eigenbasis."""
     num_examples, _, problems = residuals.shape
-    eigenvalues, vectors = kernel
+    eigenvalues, vectors = kernel.eigenvalues, kernel.eigenvectors
     kept = jnp.ones((num_examples, 1, 1), residuals.dtype).at[members].set(0)
 
     def step(_: Array, coefficients: Array) -> Array:

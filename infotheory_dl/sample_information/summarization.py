@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from infotheory_dl._validation import require_choice, require_within
 from infotheory_dl.linearization import KernelEigen, kernel_eigen
+from infotheory_dl.linearization.dynamics import composed
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information import online
 from infotheory_dl.sample_information._leave_one_out import mean_square
@@ -113,7 +114,7 @@ def summarized(
         state = online.trained(problem, setting.weight_decay)
         method = _Method(functools.partial(_score_converged, score), online.detach, online.keep)
     else:
-        state = _Remaining(_kernel_of(problem.kernel), problem.residuals, problem.reference_kernel)
+        state = _Remaining(composed(problem.kernel), problem.residuals, problem.reference_kernel)
         method = _Method(functools.partial(_score_decomposed, score, problem, setting), _stay, _keep)
     order, sizes = _remove_in_rounds(state, method, n, fraction if strategy == "iterative" else 1.0)
     return Summary(jnp.asarray(order[::-1] if strategy == "top" else order), jnp.asarray(sizes))
@@ -179,7 +180,7 @@ class _Remaining(NamedTuple):
 
     kernel: Float[Array, "*outputs rows rows"]
     residuals: Float[Array, "examples outputs"]
-    reference_kernel: Float[Array, "*outputs reference_rows rows"] | None
+    reference_kernel: Float[AnyArray, "*outputs reference_rows rows"] | None
 
 
 def _score_decomposed(
@@ -221,8 +222,3 @@ def _keep(state: _Remaining, examples: Int[np.ndarray, " kept"]) -> _Remaining:
     rows = (examples[:, None] * coupled + np.arange(coupled)).ravel()
     reference_kernel = None if state.reference_kernel is None else state.reference_kernel[..., rows]
     return _Remaining(state.kernel[..., rows[:, None], rows], state.residuals[examples], reference_kernel)
-
-
-def _kernel_of(eigen: KernelEigen) -> Float[Array, "*outputs rows rows"]:
-    eigenvalues, vectors = eigen
-    return jnp.matmul(vectors * eigenvalues[..., None, :], vectors.mT, precision="highest")

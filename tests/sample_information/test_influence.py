@@ -118,9 +118,9 @@ def test_all_methods_invert_the_same_hessian_block_by_block(method):
 
 def test_lissa_on_minibatches_comes_near():
     arguments, settings = classifier(3)
-    sampled = influence(
-        *arguments, **settings, damping=1.0, method="lissa", minibatch_size=4, key=jax.random.key(0), scale=20.0
-    )
+    sampling = {"method": "lissa", "minibatch_size": 4, "key": jax.random.key(0), "scale": 20.0}
+    with pytest.warns(UserWarning, match=r"LiSSA ended after 1000 .* Raise .*, or minibatch_size, or set damping"):
+        sampled = influence(*arguments, **settings, damping=1.0, **sampling)
     changes, _ = definition(arguments, settings, damping=1.0)
     assert sampled.weight_changes is None
     assert 0 < np.max(sampled.solver_error) < 0.3
@@ -185,6 +185,13 @@ def test_bad_arrays_are_refused_in_words(as_a_user_sees):
         influence(apply_fn, params, inputs, targets, references * np.nan, **settings)
     with pytest.raises(ValueError, match="inputs and targets must have one length, got 12 and 11"):
         influence(apply_fn, params, inputs, targets[1:], references, **settings)
+
+
+def test_lissa_that_ends_before_the_solution_says_so_and_what_to_change():
+    arguments, settings = classifier(3)
+    few = {"damping": 0.1, "method": "lissa", "scale": 50.0, "iterations": 20}
+    with pytest.warns(UserWarning, match=r"LiSSA ended after 20 iterations at a relative residual of [\d.]+: .* Raise"):
+        influence(*arguments, **settings, **few)
 
 
 def test_conjugate_gradients_that_stop_early_say_so():
