@@ -23,6 +23,7 @@ import tyro
 
 from benchmarks.tables import RESULTS, Table
 from experiments.harness import Row, as_json, choose_preset, console, print_table
+from infotheory_dl._files import append_line
 
 Result = TypeVar("Result")
 
@@ -135,7 +136,6 @@ def record(report: Report, file: Path, common: Row) -> None:
       file: where they go.
       common: what is said in each of them, besides the machine, the versions and the time.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
     common = common | {
         "machine": machine()._asdict(),
         "versions": {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "numpy")},
@@ -147,8 +147,7 @@ def record(report: Report, file: Path, common: Row) -> None:
             missing[row["missing"]] = None
             continue
         at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        with open(file, "a") as rows_of_all:
-            rows_of_all.write(as_json({**common, "at": at, **row}) + "\n")
+        append_line(file, as_json({**common, "at": at, **row}))
         rows.append(row)
     notes = [f"{library} is not installed: its rows are missing." for library in missing]
     print_table(report.title, rows, notes=[*report.notes, *notes])

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import dataclasses
+import io
 import json
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from infotheory_dl._files import write_text
+from infotheory_dl._files import append_line, whole_file, write_text
 
 Row: TypeAlias = dict[str, Any]
 
@@ -56,7 +57,7 @@ class Results(NamedTuple):
         if name not in rows:
             console.print(name, style="dim", highlight=False)
             line = as_json({"name": name, **compute()})
-            write_text(file, f"{finished}{line}\n")
+            append_line(file, line)
             rows[name] = {column: value for column, value in json.loads(line).items() if column != "name"}
         return rows[name]
 
@@ -82,13 +83,15 @@ class Results(NamedTuple):
 
     def save(self, figure: Any, name: str) -> None:
         """Writes a figure that something else drew."""
-        figure.savefig(self.folder / f"{name}.png", dpi=150, bbox_inches="tight")
+        with whole_file(self.folder / f"{name}.png") as stream:
+            figure.savefig(stream, format="png", dpi=150, bbox_inches="tight")
 
     def table(self, title: str, rows: Sequence[Row], *, notes: Sequence[str] = ()) -> None:
         """Prints rows with equal columns, and sentences below them, and adds them to `summary.txt`."""
-        with open(self.folder / "summary.txt", "a") as file:
-            for printer in (console, Console(file=file, width=200)):
-                print_table(title, rows, notes=notes, console=printer)
+        file, text = self.folder / "summary.txt", io.StringIO()
+        for printer in (console, Console(file=text, width=200)):
+            print_table(title, rows, notes=notes, console=printer)
+        write_text(file, (file.read_text(encoding="utf-8") if file.exists() else "") + text.getvalue())
 
 
 def main(

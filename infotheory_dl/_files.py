@@ -1,6 +1,7 @@
 """Files of arrays and of results: read with an error that helps, written whole or not at all."""
 
 import csv
+import errno
 import glob
 import io
 import math
@@ -10,14 +11,17 @@ import secrets
 import shutil
 import tempfile
 import time
+import warnings
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
+
+Written = TypeVar("Written")
 
 _UNFINISHED = ".unfinished"
 _ABANDONED_SECONDS = 24 * 3600
@@ -97,6 +101,54 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Writes a text, whole or not at all, in UTF-8."""
     with whole_file(path) as stream:
         stream.write(text.encode())
+
+
+def append_line(path: str | os.PathLike[str], line: str) -> None:
+    """Adds a line to a file, whole or not at all; those of several writers do not mix.
+
+    The file and its folder are made if they are absent. An OSError names the file.
+    """
+    path = Path(path).expanduser()
+    with _naming(f"cannot write {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = f"{line}\n".encode()
+        # without a buffer: one call of the system for the whole line
+        with path.open("ab", buffering=0) as stream:
+            written = stream.write(content)
+            if written < len(content):
+                stream.truncate(stream.tell() - written)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def write_or_keep(folder: str | os.PathLike[str], write: Callable[[Path], Written]) -> Written:
+    """Writes into a folder; where that fails, as on a full disk, into one for temporary files, so that nothing is lost.
+
+    Args:
+      folder: where to.
+      write: `write(folder)` writes.
+
+    Returns:
+      What `write` returns.
+
+    Raises:
+      OSError: the first one, if neither can be written.
+
+    Warns:
+      UserWarning: if it had to be the other folder, which is named.
+    """
+    try:
+        return write(Path(folder))
+    except OSError as error:
+        refuge = None
+        try:
+            refuge = Path(tempfile.mkdtemp(prefix="infotheory-dl-"))
+            written = write(refuge)
+        except OSError:
+            if refuge is not None:
+                shutil.rmtree(refuge, ignore_errors=True)
+            raise error from None
+        warnings.warn(f"{error}; what was to be written there is in {refuge}", stacklevel=2)
+        return written
 
 
 @contextmanager

@@ -96,9 +96,11 @@ def _parsed(name: str, config: type[Config], arguments: Sequence[str]) -> tuple[
 def _ending(error: Exception) -> tuple[str, int]:
     """What a command says at its end by an error, and its exit status."""
     told = str(error) or type(error).__name__
+    first, *_ = told.splitlines()
+    if isinstance(error, MemoryError):
+        return f"the memory of this machine does not suffice: {first}", 2
     if _is_for_the_user(error):
         return told, 2
-    first, *_ = told.splitlines()
     if "RESOURCE_EXHAUSTED" in told:
         return f"the memory of the device does not suffice: {first}", 2
     return f"a bug, not a mistake of yours: {type(error).__name__}: {first}. --debug shows the traceback to report", 1

@@ -76,10 +76,20 @@ def test_what_the_library_says_of_its_input_is_one_message(capsys):
 
 @pytest.mark.parametrize(
     "error",
-    [OSError("no disk"), FileNotFoundError(2, "absent", "x.csv"), ImportError("no PIL"), MemoryError("no room")],
+    [OSError("no disk"), FileNotFoundError(2, "absent", "x.csv"), ImportError("no PIL")],
 )
 def test_what_the_machine_lacks_is_one_message(error, capsys):
     assert ends(capsys, lambda: throw(error)) == (2, "", f"infotheory-dl nothing: {error}\n")
+
+
+def test_memory_that_does_not_suffice_is_told(capsys):
+    told = "infotheory-dl nothing: the memory of this machine does not suffice: "
+    assert ends(capsys, lambda: throw(MemoryError("Unable to allocate 8 TiB"))) == (
+        2,
+        "",
+        f"{told}Unable to allocate 8 TiB\n",
+    )
+    assert ends(capsys, lambda: throw(MemoryError())) == (2, "", f"{told}MemoryError\n")
 
 
 def test_memory_of_a_device_that_does_not_suffice_is_told(capsys):

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 
 from infotheory_dl._files import (
+    append_line,
     read_arrays,
     require_writable,
     whole_file,
     whole_folder,
     write_arrays,
+    write_or_keep,
     write_text,
     write_together,
 )
@@ -183,3 +185,41 @@ def test_an_archive_of_other_files_is_no_file_of_arrays(tmp_path):
         archive.writestr("sheet.xml", "<sheet/>")
     with pytest.raises(ValueError, match=r"sheet.npz cannot be read \(sheet.xml in it is no array\); make one"):
         read_arrays(tmp_path / "sheet.npz", remedy="make one")
+
+
+def test_lines_are_added_whole_or_not_at_all(tmp_path, monkeypatch):
+    file = tmp_path / "new" / "rows"
+    for line in ("first", "ψ"):
+        append_line(file, line)
+    assert file.read_text(encoding="utf-8") == "first\nψ\n"
+
+    class Full(io.FileIO):
+        def write(self, content):
+            return super().write(bytes(content)[:3])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", lambda path, mode, buffering: Full(path, "a"))
+        with pytest.raises(OSError, match=r"cannot write .*/rows: No space left on device$"):
+            append_line(file, "third")
+    assert file.read_bytes() == "first\nψ\n".encode()
+
+
+def test_what_cannot_be_written_to_a_full_disk_is_kept_elsewhere(tmp_path, monkeypatch):
+    full, refuge = tmp_path / "full", tmp_path / "refuge"
+    refuge.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(refuge))
+
+    def write(folder):
+        if folder == full or not refuge.exists():
+            raise OSError(errno.ENOSPC, "cannot write to full: No space left on device")
+        write_text(folder / "result", "found")
+        return folder / "result"
+
+    with pytest.warns(UserWarning, match=r"cannot write to full: No space .*; what was to be written there is in .*"):
+        kept = write_or_keep(full, write)
+    assert kept.read_text() == "found"
+    assert kept.parent.parent == refuge
+    assert write_or_keep(tmp_path, write) == tmp_path / "result"
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "absent"))
+    with pytest.raises(OSError, match="cannot write to full"):
+        write_or_keep(full, write)

@@ -7,7 +7,7 @@ import jax
 from rich.console import Console
 
 from infotheory_dl import data
-from infotheory_dl._files import require_writable
+from infotheory_dl._files import require_writable, write_or_keep
 from infotheory_dl.audit._run import Settings, run
 from infotheory_dl.audit.files import write_report
 from infotheory_dl.audit.report import findings
@@ -36,21 +36,20 @@ class Config:
 
 
 def main(config: Config, console: Console) -> None:
-    """Runs an audit, writes its report and prints what was found."""
+    """Runs an audit, prints what was found and writes the report."""
     require_writable(config.output)
     with Stages(console) as stages:
         stages.begin("reading the data")
         title, table = _load(config)
         result = run(jax.random.key(config.seed), table, on_stage=stages.begin, **asdict(config.settings))
-        stages.begin("writing the report")
-        record = {name: value for name, value in asdict(config).items() if name not in ("settings", "source")}
-        record |= {name: getattr(config.source, name) for name in config.source.given}
-        report = write_report(result, config.output, title=title, config=record)
     console.print()
     for notice in table.notices:
         console.print(f"Note: {notice}", soft_wrap=True)
     for sentence in findings(result):
         console.print(f"• {sentence}")
+    record = {name: value for name, value in asdict(config).items() if name not in ("settings", "source")}
+    record |= {name: getattr(config.source, name) for name in config.source.given}
+    report = write_or_keep(config.output, lambda folder: write_report(result, folder, title=title, config=record))
     console.print(f"\nThe report: {report.resolve()}", soft_wrap=True)
 
 

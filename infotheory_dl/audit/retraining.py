@@ -77,8 +77,9 @@ def held_out_accuracy(
     of_models = [training_set for sets in training_sets for training_set in (list(sets) * seeds)[:seeds]]
     labelings, variants = np.unique([training_set.labels for training_set in of_models], axis=0, return_inverse=True)
     system = of_variants(_system(network))
-    keys = jnp.concatenate([keys] * len(training_sets))
-    states = draw_states(keys, network, system, examples.inputs[:1], variant=variants.ravel())
+    pairs = jnp.concatenate([jax.vmap(jax.random.split)(keys)] * len(training_sets))
+    init_keys, keys = pairs[:, 0], pairs[:, 1]
+    states = draw_states(init_keys, network, system, examples.inputs[:1], variant=variants.ravel())
     num_epochs = _num_epochs(n)
     held_out = examples.held_out_inputs, examples.held_out_labels
     training = train_many(
@@ -102,10 +103,11 @@ def area_under_training_margin(key: Key, network: nn.Module, examples: Examples)
         return {"logits": predict(network.apply, state.variables, data[0], batch_size=_EVALUATED_AT_ONCE)}
 
     system = _system(network)
+    init_key, train_key = jax.random.split(key)
     training = train(
-        key,
+        train_key,
         system.step,
-        system.init(network.init(key, examples.inputs[:1])),
+        system.init(network.init(init_key, examples.inputs[:1])),
         (examples.inputs, examples.labels),
         num_epochs=_num_epochs(len(examples.inputs)),
         batch_size=_BATCH_SIZE,
@@ -123,7 +125,8 @@ def compare_linearization(key: Key, network: nn.Module, examples: Examples) -> L
     held_out = jnp.asarray(examples.held_out_inputs[:_COMPARED_EXAMPLES])
     targets = jnp.asarray(examples.labels[: len(inputs), None] == examples.labels[0], inputs.dtype) - 0.5
     apply_fn: ApplyFn = network.apply
-    params = network.init(key, inputs[:1])
+    init_key, train_key = jax.random.split(key)
+    params = network.init(init_key, inputs[:1])
 
     def centred(weights: Params, x: jax.Array) -> jax.Array:
         return apply_fn(weights, x) - apply_fn(params, x)
@@ -144,7 +147,7 @@ def compare_linearization(key: Key, network: nn.Module, examples: Examples) -> L
     # its outputs too are to start at zero: the targets stand for those of the centred network
     system = supervised(apply_fn, optax.sgd(learning_rate), half_squared_error)
     data = inputs, targets + apply_fn(params, inputs)
-    training = train(key, system.step, system.init(params), data, num_epochs=_COMPARED_STEPS)
+    training = train(train_key, system.step, system.init(params), data, num_epochs=_COMPARED_STEPS)
     return linearization_quality(centred, params, training.state.params, held_out, linear_outputs)
 
 

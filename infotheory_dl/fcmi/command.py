@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 from rich.console import Console
 
-from infotheory_dl._files import csv_table, require_writable, write_together
+from infotheory_dl._files import csv_table, require_writable, write_or_keep, write_together
 from infotheory_dl.fcmi._evaluation import LossEstimator
 from infotheory_dl.fcmi.files import read_runs
 from infotheory_dl.fcmi.page import render
@@ -40,7 +40,7 @@ class Config:
 
 
 def main(config: Config, console: Console) -> None:
-    """Evaluates the bounds, writes them and prints those of the last epoch."""
+    """Evaluates the bounds, prints those of the last epoch and writes all."""
     folder = require_writable(config.output)
     runs = read_runs(config.data)
     console.print(scope(runs), soft_wrap=True)
@@ -53,6 +53,9 @@ def main(config: Config, console: Console) -> None:
         key=jax.random.key(config.seed),
     )
     last = evaluations[-1]
+    title = f"epoch {last.epoch}, the last of {len(evaluations)}" if len(evaluations) > 1 else None
+    caption = "spread: over supersamples. observed: the gap, beside bounds on the loss the loss on the ghosts."
+    console.print(terminal_table(bound_columns(last), title=title, caption=caption))
     settings = {name: value for name, value in asdict(config).items() if value is not None}
     facts = {"created": datetime.now().astimezone().isoformat(timespec="seconds"), **settings, **versions()}
     contents: dict[str, str | bytes] = {
@@ -61,8 +64,10 @@ def main(config: Config, console: Console) -> None:
         "bounds.png": draw(evaluations),
         "report.html": render(runs, evaluations, title=config.data.stem, facts=facts),
     }
-    write_together(folder, contents)
-    title = f"epoch {last.epoch}, the last of {len(evaluations)}" if len(evaluations) > 1 else None
-    caption = "spread: over supersamples. observed: the gap, beside bounds on the loss the loss on the ghosts."
-    console.print(terminal_table(bound_columns(last), title=title, caption=caption))
+
+    def write(folder: Path) -> Path:
+        write_together(folder, contents)
+        return folder
+
+    folder = write_or_keep(folder, write)
     console.print(f"{', '.join(contents)} are in {folder.resolve()}", soft_wrap=True)

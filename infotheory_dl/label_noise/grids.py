@@ -131,7 +131,7 @@ def train_grid(
         names,
         _fold(init_key, variant, seed),
         chosen,
-        jnp.asarray(points[point], jnp.float32),
+        jnp.asarray(points[point]),
         jnp.asarray(variant),
     )
     epochs = sorted({*range(evaluate_every, num_epochs + 1, evaluate_every), num_epochs})

@@ -217,7 +217,9 @@ def _make_method(
         if variables is not None:
             drawn[0 if parts.predictor is None else 1] = variables
         state = parts.system.init(*drawn, **settings)
-        return optax.tree.set(state, learning_rate=learning_rate, weight_decay=weight_decay)
+        dtype = jnp.result_type(*jax.tree.leaves(drawn[0]))
+        of_optimizer = {"learning_rate": learning_rate, "weight_decay": weight_decay}
+        return optax.tree.set(state, **{name: jnp.asarray(value, dtype) for name, value in of_optimizer.items()})
 
     predictor = None if parts.predictor is None else parts.predictor.apply
     return Method(parts.system._replace(init=init), parts.networks[0].apply, predictor)
@@ -296,12 +298,14 @@ def _with_plain_classifier(plan: Plan) -> Start:
 
 
 def _with_leave_one_out_targets(plan: Plan) -> Start:
-    labels = np.eye(plan.num_classes, dtype=np.float32)[plan.labels]
-    targets = []
-    for variant, rows in enumerate(plan.training_rows):
-        given = plan.labels[rows, variant]
-        targets.append(leave_one_out_targets(plan.kernel(variant), given, plan.num_classes))
-        labels[rows, variant] = targets[-1].probabilities
+    targets = [
+        leave_one_out_targets(plan.kernel(variant), plan.labels[rows, variant], plan.num_classes)
+        for variant, rows in enumerate(plan.training_rows)
+    ]
+    dtype = np.result_type(*(found.probabilities for found in targets))
+    labels = np.eye(plan.num_classes, dtype=dtype)[plan.labels]
+    for variant, (rows, found) in enumerate(zip(plan.training_rows, targets, strict=True)):
+        labels[rows, variant] = found.probabilities
     return Start(labels, targets=targets)
 
 

@@ -49,7 +49,7 @@ def restore(
     """
     import orbax.checkpoint as ocp
 
-    fingerprints = {name: _fingerprint(tree) for name, tree in arrays.items()}
+    fingerprints = {name: fingerprint(tree) for name, tree in arrays.items()}
     configuration = json.loads(json.dumps({**checkpoint.configuration, **settings, **fingerprints}))
     path = Path(checkpoint.folder) / "configuration.json"
     with _manager(checkpoint) as manager:
@@ -100,7 +100,7 @@ def _without_empty_arrays(training):
     return jax.tree.map(lambda leaf: leaf if leaf.size else None, training)
 
 
-def _fingerprint(tree):
+def fingerprint(tree: Any) -> str | None:
     """A digest of the arrays of a tree, their places and their types; None where there is none."""
     if tree is None:
         return None

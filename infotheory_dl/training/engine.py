@@ -1,6 +1,7 @@
 """The training engine: one loop for every system, for one model or for many, as one XLA program."""
 
 import functools
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias, TypedDict
 
@@ -235,6 +236,7 @@ def train_many(
             "num_models": len(keys),
             "num_epochs": num_epochs,
             "batch_size": "a schedule" if callable(batch_size) else batch_size,
+            "schedule": _fingerprint_of(batch_size, keys[0], num_epochs) if callable(batch_size) else None,
             "evaluation_epochs": evaluation_epochs.tolist(),
             "selection": selection,
             "patience": evaluation.patience,
@@ -258,6 +260,13 @@ def train_many(
             for call in callbacks:
                 call(of_models(training))
     return of_models(training)
+
+
+def _fingerprint_of(schedule: Schedule, key: Key, num_epochs: int) -> str:
+    """A digest of the batches of all epochs."""
+    compiled = jax.jit(schedule)
+    epochs = (checkpoints.fingerprint(compiled(key, np.int32(epoch))) for epoch in range(num_epochs))
+    return hashlib.sha256("".join(map(str, epochs)).encode()).hexdigest()[:16]
 
 
 @jax.jit

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from infotheory_dl.training import Checkpoint, Evaluation, train, train_many
+from infotheory_dl.training import Checkpoint, Evaluation, minibatches, train, train_many
 
 ROOT = Path(__file__).parents[2]
 KEYS = jax.random.split(jax.random.key(0), 3)
@@ -138,6 +138,7 @@ FINGERPRINT = "'[0-9a-f]{16}'"
         ({"num_epochs": 8}, "num_epochs is 7 there and 8 here. Choose another folder, or remove this one"),
         ({"batch_size": 5}, "batch_size is 4 there and 5 here"),
         ({"batch_size": None}, "batch_size is 4 there and None here"),
+        ({"batch_size": minibatches(10, 4)}, "batch_size is 4 there and 'a schedule' here; schedule is None there"),
         (
             {"evaluation": EVALUATION._replace(epochs=(1, 4))},
             r"evaluation_epochs is \[1, 4, 6\] there and \[1, 4\] here",
@@ -165,6 +166,17 @@ FINGERPRINT = "'[0-9a-f]{16}'"
 def test_another_configuration_is_refused_by_naming_what_differs(whole_folder, changes, message):
     with pytest.raises(ValueError, match=message):
         run(whole_folder, **changes)
+
+
+def test_another_schedule_is_refused(tmp_path):
+    scheduled = {"batch_size": minibatches(10, 4)}
+    training, _ = run(tmp_path, **scheduled)
+    again, seen = run(tmp_path, **scheduled)
+    assert seen == []
+    assert_equal(again, training)
+    for other in (minibatches(10, 4, shuffle=False), minibatches(10, 5)):
+        with pytest.raises(ValueError, match=f"configuration: schedule is {FINGERPRINT} there and {FINGERPRINT} here"):
+            run(tmp_path, batch_size=other)
 
 
 @pytest.fixture(scope="module")
