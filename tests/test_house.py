@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "infotheory_dl"
 # from the cellar up; the parts on one floor do not import one another
 FLOORS = (
     {"types"},
-    {"_validation", "_files", "_roots", "_blocks"},
+    {"_validation", "_files", "_roots", "_blocks", "_differences"},
     {"_sharding", "_precision", "results"},
     {"information", "data", "networks", "metrics", "linear_models", "report"},
     {"training", "linearization"},

@@ -9,7 +9,7 @@ import pytest
 
 from infotheory_dl import fcmi, label_noise, linear_models, linearization, metrics, networks, sample_information
 from infotheory_dl.corex import linear, temporal
-from infotheory_dl.information import discrete, gaussian, neighbours
+from infotheory_dl.information import copula, discrete, gaussian, neighbours
 
 _traced: list[str] = []
 jax.monitoring.register_event_duration_secs_listener(
@@ -74,6 +74,7 @@ CALLS: dict[str, Callable[[int, dict[str, np.ndarray]], object]] = {
     "gaussian": lambda seed, given: gaussian.total_correlation(np.cov(given["x"], rowvar=False)),
     "discrete": lambda seed, given: discrete.mutual_information(given["codes"], given["selection"], num_codes=2),
     "neighbours": lambda seed, given: neighbours.mutual_information(given["x"][:, :1], given["x"][:, 1:]),
+    "copula": lambda seed, given: copula.mutual_information(given["x"][:, :1], given["x"][:, 1:]),
     "ranking": lambda seed, given: metrics.area_under_roc(given["x"][:, 0], given["labels"] == 1),
     "bootstrap": lambda seed, given: metrics.bootstrap(
         jax.random.key(seed), jnp.mean, given["x"][:, 0], num_resamples=10
@@ -103,6 +104,9 @@ PURE: dict[str, tuple[Callable[..., object], Callable[[dict[str, np.ndarray]], t
         lambda codes, selection: discrete.mutual_information(codes, selection, num_codes=2),
         lambda given: (given["codes"], given["selection"]),
     ),
+    "neighbours": (neighbours.mutual_information, lambda given: (given["x"][:, :1], given["x"][:, 1:])),
+    "mixed": (neighbours.mixed_mutual_information, lambda given: (given["x"], given["labels"])),
+    "copula": (copula.mutual_information, lambda given: (given["x"][:, :1], given["x"][:, 1:])),
     "ranking": (metrics.area_under_roc, lambda given: (given["x"][:, 0], given["labels"] == 1)),
     "margins": (metrics.label_margins, lambda given: (given["targets"], given["labels"])),
     "losses": (label_noise.losses.cross_entropy, lambda given: (given["x"][:, :2], given["labels"])),

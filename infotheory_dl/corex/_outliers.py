@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Real
 
-from infotheory_dl.data.preprocessing import differences
+from infotheory_dl._differences import differences
 
 SOFT_LIMIT = 4.0
 """Beyond so many standard deviations values are squashed, smoothly, to within one more."""

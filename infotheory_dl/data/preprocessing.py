@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int, Real
 from numpy.typing import DTypeLike
 
+from infotheory_dl._differences import differences
 from infotheory_dl._validation import class_labels, require_choice, require_count, require_positive
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, AnyLabels
@@ -16,7 +17,6 @@ Per: TypeAlias = Literal["set", "channel", "pixel"]
 
 # what is in work at once lies in the caches
 _BLOCK_ENTRIES = 1 << 17
-_EXACT = 2**53
 # of differences and their squares in units of the largest there is room beyond
 _LARGEST_SPREAD = 2.0**1000
 
@@ -219,22 +219,6 @@ def _blocks(x: np.ndarray) -> Iterator[np.ndarray]:
     step = max(1, _BLOCK_ENTRIES // max(1, x[:1].size))
     for start in range(0, len(x), step):
         yield x[start : start + step]
-
-
-def differences(rows: Real[np.ndarray, "..."], point: float | Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """rows - point in double precision, also of whole numbers of 64 bits that double precision would round."""
-    wide = rows.dtype.kind in "iu" and rows.dtype.itemsize == 8
-    if not wide or (rows.size and rows.max() <= _EXACT and rows.min() >= -_EXACT):
-        # floats wider than double precision are not rounded before they are subtracted
-        return np.asarray(np.subtract(rows, point, dtype=np.result_type(rows.dtype, float)), float)
-    limits = np.iinfo(rows.dtype)
-    # the whole number nearest to the point that is a number of either kind
-    whole = np.clip(np.rint(np.nan_to_num(point)), float(limits.min), np.nextafter(float(limits.max), 0))
-    near = whole.astype(rows.dtype)
-    # a difference may need 65 bits: modulo 2**64 it is known but for its sign
-    forward = rows.astype(np.uint64) - near.astype(np.uint64)
-    exact = np.where(rows >= near, forward.astype(float), -(~forward + np.uint64(1)).astype(float))
-    return exact - (point - whole)
 
 
 def _known(values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

@@ -5,14 +5,14 @@ has no more columns than there are runs: codes of larger alphabets are replaced 
 """
 
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.scipy.special import xlog1py, xlogy
-from jaxtyping import Array, Bool, Float, Int, Real
+from jaxtyping import Array, Bool, Float, Int, Integer, Real
 
 from infotheory_dl._validation import (
     is_concrete,
@@ -22,14 +22,14 @@ from infotheory_dl._validation import (
     require_shape,
     require_within,
 )
-from infotheory_dl.results import concise
+from infotheory_dl.information.chance import PermutationNull, null_of
 from infotheory_dl.types import AnyArray, Key
 
 __all__ = [
     "ESTIMATORS",
     "EntropyEstimator",
     "Estimator",
-    "PermutationNull",
+    "conditional_mutual_information",
     "entropy",
     "information_from_counts",
     "joint_codes",
@@ -45,26 +45,9 @@ Estimator = Literal["plugin", "known_marginal", "miller_madow", "jackknife"]
 ESTIMATORS: tuple[Estimator, ...] = ("plugin", "known_marginal", "miller_madow", "jackknife")
 
 
-@concise
-class PermutationNull(NamedTuple):
-    """What an estimate of mutual information would be if codes and selection were independent.
-
-    Attributes:
-      information: the estimate itself.
-      mean: its mean over permutations of the selection, which is the bias of the estimate under independence.
-      p_value: share of the permutations, the identity among them, that give at least the estimate.
-      debiased: the estimate less that mean, non-negative. An estimate, not an upper bound.
-    """
-
-    information: Float[Array, " rows"]
-    mean: Float[Array, " rows"]
-    p_value: Float[Array, " rows"]
-    debiased: Float[Array, " rows"]
-
-
 def mutual_information(
-    codes: Int[AnyArray, "runs rows"],
-    selection: Int[AnyArray, "#runs #rows"] | Bool[AnyArray, "#runs #rows"],
+    codes: Integer[AnyArray, "runs rows"],
+    selection: Integer[AnyArray, "#runs #rows"] | Bool[AnyArray, "#runs #rows"],
     *,
     num_codes: int,
     estimator: Estimator = "plugin",
@@ -95,12 +78,51 @@ def mutual_information(
     return information_from_counts(counts, estimator)
 
 
-def joint_counts(
-    codes: Int[AnyArray, "runs rows"],
-    selection: Int[AnyArray, "#runs #rows"] | Bool[AnyArray, "#runs #rows"],
+def conditional_mutual_information(
+    codes: Integer[AnyArray, "runs rows"],
+    selection: Integer[AnyArray, "#runs #rows"] | Bool[AnyArray, "#runs #rows"],
+    given: Integer[AnyArray, "#runs #rows"] | Bool[AnyArray, "#runs #rows"],
     *,
     num_codes: int,
-    weights: Int[AnyArray, " runs"] | Bool[AnyArray, " runs"] | None = None,
+    estimator: Estimator = "plugin",
+    valid: Bool[AnyArray, " runs"] | None = None,
+    num_selections: int = 2,
+    num_given: int = 2,
+) -> Float[Array, " rows"]:
+    """Estimates I(code; selection | given) of every row: the mean of the information among runs of each given value.
+
+    Args:
+      codes, selection, num_codes, valid, num_selections: as in `mutual_information`.
+      estimator: of the information among runs of each given value, see `information_from_counts`.
+      given: the third variable, in [0, num_given), drawn together with the others.
+      num_given: size of its alphabet.
+
+    Returns:
+      Conditional mutual information in nats, non-negative.
+
+    Raises:
+      ValueError: as in `mutual_information`.
+
+    Source: Cover and Thomas, 2006 (definition 2.61).
+    """
+    require_choice("estimator", estimator, ESTIMATORS)
+    _require_draws(codes, selection, valid, num_codes, num_selections)
+    _require_beside(codes, "given", given, num_given)
+    both = jnp.asarray(given).astype(int) * num_selections + jnp.asarray(selection).astype(int)
+    counts = joint_counts(
+        codes, both, num_codes=num_codes, weights=valid, num_selections=num_given * num_selections
+    ).reshape(np.shape(codes)[1], num_given, num_selections, -1)
+    sizes = counts.sum((2, 3))
+    information = jnp.where(sizes > 0, information_from_counts(counts, estimator), 0)
+    return (sizes * information).sum(1) / sizes.sum(1)
+
+
+def joint_counts(
+    codes: Integer[AnyArray, "runs rows"],
+    selection: Integer[AnyArray, "#runs #rows"] | Bool[AnyArray, "#runs #rows"],
+    *,
+    num_codes: int,
+    weights: Integer[AnyArray, " runs"] | Bool[AnyArray, " runs"] | None = None,
     num_selections: int = 2,
 ) -> Int[Array, "rows selections columns"]:
     """Counts how often each code occurs with each selection, row by row.
@@ -116,18 +138,26 @@ def joint_counts(
       ValueError: as in `mutual_information`.
     """
     _require_draws(codes, selection, weights, num_codes, num_selections)
+    codes, num_codes = _not_more_than_runs(codes, num_codes)
     weights = jnp.ones(len(codes), int) if weights is None else jnp.asarray(weights).astype(int)
     return _joint_counts(jnp.asarray(codes), jnp.asarray(selection), weights, num_codes, num_selections)
 
 
-def ranks(codes: Int[AnyArray, "runs rows"]) -> Int[Array, "runs rows"]:
+def ranks(codes: Integer[AnyArray, "runs rows"]) -> Int[Array, "runs rows"]:
     """Replaces every code by the number of runs with a smaller one in its row: below `runs`, equal where codes are."""
-    codes = jnp.asarray(codes)
-    # a sort that carries the order along takes several times as long as sorting and searching
-    return jax.vmap(jnp.searchsorted, in_axes=1, out_axes=1)(jnp.sort(codes, axis=0), codes).astype(codes.dtype)
+    require_rank("codes", codes, 2, "(runs, rows)")
+    return places(codes)
 
 
-def joint_codes(codes: Int[AnyArray, "runs variables"], *, num_codes: int) -> Int[Array, " runs"]:
+def places(values: Real[AnyArray, "runs rows"]) -> Int[Array, "runs rows"]:
+    """The core of `ranks`, of numbers of any kind."""
+    if isinstance(values, np.ndarray) and values.dtype != jax.dtypes.canonicalize_dtype(values.dtype):
+        # numbers that jax would cut to 32 bits
+        return jnp.asarray(_places_on_host(values))
+    return _places(jnp.asarray(values))
+
+
+def joint_codes(codes: Integer[AnyArray, "runs variables"], *, num_codes: int) -> Int[Array, " runs"]:
     """Codes several variables as one: runs get the same code, below their number, where all variables agree.
 
     Args:
@@ -139,8 +169,7 @@ def joint_codes(codes: Int[AnyArray, "runs variables"], *, num_codes: int) -> In
     """
     require_rank("codes", codes, 2, "(runs, variables)")
     runs = codes.shape[0]
-    if num_codes > runs:
-        codes, num_codes = ranks(codes), runs
+    codes, num_codes = _not_more_than_runs(codes, num_codes)
     if runs * num_codes >= 2**31:
         raise ValueError(f"joint codes of {runs} runs and {num_codes} codes do not fit into 32 bits")
     append = lambda joint, column: (ranks((joint * num_codes + column)[:, None])[:, 0], None)
@@ -196,8 +225,8 @@ def information_from_counts(
 
 def permutation_null(
     key: Key,
-    codes: Int[AnyArray, "runs rows"],
-    selection: Int[AnyArray, "runs #rows"] | Bool[AnyArray, "runs #rows"],
+    codes: Integer[AnyArray, "runs rows"],
+    selection: Integer[AnyArray, "runs #rows"] | Bool[AnyArray, "runs #rows"],
     *,
     num_codes: int,
     num_permutations: int = 200,
@@ -220,38 +249,47 @@ def permutation_null(
     require_choice("estimator", estimator, ESTIMATORS)
     require_count(1, num_permutations=num_permutations)
     _require_draws(codes, selection, None, num_codes, num_selections)
+    codes, num_codes = _not_more_than_runs(codes, num_codes)
     codes, selection = jnp.asarray(codes), jnp.asarray(selection)
-    if num_codes > len(codes):
-        codes, num_codes = ranks(codes), len(codes)
     weights = jnp.ones(len(codes), int)
 
     def estimate(selection: Array) -> Array:
         return _estimate(_floating(_joint_counts(codes, selection, weights, num_codes, num_selections)), estimator)
 
-    information = estimate(selection)
-    # equal tables in another order differ by rounding, and must tie
-    threshold = information * (1 - jnp.finfo(information.dtype).eps ** 0.5)
-
     null = lax.map(
         lambda key: estimate(jax.random.permutation(key, selection)), jax.random.split(key, num_permutations)
     )
-    p_value = (1 + (null >= threshold).sum(0)) / (1 + num_permutations)
-    return PermutationNull(
-        information,
-        null.mean(0),
-        p_value.astype(information.dtype),
-        jnp.maximum(information - null.mean(0), 0),
-    )
+    return null_of(estimate(selection), null)
 
 
 @partial(jax.jit, static_argnums=(3, 4))
 def _joint_counts(codes: Array, selection: Array, weights: Array, num_codes: int, num_selections: int) -> Array:
-    runs, rows = codes.shape
-    if num_codes > runs:
-        codes, num_codes = ranks(codes), runs
-    selection = jnp.broadcast_to(selection, codes.shape).astype(codes.dtype)
+    rows = codes.shape[1]
+    selection = jnp.broadcast_to(selection, codes.shape).astype(int)
     counts = jnp.zeros((rows, num_selections, num_codes), weights.dtype)
-    return counts.at[jnp.arange(rows), selection, codes].add(weights[:, None])
+    return counts.at[jnp.arange(rows), selection, codes.astype(int)].add(weights[:, None])
+
+
+def _not_more_than_runs(codes: AnyArray, num_codes: int) -> tuple[AnyArray, int]:
+    """Codes and the size of their alphabet, by their ranks where there are fewer runs."""
+    return (places(codes), len(codes)) if num_codes > len(codes) else (codes, num_codes)
+
+
+@jax.jit
+def _places(values: Array) -> Array:
+    # a sort that carries the order along takes several times as long as sorting and searching
+    return jax.vmap(jnp.searchsorted, in_axes=1, out_axes=1)(jnp.sort(values, axis=0), values).astype(int)
+
+
+def _places_on_host(values: np.ndarray) -> np.ndarray:
+    order = np.argsort(values, axis=0)
+    ordered = np.take_along_axis(values, order, axis=0)
+    # of equal values the place of the first
+    new = np.concatenate([np.ones_like(ordered[:1], bool), ordered[1:] != ordered[:-1]])
+    first = np.maximum.accumulate(np.where(new, np.arange(len(values))[:, None], 0))
+    found = np.empty_like(first)
+    np.put_along_axis(found, order, first, axis=0)
+    return found
 
 
 @partial(jax.jit, static_argnums=1)
@@ -300,14 +338,18 @@ def _require_draws(
 ) -> None:
     require_rank("codes", codes, 2, "(runs, rows)")
     runs = codes.shape[0]
-    if np.ndim(selection) != 2 or any(s not in (1, c) for s, c in zip(selection.shape, codes.shape, strict=True)):
-        raise ValueError(f"selection must have or broadcast to the shape of codes {codes.shape}, got {selection.shape}")
     require_count(1, num_codes=num_codes)
-    require_count(2, num_selections=num_selections)
+    _require_beside(codes, "selection", selection, num_selections)
     if weights is not None:
         require_shape("valid", weights, (runs,), "one entry for each run")
         runs = int(np.asarray(weights).sum()) if is_concrete(weights) else runs
     if runs < 2:
         raise ValueError(f"mutual information needs at least 2 runs, got {runs}")
     require_within(f"[0, {num_codes})", codes=codes)
-    require_within(f"[0, {num_selections})", selection=selection)
+
+
+def _require_beside(codes: AnyArray, name: str, values: AnyArray, size: int) -> None:
+    if np.ndim(values) != 2 or any(s not in (1, c) for s, c in zip(values.shape, codes.shape, strict=True)):
+        raise ValueError(f"{name} must have or broadcast to the shape of codes {codes.shape}, got {np.shape(values)}")
+    require_count(2, **{f"num_{name}s" if name == "selection" else f"num_{name}": size})
+    require_within(f"[0, {size})", **{name: values})

@@ -10,6 +10,7 @@ from infotheory_dl._validation import is_concrete, require_finite, require_squar
 from infotheory_dl.types import AnyArray
 
 __all__ = [
+    "conditional_mutual_information",
     "entropy",
     "kl_divergence",
     "mutual_information",
@@ -80,16 +81,33 @@ def mutual_information(
       ValueError: if a covariance is not finite, square and positive definite, or an index is out of range or in both
         groups.
     """
-    variables = np.shape(covariance)[-1]
-    indices = np.concatenate([np.asarray(first), np.asarray(second)])
-    if not ((indices >= 0) & (indices < variables)).all() or len(np.unique(indices)) < len(indices):
-        raise ValueError(f"the groups must be distinct variables in [0, {variables}), got {first} and {second}")
-    factor = _cholesky("covariance", jnp.asarray(covariance)[..., indices[:, None], indices])
-    split = len(first)
-    # rows of the second group: what the first explains of them beside what it leaves
-    explained, left = factor[..., split:, :split], factor[..., split:, split:]
-    ratio = solve_triangular(left, explained, lower=True)
-    return jnp.log1p(jnp.linalg.svd(ratio, compute_uv=False) ** 2).sum(-1) / 2
+    _require_groups(covariance, first, second)
+    return _between(_ordered_factor(covariance, first, second), len(first))
+
+
+def conditional_mutual_information(
+    covariance: Float[AnyArray, "*batch variables variables"],
+    first: Int[AnyArray, " _"],
+    second: Int[AnyArray, " _"],
+    given: Int[AnyArray, " _"],
+) -> Float[jax.Array, "*batch"]:
+    """Mutual information of two groups of Gaussian variables where a third is known.
+
+    Args:
+      covariance: positive definite; leading axes are a batch.
+      first, second: the variables of the two groups.
+      given: those that are known; no variable is in two groups.
+
+    Returns:
+      The information in nats, non-negative.
+
+    Raises:
+      ValueError: as in `mutual_information`.
+    """
+    _require_groups(covariance, first, second, given)
+    known = len(given)
+    # the rest of the factor is that of the covariance of what the known variables leave
+    return _between(_ordered_factor(covariance, given, first, second)[..., known:, known:], len(first))
 
 
 def total_correlation(covariance: Float[AnyArray, "*batch variables variables"]) -> Float[jax.Array, "*batch"]:
@@ -121,6 +139,28 @@ def _kl_from_factors(mean: jax.Array, factor: jax.Array, other_mean: jax.Array, 
 
 
 _kl_divergence = jnp.vectorize(_kl_from_factors, signature="(d),(d,d),(d),(d,d)->()")
+
+
+def _require_groups(covariance: AnyArray, *groups: AnyArray) -> None:
+    variables = np.shape(covariance)[-1]
+    indices = np.concatenate([np.asarray(group) for group in groups])
+    if not ((indices >= 0) & (indices < variables)).all() or len(np.unique(indices)) < len(indices):
+        listed = " and ".join(map(str, groups))
+        raise ValueError(f"the groups must be distinct variables in [0, {variables}), got {listed}")
+
+
+def _ordered_factor(covariance: AnyArray, *groups: AnyArray) -> jax.Array:
+    """The factor of the covariance of these groups, one after the other."""
+    indices = np.concatenate([np.asarray(group) for group in groups])
+    return _cholesky("covariance", jnp.asarray(covariance)[..., indices[:, None], indices])
+
+
+def _between(factor: jax.Array, split: int) -> jax.Array:
+    """Information of the variables before the split and those after it, by the factor of their covariance."""
+    # rows of the second group: what the first explains of them beside what it leaves
+    explained, left = factor[..., split:, :split], factor[..., split:, split:]
+    ratio = solve_triangular(left, explained, lower=True)
+    return jnp.log1p(jnp.linalg.svd(ratio, compute_uv=False) ** 2).sum(-1) / 2
 
 
 def _diagonal(matrix: jax.Array) -> jax.Array:

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from infotheory_dl.information.discrete import (
     ESTIMATORS,
+    conditional_mutual_information,
     entropy,
     information_from_counts,
     joint_codes,
     joint_counts,
     mutual_information,
     permutation_null,
+    ranks,
 )
 from tests.conftest import reference
 
@@ -53,6 +55,60 @@ def test_plugin_equals_its_definition_with_few_codes_and_with_more_than_runs(num
     expected = [by_definition(codes[:, row], selection[:, row]) for row in range(12)]
     information = mutual_information(codes, selection, num_codes=num_codes)
     np.testing.assert_allclose(information, expected, atol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int64, np.uint64])
+def test_codes_of_any_width_are_the_same_codes(dtype):
+    codes, selection = draws(3, runs=300, rows=2, num_codes=120)
+    expected = mutual_information(codes, selection, num_codes=1000)
+    narrow = mutual_information(codes.astype(dtype), selection.astype(dtype), num_codes=1000)
+    np.testing.assert_allclose(narrow, expected, rtol=1e-14)
+    np.testing.assert_array_equal(ranks(codes.astype(dtype)), ranks(codes))
+    assert ranks(codes).max() > 127
+    np.testing.assert_array_equal(joint_codes(codes.astype(dtype), num_codes=120), joint_codes(codes, num_codes=120))
+
+
+def test_codes_beyond_32_bits_are_told_apart_in_single_precision_too():
+    codes, selection = draws(4)
+    far = codes.astype(np.int64) * 2**33 + 2**40
+    with jax.enable_x64(False):
+        expected = mutual_information(codes, selection, num_codes=4)
+        np.testing.assert_allclose(mutual_information(far, selection, num_codes=2**41), expected, rtol=1e-5)
+        np.testing.assert_array_equal(ranks(far), ranks(codes))
+        key = jax.random.key(0)
+        nulls = [
+            permutation_null(key, c, selection, num_codes=n, num_permutations=5) for c, n in ((codes, 4), (far, 2**41))
+        ]
+        np.testing.assert_allclose(nulls[1].mean, nulls[0].mean, rtol=1e-5)
+
+
+def test_conditional_information_is_the_sum_of_joint_entropies():
+    codes, selection = draws(5, num_codes=3)
+    given = draws(6, num_codes=4)[0]
+    given[:, 0] = 2
+    conditional = conditional_mutual_information(codes, selection, given, num_codes=3, num_given=4)
+    joint_entropy = lambda *columns: entropy(np.unique(np.stack(columns), axis=1, return_counts=True)[1])
+    expected = [
+        joint_entropy(c, g) + joint_entropy(s, g) - joint_entropy(c, s, g) - joint_entropy(g)
+        for c, s, g in zip(codes.T, selection.T, given.T, strict=True)
+    ]
+    np.testing.assert_allclose(conditional, expected, atol=1e-12)
+    # what never varies takes nothing away
+    np.testing.assert_allclose(conditional[:1], mutual_information(codes[:, :1], selection[:, :1], num_codes=3))
+
+
+def test_conditional_information_is_the_mean_over_the_values_of_what_is_given():
+    codes, selection = draws(7, num_codes=3)
+    given = np.arange(30) % 3
+    strata = [
+        mutual_information(codes, selection, num_codes=3, estimator="miller_madow", valid=given == value)
+        for value in range(3)
+    ]
+    settings = {"num_codes": 3, "num_given": 5, "estimator": "miller_madow"}
+    conditional = conditional_mutual_information(codes, selection, given[:, None], **settings)
+    np.testing.assert_allclose(conditional, np.mean(strata, axis=0), atol=1e-14)
+    traced = jax.jit(lambda *draws: conditional_mutual_information(*draws, **settings))
+    np.testing.assert_allclose(traced(codes, selection, given[:, None]), conditional, rtol=1e-12)
 
 
 def test_known_marginal_is_the_jensen_shannon_divergence_of_the_codes_given_each_selection():
@@ -186,3 +242,9 @@ def test_bad_draws_are_named(as_a_user_sees):
         mutual_information(codes[:, 0], selection, num_codes=4)
     with pytest.raises(ValueError, match="num_permutations must be at least 1, got 0"):
         permutation_null(jax.random.key(0), codes, selection, num_codes=4, num_permutations=0)
+    with pytest.raises(ValueError, match=r"given must lie in \[0, 2\), got 2 at index \(0, 0\)"):
+        conditional_mutual_information(codes, selection, np.full((30, 1), 2), num_codes=4)
+    with pytest.raises(
+        ValueError, match=r"given must have or broadcast to the shape of codes \(30, 12\), got \(30, 2\)"
+    ):
+        conditional_mutual_information(codes, selection, np.zeros((30, 2), int), num_codes=4)

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from infotheory_dl.information.gaussian import entropy, kl_divergence, mutual_information, total_correlation
+from infotheory_dl.information.gaussian import (
+    conditional_mutual_information,
+    entropy,
+    kl_divergence,
+    mutual_information,
+    total_correlation,
+)
 
 
 def random_gaussian(seed, variables=5):
@@ -64,6 +70,14 @@ def test_mutual_information_of_groups_is_the_entropies_that_they_share():
     np.testing.assert_allclose(mutual_information(covariance, second, first), shared[0], rtol=1e-12)
 
 
+def test_conditional_information_follows_the_chain_rule():
+    _, covariance = random_gaussian(10)
+    first, second, given = np.array([3, 0]), np.array([4]), np.array([1, 2])
+    known = conditional_mutual_information(np.stack([covariance, 4 * covariance]), first, second, given)
+    both = mutual_information(covariance, first, np.concatenate([second, given]))
+    np.testing.assert_allclose(known, [both - mutual_information(covariance, first, given)] * 2, rtol=1e-11)
+
+
 def test_total_correlation_is_the_sum_of_the_entropies_less_that_of_all():
     _, covariance = random_gaussian(9)
     alone = sum(entropy(covariance[i : i + 1, i : i + 1]) for i in range(5))
@@ -81,6 +95,8 @@ def test_weak_dependence_does_not_cancel():
 def test_groups_of_variables_must_be_distinct_and_there(as_a_user_sees, second):
     with pytest.raises(ValueError, match=r"the groups must be distinct variables in \[0, 5\), got \[0 1\]"):
         mutual_information(np.eye(5), np.array([0, 1]), np.array(second))
+    with pytest.raises(ValueError, match=r"the groups must be distinct variables in \[0, 5\), got \[0 1\] and \[4\]"):
+        conditional_mutual_information(np.eye(5), np.array([0, 1]), np.array([4]), np.array(second))
 
 
 @pytest.mark.parametrize(
