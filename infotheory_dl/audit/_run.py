@@ -1,45 +1,31 @@
 """The audit of a data set: what each example tells a network, which labels are wrong, what can be left out."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypedDict, Unpack
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from jaxtyping import Key as Keys
 
 from infotheory_dl import data, networks
 from infotheory_dl._validation import require_count, require_not_negative, require_within
 from infotheory_dl.audit import retraining
-from infotheory_dl.audit.detection import Detection, cross_validated_suspicion, rate_detection
+from infotheory_dl.audit.detection import OWN_SCORES, Detection, cross_validated_suspicion, rate_detection
 from infotheory_dl.audit.examples import Examples, draw_examples
 from infotheory_dl.audit.generalization import Generalization, bound_generalization
 from infotheory_dl.audit.retraining import TrainingSet
 from infotheory_dl.audit.robustness import Robustness, compare_robust
-from infotheory_dl.audit.scores import (
-    NetworkName,
-    Scores,
-    example_shape,
-    score,
-)
-from infotheory_dl.data.preprocessing import centred_targets
-from infotheory_dl.linearization import (
-    KernelEigen,
-    LinearizationQuality,
-    kernel_eigen,
-    mean_kernel,
-    select_weight_decay,
-)
+from infotheory_dl.audit.scores import NetworkName, Scores, example_shape
+from infotheory_dl.audit.solved import Solved, removal_orders, solve
+from infotheory_dl.linearization import LinearizationQuality, mean_kernel
 from infotheory_dl.metrics import average_precision, spearman_correlation
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information import LabelErrors
 from infotheory_dl.sample_information.label_errors import estimated_errors
-from infotheory_dl.sample_information.removal import Problem, Training
-from infotheory_dl.sample_information.summarization import summarized
 from infotheory_dl.types import Key
 
 _KEPT_FRACTIONS = (0.8, 0.6, 0.4, 0.2, 0.1)
@@ -177,27 +163,6 @@ class AuditResult(NamedTuple):
     settings: Settings
 
 
-class _Solved(NamedTuple):
-    """The audit's one linear problem."""
-
-    kernel: KernelEigen
-    held_out_kernel: Float[np.ndarray, "held_out examples"]
-    num_classes: int
-    learning_rate: float
-    weight_decay: float
-
-    def problem(self, labels: Int[np.ndarray, " examples"]) -> Problem:
-        """To learn these labels; outputs start at zero."""
-        targets = jnp.asarray(centred_targets(labels, self.num_classes))
-        return Problem(self.kernel, -targets, jnp.asarray(self.held_out_kernel), len(targets))
-
-    def training(self, time: float) -> Training:
-        return Training(time, self.learning_rate, self.weight_decay)
-
-    def score(self, labels: Int[np.ndarray, " examples"], times: Sequence[float]) -> Scores:
-        return score(self.problem(labels), labels, map(self.training, times))
-
-
 def run(
     key: Key,
     x: Any,
@@ -250,7 +215,7 @@ def run(
     # the scores are small differences of large numbers
     with jax.enable_x64(True):
         on_stage("scores, from one eigendecomposition")
-        solved = _solve(kernel, held_out_kernel, labels, len(examples.class_names), chosen.weight_decay)
+        solved = solve(kernel, held_out_kernel, labels, len(examples.class_names), chosen.weight_decay)
         scores = Scores(*(values[0] for values in solved.score(labels, [chosen.time])))
         label_errors = estimated_errors(scores.predictions, labels, chosen.precision)
         sweep = None
@@ -275,16 +240,13 @@ def run(
         repaired = np.where(label_errors.repaired, label_errors.suggested, labels)
         if chosen.seeds:
             on_stage("what can be left out")
-            orders = _removal_orders(solved, repaired, chosen.time)
+            orders = removal_orders(solved, repaired, chosen.time)
 
     found, repair, summarization, quality, robustness = None, None, None, None, None
     classifier = networks.small_classifier(shape, len(examples.class_names))
-    suspicion = {
-        "margin": -scores.margins,
-        "weight change": scores.weight_change,
-        "output change": scores.output_change,
-    }
+    suspicion = dict(zip(OWN_SCORES, (-scores.margins, scores.weight_change, scores.output_change), strict=True))
     if chosen.seeds:
+        margins_key, training_key = jax.random.split(training_key)
         keys = jax.random.split(training_key, chosen.seeds)
         on_stage("networks trained on repaired labels and on parts of the data")
         repair, summarization = _train(keys, classifier, examples, label_errors.repaired, repaired, *orders)
@@ -292,7 +254,9 @@ def run(
         quality = retraining.compare_linearization(check_key, linearized, examples)
         if flipped.any():
             on_stage("the margins of a network in training")
-            suspicion["area under the margin"] = -retraining.area_under_training_margin(keys[0], classifier, examples)
+            suspicion["area under the margin"] = -retraining.area_under_training_margin(
+                margins_key, classifier, examples
+            )
     if chosen.robust:
         on_stage("classifiers that ignore wrong labels")
         robustness = compare_robust(robust_key, classifier, linearized, examples, scores.margins, label_errors)
@@ -328,23 +292,7 @@ def _checked_settings(settings: Settings) -> Settings:
     return settings
 
 
-def _solve(
-    kernel: Float[np.ndarray, "examples examples"],
-    held_out_kernel: Float[np.ndarray, "held_out examples"],
-    labels: Int[np.ndarray, " examples"],
-    num_classes: int,
-    weight_decay: float | None,
-) -> _Solved:
-    n = len(labels)
-    eigen = kernel_eigen(kernel)
-    if weight_decay is None:
-        weight_decay = float(select_weight_decay(eigen, centred_targets(labels, num_classes)))
-    # one step brings the fastest direction to its end
-    learning_rate = n / (float(eigen.eigenvalues.max()) + n * weight_decay)
-    return _Solved(eigen, held_out_kernel, num_classes, learning_rate, weight_decay)
-
-
-def _sweep(solved: _Solved, labels: np.ndarray, late: Scores, flipped: np.ndarray, count: int) -> Sweep:
+def _sweep(solved: Solved, labels: np.ndarray, late: Scores, flipped: np.ndarray, count: int) -> Sweep:
     slowest = max(solved.weight_decay, 1e-6 / solved.learning_rate)
     times = np.logspace(0, np.log10(10 / (solved.learning_rate * slowest)), count)
     early = solved.score(labels, list(times))
@@ -361,13 +309,6 @@ def _sweep(solved: _Solved, labels: np.ndarray, late: Scores, flipped: np.ndarra
     return Sweep(times, precision, np.array(agreement))
 
 
-def _removal_orders(solved: _Solved, labels: np.ndarray, time: float) -> tuple[np.ndarray, np.ndarray]:
-    """In which order to remove examples: the least informative first, in rounds, and the most informative first."""
-    problem, training = solved.problem(labels), solved.training(time)
-    least_first, most_first = (summarized(problem, training, strategy) for strategy in ("iterative", "top"))
-    return np.asarray(least_first.order), np.asarray(most_first.order)
-
-
 def _train(
     keys: Keys[jax.Array, " seeds"],
     classifier: nn.Module,
@@ -379,7 +320,8 @@ def _train(
 ) -> tuple[Repair, Summarization]:
     n, seeds = len(repaired), len(keys)
     everything = np.arange(n)
-    random_orders = [np.asarray(jax.random.permutation(jax.random.fold_in(key, 1), n)) for key in keys]
+    order_keys, keys = jax.vmap(jax.random.split, out_axes=1)(keys)
+    random_orders = [np.asarray(jax.random.permutation(key, n)) for key in order_keys]
     sets = [
         [TrainingSet(everything, examples.labels)],
         [TrainingSet(everything, repaired)],

@@ -1,6 +1,6 @@
 """How well scores find the labels that were flipped on purpose, beside what people use today."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,9 @@ from infotheory_dl.data import stratified_folds
 from infotheory_dl.metrics import area_under_roc, average_precision, label_margins, precision_at
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, Key
+
+OWN_SCORES = ("margin", "weight change", "output change")
+"""The audit's own scores of a label, by the names that they have among detections; it goes by the first."""
 
 _FOLDS = 5
 
@@ -30,6 +33,11 @@ class Detection(NamedTuple):
     area_under_roc: float
     average_precision: float
     precision: float
+
+
+def of_audit(found: Iterable[Detection]) -> Detection:
+    """The one by the score that the audit goes by."""
+    return next(detection for detection in found if detection.method == OWN_SCORES[0])
 
 
 def rate_detection(

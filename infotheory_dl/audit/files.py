@@ -74,7 +74,8 @@ def scores_table(result: AuditResult) -> str:
         columns["own_information"] = result.generalization.own_information
         columns["pair_information"] = result.generalization.pair_information
     if result.robustness is not None:
-        for method, suspicion, candidates in zip(COMPARED_METHODS, *result.robustness[1:3], strict=True):
+        robust = result.robustness
+        for method, suspicion, candidates in zip(COMPARED_METHODS, robust.suspicion, robust.candidates, strict=True):
             columns |= {f"{method}_suspicion": suspicion, f"{method}_candidate": candidates.astype(int)}
     if examples.flipped.any():
         columns |= {"flipped": examples.flipped.astype(int), "true_label": names[examples.true_labels]}

@@ -26,7 +26,8 @@ class Checkpoint(NamedTuple):
       folder: a folder of its own, where the last two chunks are kept. Several processes share it, and save only what
         they train together.
       configuration: what the training depends on and the engine cannot know, such as the network and the settings of
-        its optimizer, as values that JSON holds. The engine adds its own settings and fingerprints of all arrays.
+        its optimizer, as values that JSON holds. The engine adds its own settings and fingerprints of all arrays
+        and of the batches of a schedule.
     """
 
     folder: str | Path

@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from infotheory_dl import audit, data, networks
+from infotheory_dl.audit import retraining
 from infotheory_dl.linearization import empirical_kernel, kernel_eigen, select_weight_decay
 from infotheory_dl.sample_information import leave_one_out
 from tests.audit.conftest import SETTINGS
@@ -159,3 +160,27 @@ def test_a_table_has_all_that_is_audited(digits):
         audit.run(jax.random.key(0), data.as_table(*digits), digits[1])
     with pytest.raises(ValueError, match="an audit needs labels: give y, or name their column"):
         audit.run(jax.random.key(0), data.as_table(digits[0]))
+
+
+def test_no_key_is_used_twice_in_the_trainings(result, monkeypatch):
+    used = []
+
+    def recorded(function):
+        def call(*given, **settings):
+            if not isinstance(given[0], jax.core.Tracer):
+                used.extend(map(bytes, np.asarray(jax.random.key_data(given[0])).reshape(-1, 2)))
+            return function(*given, **settings)
+
+        return call
+
+    for name in ("train", "train_many", "draw_states"):
+        monkeypatch.setattr(retraining, name, recorded(getattr(retraining, name)))
+    network = networks.MLP((4,), 10)
+    drawn = recorded(network.init)
+    monkeypatch.setattr(type(network), "init", lambda module, *given: drawn(*given))
+    examples = result.examples
+    key, other = jax.random.split(jax.random.key(0))
+    everything = retraining.TrainingSet(np.arange(len(examples.labels)), examples.labels)
+    retraining.held_out_accuracy(jax.random.split(key, 2), network, examples, [[everything]])
+    retraining.area_under_training_margin(other, network, examples)
+    assert len(used) == len(set(used)) >= 6

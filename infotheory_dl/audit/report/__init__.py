@@ -4,6 +4,7 @@ from typing import Any
 
 from infotheory_dl import report
 from infotheory_dl.audit._run import AuditResult
+from infotheory_dl.audit.detection import of_audit
 from infotheory_dl.audit.report import information, labels, networks
 from infotheory_dl.audit.report.sentences import findings, smallest_sufficient
 from infotheory_dl.report import count, percent
@@ -52,7 +53,9 @@ def _header(result: AuditResult, title: str) -> str:
     figures = [(percent(errors.error_rate), "of the labels are wrong, by the audit's estimate")]
     figures.append((str(int(errors.repaired.sum())), "labels to be repaired"))
     if result.detection:
-        figures.append((f"{result.detection[0].average_precision:.3f}", "average precision in finding the flips"))
+        figures.append(
+            (f"{of_audit(result.detection).average_precision:.3f}", "average precision in finding the flips")
+        )
     if result.summarization:
         fraction, accuracy, whole = smallest_sufficient(result)
         text = f"of the examples suffice for {percent(accuracy)} accuracy; all give {percent(whole)}"

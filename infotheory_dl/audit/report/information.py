@@ -13,7 +13,8 @@ _CLASSES_SHOWN = 30
 
 
 def extremes(result: AuditResult) -> str:
-    output_change, weight_change, margins = result.scores[:3]
+    scores = result.scores
+    output_change, weight_change, margins = scores.output_change, scores.weight_change, scores.margins
     trusted = np.flatnonzero(margins >= 0)
     order = trusted[np.argsort(-output_change[trusted])]
     top = np.argsort(-output_change)[:_EXTREMES_SHOWN]

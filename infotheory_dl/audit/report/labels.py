@@ -4,6 +4,7 @@ import numpy as np
 
 from infotheory_dl import report
 from infotheory_dl.audit._run import AuditResult
+from infotheory_dl.audit.detection import OWN_SCORES, of_audit
 from infotheory_dl.audit.report.galleries import Gallery, ranked
 from infotheory_dl.audit.robustness import COMPARED_METHODS, Robustness, coverage
 from infotheory_dl.report import Column, known, percent, signed
@@ -75,7 +76,7 @@ def detection(result: AuditResult) -> str:
             Column("average precision", [found.average_precision for found in result.detection], "{:.4f}".format),
             Column(f"precision at {flips}", [found.precision for found in result.detection], "{:.3f}".format),
         ],
-        marked=[i < 3 for i in range(len(result.detection))],
+        marked=[found.method in OWN_SCORES for found in result.detection],
     )
     return report.section("How well the flips are found", report.paragraph(text), table)
 
@@ -133,7 +134,7 @@ def _robustness_rows(result: AuditResult, robust: Robustness) -> list[tuple[str,
         ]
     rows.append(("rank correlation with the margin", [known(value) for value in (*robust.agreement, unknown)]))
     if robust.detection and result.detection:
-        found = (*robust.detection, result.detection[0])
+        found = (*robust.detection, of_audit(result.detection))
         rows += [
             ("AUROC in finding the flips", [f"{one.area_under_roc:.4f}" for one in found]),
             ("average precision", [f"{one.average_precision:.4f}" for one in found]),

@@ -3,6 +3,7 @@
 import numpy as np
 
 from infotheory_dl.audit._run import AuditResult
+from infotheory_dl.audit.detection import OWN_SCORES, of_audit
 from infotheory_dl.report import count, percent
 
 _TOLERATED_LOSS = 0.01
@@ -35,13 +36,19 @@ def findings(result: AuditResult) -> list[str]:
             f" none clearly enough for a repair that is right in {percent(result.settings.precision)} of the cases."
         )
     if result.detection:
-        ours = result.detection[0]
-        best = max(result.detection[3:], key=lambda found: found.average_precision)
-        sentences.append(
+        ours = of_audit(result.detection)
+        others = [found for found in result.detection if found.method not in OWN_SCORES]
+        text = (
             f"The margin ranks the flipped labels first with an average precision of {ours.average_precision:.3f}"
-            f" (AUROC {ours.area_under_roc:.4f}); the best of the others, {best.method}, with"
-            f" {best.average_precision:.3f} ({best.area_under_roc:.4f})."
+            f" (AUROC {ours.area_under_roc:.4f})"
         )
+        if others:
+            best = max(others, key=lambda found: found.average_precision)
+            text += (
+                f"; the best of the others, {best.method}, with {best.average_precision:.3f}"
+                f" ({best.area_under_roc:.4f})"
+            )
+        sentences.append(f"{text}.")
     if result.repair and repairs:
         sentences.append(
             f"A network trained with the repaired labels is right on {percent(result.repair.repaired.mean())} of the"
