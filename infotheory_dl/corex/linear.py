@@ -1,8 +1,8 @@
 """Linear CorEx: factors that explain the correlations of many variables, from few samples.
 
-`fit` finds the factors of a table; `clusters`, `covariance`, `transform` and `predict` say what they mean.
-`factor_moments` and `explained_total_correlation` are the mathematics for weights of one's own, and `Objective` weighs
-its terms otherwise.
+`fit` finds the factors of a table, and `total_correlation_test` says whether they are more than chance; `clusters`,
+`covariance`, `transform` and `predict` say what they mean. `factor_moments` and `explained_total_correlation` are the
+mathematics for weights of one's own, and `Objective` weighs its terms otherwise.
 """
 
 from infotheory_dl.corex._linear.evaluation import explained_total_correlation, factor_moments
@@ -12,6 +12,7 @@ from infotheory_dl.corex._linear.hierarchy import fit_hierarchy, hierarchy_clust
 from infotheory_dl.corex._linear.model import LinearCorex, covariance, load, predict, transform
 from infotheory_dl.corex._linear.programs import Solver
 from infotheory_dl.corex._linear.selection import FactorSelection, choose_num_factors
+from infotheory_dl.corex._linear.significance import TotalCorrelationTest, total_correlation_test
 from infotheory_dl.corex.annealing import NOISE_SCHEDULE
 from infotheory_dl.corex.assignment import clusters
 from infotheory_dl.corex.moments import FactorMoments
@@ -28,6 +29,7 @@ __all__ = [
     "LinearCorex",
     "Objective",
     "Solver",
+    "TotalCorrelationTest",
     "choose_num_factors",
     "clusters",
     "covariance",
@@ -41,5 +43,6 @@ __all__ = [
     "load",
     "predict",
     "save",
+    "total_correlation_test",
     "transform",
 ]

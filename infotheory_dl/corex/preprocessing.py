@@ -215,7 +215,7 @@ def pairwise_root(standardised: Float[AnyArray, "samples variables"]) -> Float[A
     Raises:
       ValueError: if two variables were never observed together, naming them.
     """
-    counts, root = _pairwise(jnp.asarray(standardised))
+    counts, root = counts_and_root(jnp.asarray(standardised))
     if is_concrete(counts) and not bool(counts.all()):
         first, second = np.argwhere(np.asarray(counts) == 0)[0]
         raise ValueError(f"variables {first} and {second} were never observed together; use missing='mean'")
@@ -313,8 +313,10 @@ def _limits(soft_limits: AnyArray) -> tuple[Any, Any, Any]:
 
 
 @jax.jit
-def _pairwise(standardised: Array) -> tuple[Array, Array]:
-    """In how many samples each pair was observed, and the rows that summarise its correlations."""
+def counts_and_root(
+    standardised: Float[Array, "samples variables"],
+) -> tuple[Float[Array, "variables variables"], Float[Array, "variables variables"]]:
+    """The core of `pairwise_root`: in how many samples each pair was observed, and the rows."""
     missing = jnp.isnan(standardised)
     filled, observed = jnp.where(missing, 0, standardised), (~missing).astype(standardised.dtype)
     counts = observed.T @ observed

@@ -33,6 +33,10 @@ __all__ = [
 ]
 
 
+# squares of scales beyond this and its inverse are no numbers of double precision
+_SMALLEST_SCALE = 1e-150
+
+
 @concise
 class LowRankPlusDiagonal(NamedTuple):
     """The matrix diag(scale) (diag(diagonal) + sign factorsᵀ factors) diag(scale), positive definite, beside a mean.
@@ -73,15 +77,14 @@ def rows(matrix: LowRankPlusDiagonal, indices: Int[AnyArray, " rows"]) -> Float[
     if not _is_on_host(matrix.scale):
         return matrix.scale[indices][:, None] * unscaled * matrix.scale
     scale = np.asarray(matrix.scale)
-    with np.errstate(over="ignore"):
-        values = scale[np.asarray(indices)][:, None] * np.asarray(unscaled) * scale
-    if not np.isfinite(values).all():
-        place = int(np.argmax(scale))
+    kept = (scale > _SMALLEST_SCALE) & (scale < 1 / _SMALLEST_SCALE)
+    if not kept.all():
+        place = int(np.argmin(kept))
         raise ValueError(
-            f"entries of variable {place}, whose scale is {scale[place]:.6g}, are beyond double precision: write the"
-            " matrix out at a scale of one, by _replace(scale=jnp.ones_like(diagonal))"
+            f"the variance of variable {place}, whose scale is {scale[place]:.6g}, is beyond double precision: write"
+            " the matrix out at a scale of one, by _replace(scale=jnp.ones_like(diagonal))"
         )
-    return values
+    return scale[np.asarray(indices)][:, None] * np.asarray(unscaled) * scale
 
 
 def matvec(

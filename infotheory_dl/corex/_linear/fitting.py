@@ -8,7 +8,15 @@ from jaxtyping import Float
 
 from infotheory_dl._validation import require_choice, require_count
 from infotheory_dl.corex._linear.model import LinearCorex
-from infotheory_dl.corex._linear.programs import LinearRates, LinearSetup, Solver, fit_starts, model_of, prepare
+from infotheory_dl.corex._linear.programs import (
+    LinearRates,
+    LinearSetup,
+    Solver,
+    best_of,
+    fit_starts,
+    model_of,
+    prepare,
+)
 from infotheory_dl.corex._settings import (
     GRADIENT_ITERATIONS,
     PRECISION,
@@ -115,6 +123,48 @@ def fit(
 
     Source: Steeg et al., 2019 ("quasi_newton", "fixed_point"); Harutyunyan et al., 2019 ("adam").
     """
+    noises, setup, rates = asked(
+        solver=solver,
+        overlapping=overlapping,
+        objective=objective,
+        initial_weights=initial_weights,
+        num_restarts=num_restarts,
+        noises=noises,
+        max_iterations=max_iterations,
+        tolerance=tolerance,
+        learning_rate=learning_rate,
+        l1=l1,
+        sampled=sampled,
+        precision=precision,
+    )
+    # sampled moments are those of as many draws as there are samples
+    prepared, rows = prepare(x, preprocessing, missing, missing_value, on_constant, precision, compress=not sampled)
+    num_variables, dtype = rows.values.shape[1], rows.values.dtype
+    require_num_factors(num_factors, num_variables)
+    if initial_weights is not None:
+        require_start(initial_weights, (num_factors, num_variables))
+        initial_weights = jnp.asarray(initial_weights, dtype)
+    active = jnp.ones((num_restarts, num_factors), bool)
+    fits = fit_starts(key, rows, initial_weights, active, jnp.asarray(noises, dtype), setup, rates)
+    return model_of(fits, int(best_of(fits)), prepared)
+
+
+def asked(
+    *,
+    solver: Solver,
+    overlapping: bool,
+    objective: FactorObjective | None,
+    initial_weights: AnyArray | None,
+    num_restarts: int,
+    noises: Sequence[float] | None,
+    max_iterations: int | None,
+    tolerance: Scalar,
+    learning_rate: Scalar,
+    l1: Scalar,
+    sampled: bool,
+    precision: str,
+) -> tuple[Sequence[float], LinearSetup, LinearRates]:
+    """Checks the settings of a solver, and gives the stages of noise and what its program takes; see `fit`."""
     require_choice("solver", solver, ("quasi_newton", "adam", "fixed_point"))
     if solver == "fixed_point" and not overlapping:
         raise ValueError("the solver 'fixed_point' is of the overlapping mode; set overlapping=True")
@@ -137,23 +187,5 @@ def fit(
         raise ValueError(f"only the solver 'adam' has an l1 penalty, got {solver!r}")
     if objective is None:
         objective = OVERLAPPING if overlapping else CORRELATION_EXPLANATION
-
-    # sampled moments are those of as many draws as there are samples
-    prepared, rows = prepare(x, preprocessing, missing, missing_value, on_constant, precision, compress=not sampled)
-    num_variables, dtype = rows.values.shape[1], rows.values.dtype
-    require_num_factors(num_factors, num_variables)
-    if initial_weights is not None:
-        require_start(initial_weights, (num_factors, num_variables))
-        initial_weights = jnp.asarray(initial_weights, dtype)
-    fits = fit_starts(
-        key,
-        rows,
-        initial_weights,
-        jnp.ones((num_restarts, num_factors), bool),
-        jnp.asarray(noises, dtype),
-        LinearSetup(solver, max_iterations, sampled, precision),
-        LinearRates(objective, tolerance, learning_rate, l1),
-    )
-    total = fits.moments.total_correlation
-    best = int(jnp.argmax(jnp.where(jnp.isfinite(total), total, -jnp.inf)))
-    return model_of(fits, best, prepared)
+    setup = LinearSetup(solver, max_iterations, sampled, precision)
+    return noises, setup, LinearRates(objective, tolerance, learning_rate, l1)

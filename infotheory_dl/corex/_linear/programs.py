@@ -1,12 +1,12 @@
 """Fits from several starts, as one program: what choosing among restarts and among numbers of factors share."""
 
 import functools
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from infotheory_dl.corex._linear.model import LinearCorex
 from infotheory_dl.corex._linear.objective import drawn_objective, exact_objective
@@ -86,16 +86,30 @@ def prepare(
     compress: bool = True,
 ) -> tuple[Preprocessing, Rows]:
     """The preprocessing, and rows with the second moment of the standardised table; few if compressed."""
-    prepared = fit_preprocessing(
-        x, preprocessing=preprocessing, missing=missing, missing_value=missing_value, on_constant=on_constant
-    )
-    standardise = functools.partial(apply_preprocessing, x=x, missing=missing, missing_value=missing_value)
+    prepared, standardised = standardised_table(x, preprocessing, missing, missing_value, on_constant)
     with jax.default_matmul_precision(precision):
         if missing == "pairwise":
-            holes = standardise(prepared._replace(fill=np.full_like(prepared.fill, np.nan)))
-            return prepared, Rows(pairwise_root(holes), skewness_of(jnp.nan_to_num(holes)))
-        rows = standardise(prepared)
-        return prepared, Rows(_compressed(rows) if compress else rows, skewness_of(rows))
+            return prepared, Rows(pairwise_root(standardised), skewness_of(jnp.nan_to_num(standardised)))
+        return prepared, rows_of(standardised, compress=compress)
+
+
+def standardised_table(
+    x: AnyTable,
+    preprocessing: PreprocessingName,
+    missing: Missing,
+    missing_value: Scalar | None,
+    on_constant: Literal["raise", "drop"],
+) -> tuple[Preprocessing, Float[Array, "samples variables"]]:
+    """The preprocessing, and the table after it, with NaN where pairs are to be left out."""
+    settings: dict[str, Any] = {"missing": missing, "missing_value": missing_value}
+    prepared = fit_preprocessing(x, preprocessing=preprocessing, on_constant=on_constant, **settings)
+    kept_out = np.full_like(prepared.fill, np.nan) if missing == "pairwise" else prepared.fill
+    return prepared, apply_preprocessing(prepared._replace(fill=kept_out), x, **settings)
+
+
+def rows_of(standardised: Float[Array, "samples variables"], *, compress: bool = True) -> Rows:
+    """Rows of a standardised table without gaps."""
+    return Rows(_compressed(standardised) if compress else standardised, skewness_of(standardised))
 
 
 @jax.jit
@@ -215,6 +229,12 @@ def _solve(key: Key, start: Array, rows: Array, noises: Array, rates: LinearRate
 def moments_of(weights: Array, rows: Array, objective: FactorObjective) -> FactorMoments:
     """The moments of factors with the data that the rows stand for."""
     return all_moments(unit_noise_correlations(weights, second_moment_product(weights, rows)), objective)
+
+
+def best_of(fits: Fits) -> Int[Array, ""]:
+    """Which start has the largest objective."""
+    total = fits.moments.total_correlation
+    return jnp.argmax(jnp.where(jnp.isfinite(total), total, -jnp.inf))
 
 
 def model_of(fits: Fits, index: int, prepared: Preprocessing) -> LinearCorex:

@@ -13,6 +13,7 @@ from infotheory_dl.corex._temporal.model import TemporalCorex, covariances
 from infotheory_dl.information import low_rank
 from infotheory_dl.information.low_rank import LowRankPlusDiagonal
 from infotheory_dl.results import concise
+from infotheory_dl.types import AnyArray
 
 # of the start of a power iteration, which does not depend on it
 _START = 0
@@ -29,8 +30,8 @@ class Changes(NamedTuple):
       variables: Euclidean norm of each variable's row of it.
     """
 
-    scores: Float[Array, " changes"]
-    variables: Float[Array, "changes variables"]
+    scores: Float[AnyArray, " changes"]
+    variables: Float[AnyArray, "changes variables"]
 
 
 def changes(
@@ -51,7 +52,7 @@ def changes(
       The changes.
 
     Raises:
-      ValueError: if there is one period alone, or a word is another.
+      ValueError: if there is one period alone, a word is another, or variances are beyond double precision.
 
     Source: Harutyunyan et al., 2019 (section 5).
     """
@@ -59,12 +60,25 @@ def changes(
     require_choice("norm", norm, ("frobenius", "spectral"))
     if len(model.weights) < 2:
         raise ValueError("a change needs at least 2 periods, got 1")
-    matrices = covariances(model)
-    if of != "covariances":
-        matrices = matrices._replace(scale=jnp.ones_like(matrices.scale))
+    matrices, std = covariances(model), np.asarray(model.std, float)
+    # in units of the largest of all, on the devices: no square is beyond their precision
+    unit = std.max() if of == "covariances" else 1.0
+    scale = std / unit if of == "covariances" else np.ones_like(std)
+    dtype = matrices.diagonal.dtype
+    matrices = matrices._replace(scale=jnp.asarray(scale, dtype), mean=jnp.zeros(std.shape, dtype))
     if of == "inverse_correlations":
         matrices = jax.vmap(low_rank.inverse)(matrices)
-    return _changes_between(matrices, norm == "spectral")
+    found = _changes_between(matrices, norm == "spectral")
+    if of != "covariances":
+        return found
+    if not 1e-150 < unit < 1e150:
+        place = int(np.argmax(std.max(0)))
+        variable = place if model.columns is None else repr(model.columns.names[place])
+        raise ValueError(
+            f"variances of variable {variable}, of the standard deviation {unit:.6g}, are beyond double precision:"
+            " ask for changes of correlations, or give it another unit"
+        )
+    return Changes(*(unit**2 * np.asarray(norms, float) for norms in found))
 
 
 def change_points(found: Changes, *, num_deviations: float = 3.0) -> Int[np.ndarray, " points"]:

@@ -1,0 +1,92 @@
+"""Whether a fit is more than chance, and that no order, unit or container of a table makes a difference."""
+
+import functools
+
+import jax
+import numpy as np
+import pandas
+import polars
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from infotheory_dl.corex import linear
+
+KEY = jax.random.key(0)
+RANDOM = np.random.default_rng(0)
+NOISE = RANDOM.normal(size=(40, 6))
+MODULES = np.repeat(RANDOM.gamma(2.0, size=(40, 2)), 3, axis=1) + 0.7 * RANDOM.gamma(2.0, size=(40, 6))
+
+
+def test_noise_is_called_noise_and_modules_are_not():
+    of_noise, of_modules = (linear.total_correlation_test(KEY, x, 2, num_permutations=19) for x in (NOISE, MODULES))
+    assert of_noise.p_value > 0.05
+    assert of_modules.p_value == 1 / 20
+    assert of_modules.excess > 0.7 * of_modules.total_correlation
+    np.testing.assert_allclose(of_modules.total_correlation, of_modules.model.total_correlation)
+    # permuted columns of the one are like the other
+    spread = 4 * of_noise.null.std()
+    np.testing.assert_allclose(of_modules.null.mean(), of_noise.null.mean(), atol=spread)
+    assert abs(of_noise.excess) < spread
+
+
+def test_the_null_has_the_gaps_of_the_table():
+    holes = np.where(np.random.default_rng(1).random(MODULES.shape) < 0.1, np.nan, MODULES)
+    for missing in ("mean", "pairwise"):
+        found = linear.total_correlation_test(KEY, holes, 2, num_permutations=19, missing=missing)
+        assert found.p_value == 1 / 20
+        assert np.isfinite(found.null).all()
+
+
+def test_impossible_tests_are_refused_in_words(as_a_user_sees):
+    with pytest.raises(ValueError, match="num_permutations must be at least 1, got 0"):
+        linear.total_correlation_test(KEY, NOISE, 2, num_permutations=0)
+    with pytest.raises(ValueError, match="the fits of a test start at random; leave initial_weights out"):
+        linear.total_correlation_test(KEY, NOISE, 2, initial_weights=np.ones((2, 6)))
+
+
+@functools.cache
+def expected():
+    return linear.fit(KEY, MODULES, 2)
+
+
+@given(seed=st.integers(0, 100), exponent=st.integers(-150, 150), offset=st.sampled_from([0.0, 5.0, 1e9]))
+@settings(max_examples=12, derandomize=True)
+def test_orders_units_and_offsets_change_no_fit(seed, exponent, offset):
+    random = np.random.default_rng(seed)
+    rows, columns = random.permutation(40), random.permutation(6)
+    signs = random.choice([-1.0, 1.0], 6)
+    unit = signs * 10.0 ** (exponent if offset == 0 else 0)
+    model, found = expected(), linear.fit(KEY, (unit * MODULES + offset)[rows][:, columns], 2)
+    np.testing.assert_allclose(found.total_correlation, model.total_correlation, rtol=1e-5)
+    assert (np.diff(found.total_correlations) <= 0).all()
+    assert (np.asarray(found.moments.correlations**3).sum(1) > 0).all()
+    # each factor has a sign of its own, and each variable that of its unit
+    correlations = np.asarray(model.moments.correlations * signs)[:, columns]
+    correlations *= np.sign((correlations**3).sum(1, keepdims=True))
+    np.testing.assert_allclose(found.moments.correlations, correlations, atol=2e-3)
+    np.testing.assert_array_equal(linear.clusters(found), np.asarray(linear.clusters(model))[columns])
+
+
+def test_what_holds_the_table_changes_no_fit():
+    names = list("abcdef")
+    whole = np.round(100 * MODULES).astype(np.int64)
+    model = linear.fit(KEY, whole.astype(float), 2)
+    frame = pandas.DataFrame(whole, columns=names)
+    tables = [whole, whole.astype(np.uint16), whole.tolist(), frame, polars.from_pandas(frame), frame.astype("Int64")]
+    for table in [*tables, dict(frame.items()), whole + 2**60]:
+        found = linear.fit(KEY, table, 2)
+        np.testing.assert_allclose(found.weights, model.weights, rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(linear.transform(found, table), linear.transform(model, whole), atol=1e-8)
+    named = linear.fit(KEY, frame, 2)
+    assert named.preprocessing.columns.names == tuple(names)
+    np.testing.assert_array_equal(linear.transform(named, frame[names[::-1]]), linear.transform(named, frame))
+    half = linear.fit(KEY, MODULES.astype(np.float16), 2)
+    np.testing.assert_allclose(half.total_correlation, expected().total_correlation, rtol=1e-2)
+
+
+def test_predictions_and_covariances_are_in_units_that_single_precision_lacks():
+    plain, far = expected(), linear.fit(KEY, (MODULES + 1e9).astype(float), 2)
+    factors = linear.transform(far, MODULES + 1e9)
+    np.testing.assert_allclose(linear.predict(far, factors) - 1e9, linear.predict(plain, factors), atol=1e-2)
+    assert linear.covariance(far).mean.dtype == np.float64
