@@ -21,6 +21,7 @@ NETWORK = networks.MLP(widths=(4,), outputs=2)
 # flax makes a new function of a network whenever it is asked for one
 APPLY = NETWORK.apply
 VARIABLES = [NETWORK.init(jax.random.key(seed), np.zeros((1, NUM_FEATURES))) for seed in range(2)]
+PROJECTION = linearization.random_projection(jax.random.key(0), VARIABLES[0], num_features=8)
 METHOD = label_noise.make_method("limit_laplace", NETWORK, (NUM_FEATURES,))
 
 
@@ -66,8 +67,73 @@ def modular(seed: int, given: dict[str, np.ndarray]) -> object:
     return linear.fit(jax.random.key(seed), given["x"], num_factors=1)
 
 
+def influences(method: str) -> Callable[[int, dict[str, np.ndarray]], object]:
+    def call(seed: int, given: dict[str, np.ndarray]) -> object:
+        arrays = given["x"], given["targets"], given["x"][:4]
+        return sample_information.influence(APPLY, VARIABLES[seed], *arrays, method=method, damping=1.0)
+
+    return call
+
+
 def changing(seed: int, given: dict[str, np.ndarray]) -> object:
     return temporal.fit(jax.random.key(seed), given["x"].reshape(2, -1, NUM_FEATURES), num_factors=1)
+
+
+KERNEL_CALLS: dict[str, Callable[..., object]] = {
+    "trained_outputs": lambda kernel, none, targets, eigen: linearization.trained_outputs(
+        eigen, none, targets, time=5.0, learning_rate=0.1
+    ),
+    "trained_coefficients": lambda kernel, none, targets, eigen: linearization.trained_coefficients(
+        eigen, none, targets, time=np.inf, learning_rate=0.1, weight_decay=0.1
+    ),
+    "select_weight_decay": lambda kernel, none, targets, eigen: linearization.select_weight_decay(eigen, targets),
+    "leave_one_out_targets": lambda kernel, none, targets, eigen: label_noise.leave_one_out_targets(
+        eigen, targets.argmax(1), 2
+    ),
+    "target_information": lambda kernel, none, targets, eigen: label_noise.target_information(
+        eigen, np.full_like(targets, 0.5), weight_decay=0.1, standard_deviation=0.1
+    ),
+    "feature_eigen": lambda kernel, none, targets, eigen: linearization.feature_eigen(kernel[:, :4]),
+    "leave_one_out": lambda kernel, none, targets, eigen: sample_information.leave_one_out(
+        kernel, none, targets, kernel[:4], time=5.0, learning_rate=0.1
+    ),
+    "coefficient_changes": lambda kernel, none, targets, eigen: sample_information.coefficient_changes(
+        eigen, none, targets, np.arange(3), time=5.0, learning_rate=0.1
+    ),
+    "group_information": lambda kernel, none, targets, eigen: sample_information.group_information(
+        eigen, none, targets, [[0, 1], [2]], time=5.0, learning_rate=0.1
+    ),
+    "pairwise_redundancy": lambda kernel, none, targets, eigen: sample_information.pairwise_redundancy(
+        eigen, none, targets, np.array([[0, 1]]), time=5.0, learning_rate=0.1
+    ),
+    "training_stability": lambda kernel, none, targets, eigen: sample_information.training_stability(
+        eigen, none, targets, times=[1.0, 5.0], learning_rate=0.1
+    ),
+    "label_information": lambda kernel, none, targets, eigen: sample_information.label_information(
+        eigen, none, targets, np.eye(2), time=5.0, learning_rate=0.1
+    ),
+    "summarize": lambda kernel, none, targets, eigen: sample_information.summarize(
+        eigen, none, targets, score="weight_change", fraction=0.5, time=5.0, learning_rate=0.1
+    ),
+    "online": lambda kernel, none, targets, eigen: sample_information.online.leave_one_out(
+        sample_information.online.without(
+            sample_information.online.converged(eigen, none, targets, weight_decay=0.1), [0]
+        )
+    ),
+    "leverage": lambda kernel, none, targets, eigen: sample_information.baselines.leverage(eigen, weight_decay=0.1),
+    "linearized_runs": lambda kernel, none, targets, eigen: fcmi.linearized_runs(
+        kernel, none, targets, np.zeros((2, NUM_EXAMPLES // 2), int), time=5.0
+    ),
+}
+
+
+def of_kernel(function: Callable[..., object]) -> Callable[[int, dict[str, np.ndarray]], object]:
+    def call(seed: int, given: dict[str, np.ndarray]) -> object:
+        kernel = np.exp(-np.square(given["x"][:, None] - given["x"]).sum(-1))
+        targets = given["targets"]
+        return function(kernel, np.zeros_like(targets), targets, linearization.kernel_eigen(kernel))
+
+    return call
 
 
 CALLS: dict[str, Callable[[int, dict[str, np.ndarray]], object]] = {
@@ -86,6 +152,31 @@ CALLS: dict[str, Callable[[int, dict[str, np.ndarray]], object]] = {
     "label_noise": grid,
     "corex.linear": modular,
     "corex.temporal": changing,
+    **{name: of_kernel(function) for name, function in KERNEL_CALLS.items()},
+    "influence": influences("exact"),
+    "influence, conjugate gradients": influences("conjugate_gradient"),
+    "sgd_steady_state": lambda seed, given: sample_information.sgd_steady_state(
+        APPLY, VARIABLES[seed], given["x"], given["targets"], learning_rate=0.1, batch_size=4, weight_decay=0.1
+    ),
+    "retrain": lambda seed, given: sample_information.retrain_leave_one_out(
+        APPLY, VARIABLES[seed], given["x"][:4], given["targets"][:4], given["x"][:2], num_steps=2, learning_rate=0.1
+    ),
+    "knn_shapley": lambda seed, given: sample_information.baselines.knn_shapley(
+        given["x"], given["labels"], given["x"][:4], given["labels"][:4]
+    ),
+    "tracin": lambda seed, given: sample_information.baselines.tracin(
+        APPLY, jax.tree.map(lambda *leaves: jnp.stack(leaves), *VARIABLES), given["x"], given["targets"]
+    ),
+    "matrix_free": lambda seed, given: sample_information.matrix_free_leave_one_out(
+        sample_information.kernel_product(APPLY, VARIABLES[seed], given["x"]),
+        np.zeros_like(given["targets"]),
+        given["targets"],
+        [0, 1],
+        weight_decay=1.0,
+    ),
+    "projected_jacobian": lambda seed, given: linearization.projected_jacobian(
+        APPLY, VARIABLES[seed], given["x"], PROJECTION
+    ),
 }
 
 

@@ -53,8 +53,7 @@ def kernel_product(
     require_network(apply_fn, params, inputs=inputs, other_inputs=other_inputs)
     others = inputs if other_inputs is None else other_inputs
     # a pytree, so that a program that uses it takes the arrays as arguments
-    product = functools.partial(_product, apply_fn, batch_size)
-    return Partial(product, params, jnp.asarray(inputs), jnp.asarray(others))
+    return Partial(_product_of(apply_fn, batch_size), params, jnp.asarray(inputs), jnp.asarray(others))
 
 
 def matrix_free_leave_one_out(
@@ -207,6 +206,11 @@ def _conjugate_gradients(
     solution, _, _, square, _, least, _ = jax.lax.while_loop(unfinished, iterate, start)
     size = dot(right, right)
     return solution, jnp.sqrt(jnp.where(size > 0, square / size, 0))[:, 0, 0], least
+
+
+@functools.lru_cache(maxsize=32)  # with the same function a second solution finds its program compiled
+def _product_of(apply_fn: ApplyFn, batch_size: int) -> KernelProduct:
+    return functools.partial(_product, apply_fn, batch_size)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

@@ -1,6 +1,9 @@
 """Tables of a page and of a terminal."""
 
 import io
+import json
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ from rich.console import Console
 
 from infotheory_dl import report
 from infotheory_dl.report import Column
+from infotheory_dl.report.tables import SCRIPT
 from tests.report.reader import Page
 
 COLUMNS = [
@@ -54,3 +58,82 @@ def test_a_terminal_shows_the_same():
     assert lines[1].split() == ["<name>", "share", "votes", "[bold]"]
     assert lines[3].split() == ["a", "&", "b", "50", "%", "1", "of", "3", "1"]
     assert lines[-1].strip() == "of four"
+
+
+NODE = """
+const element = (tag, content = "") => {
+  const made = { tag, dataset: {}, attributes: {}, listeners: {}, childNodes: [], hidden: false, className: "" };
+  Object.defineProperty(made, "textContent", { writable: true, value: content });
+  made.append = (...children) => {
+    made.childNodes = made.childNodes.filter((child) => !children.includes(child)).concat(children);
+  };
+  made.before = (other) => { made.bar = other; };
+  made.addEventListener = (event, act) => { made.listeners[event] = act; };
+  made.setAttribute = (name, value) => { made.attributes[name] = value; };
+  made.getAttribute = (name) => made.attributes[name] ?? null;
+  made.removeAttribute = (name) => { delete made.attributes[name]; };
+  return made;
+};
+const { headings, rows, clicks, search } = JSON.parse(process.argv[2]);
+const body = element("tbody"), parent = element("div");
+for (const cells of rows) {
+  const row = element("tr");
+  row.cells = cells.map(([text, value]) => {
+    const cell = element("td", text);
+    if (value !== null) cell.dataset.value = value;
+    return cell;
+  });
+  row.append(...row.cells);
+  body.append(row);
+}
+Object.defineProperty(body, "rows", { get: () => body.childNodes });
+const heads = headings.map((text) => { const made = element("th", text); made.append(text); return made; });
+const table = { tBodies: [body], tHead: { rows: [{ cells: heads }] }, parentElement: parent };
+globalThis.document = { querySelectorAll: () => [table], createElement: (tag) => element(tag) };
+eval(process.argv[1]);
+for (const column of clicks) heads[column].childNodes.at(-1).listeners.click();
+if (search !== null) {
+  const [input] = parent.bar.childNodes;
+  input.value = search;
+  input.listeners.input();
+}
+console.log(JSON.stringify({
+  order: body.childNodes.filter((row) => !row.hidden).map((row) => row.cells[0].textContent),
+  sorted: heads.map((head) => head.getAttribute("aria-sort")),
+  shown: parent.bar ? parent.bar.childNodes[1].textContent : null,
+}));
+"""
+
+
+def after(rows, *, clicks=(), search=None):
+    """The table of a page once its headings were clicked and words were searched, by a stand-in for a browser."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("the script of the page needs Node.js to run")
+    given = {"headings": ["name", "share"], "rows": rows, "clicks": clicks, "search": search}
+    command = [node, "-e", NODE, "--", SCRIPT, json.dumps(given)]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+ROWS = [[["b 10", None], ["50 %", "0.5"]], [["a", None], ["", None]], [["b 9", None], ["5 %", "0.05"]]]
+MISSING = [["c", None], ["nan", "nan"]]
+
+
+def test_a_click_on_a_heading_sorts_numbers_by_their_values_and_texts_by_words_and_numbers():
+    assert after(ROWS)["order"] == ["b 10", "a", "b 9"]
+    assert after(ROWS, clicks=[0]) == {"order": ["a", "b 9", "b 10"], "sorted": ["ascending", None], "shown": None}
+    assert after(ROWS, clicks=[0, 0])["order"] == ["b 10", "b 9", "a"]
+
+
+def test_numbers_are_sorted_from_the_largest_and_what_is_missing_stands_last():
+    by_share = after([*ROWS, MISSING], clicks=[1])
+    assert by_share["order"] == ["b 10", "b 9", "c", "a"]
+    assert by_share["sorted"] == [None, "descending"]
+    assert after([*ROWS, MISSING], clicks=[1, 1])["order"] == ["b 9", "b 10", "a", "c"]
+
+
+def test_a_long_table_is_filtered_by_all_the_words():
+    rows = [[[f"row {i}", None], [f"{i} %", str(i)]] for i in range(20)]
+    found = after(rows, search="ROW 3")
+    assert (found["order"], found["shown"]) == (["row 3", "row 13"], "2 of 20")
+    assert after(rows, search=" ")["shown"] == ""
