@@ -42,7 +42,15 @@ def write_report(
     chosen = {"learning_rate": result.learning_rate, "weight_decay": result.weight_decay}
     versions = report.versions()
     created = datetime.now().astimezone().isoformat(timespec="seconds")
-    found = {"repair_threshold": result.label_errors.threshold, "error_rate": result.label_errors.error_rate}
+    errors = result.label_errors
+    found = {
+        "told": errors.told,
+        "error_rate": errors.error_rate,
+        "error_rate_at_least": float(errors.interval[0]),
+        "error_rate_at_most": float(errors.interval[1]),
+        "gain_in_nats": errors.gain,
+        "repair_threshold": errors.threshold,
+    }
     record = {"created": created, "settings": settings, "chosen": chosen, "found": found, "versions": versions}
     given = {name: value for name, value in settings.items() if value is not None}
     facts = {"created": created, **given, **{name: f"{value:.4g}" for name, value in chosen.items()}, **versions}
@@ -67,6 +75,7 @@ def scores_table(result: AuditResult) -> str:
         "weight_change": scores.weight_change,
         "margin": scores.margins,
         "suggested_label": names[errors.suggested],
+        "errors_told": np.full(len(examples.labels), int(errors.told)),
         "wrong_probability": errors.wrong,
         "repaired": errors.repaired.astype(int),
     }

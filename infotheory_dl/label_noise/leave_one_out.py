@@ -26,7 +26,7 @@ from infotheory_dl._validation import class_labels, require_count, require_not_n
 from infotheory_dl.data.preprocessing import centred_targets
 from infotheory_dl.label_noise._labels import checked_probabilities
 from infotheory_dl.linearization import Calibration, KernelEigen
-from infotheory_dl.linearization.calibration import calibrated, probabilities
+from infotheory_dl.linearization.calibration import noise_model, probabilities
 from infotheory_dl.linearization.dynamics import left_out_predictions, require_invertible
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, AnyLabels, Key, Scalar
@@ -38,9 +38,9 @@ class LeaveOneOutTargets(NamedTuple):
 
     Attributes:
       probabilities: q, of the true class.
-      predictions: f, of one-hot labels around their mean 1 / classes, from which q is softmax(sharpness f).
+      predictions: f, of one-hot labels around their mean 1 / classes, from which q is softmax(sharpness f + bias).
       weight_decay: of the regression.
-      calibration: the sharpness, the share of wrong labels, and how well both fit.
+      calibration: the sharpness, the bias, the share of wrong labels, and how well they fit.
     """
 
     probabilities: Float[np.ndarray, "examples classes"]
@@ -110,12 +110,10 @@ def leave_one_out_targets(
         if key is None:
             raise ValueError("noise on the targets needs a key")
         of_all += standard_deviation * jax.random.normal(key, centred.shape, dtype)
-    fits = [calibrated(predictions, given) for predictions in np.asarray(of_all, float)]
+    fits = [noise_model(predictions, given).calibration for predictions in np.asarray(of_all, float)]
     best = int(np.argmin([fit.loss for fit in fits]))
     predictions = np.asarray(of_all[best])
-    return LeaveOneOutTargets(
-        probabilities(predictions, fits[best].sharpness), predictions, float(candidates[best]), fits[best]
-    )
+    return LeaveOneOutTargets(probabilities(predictions, fits[best]), predictions, float(candidates[best]), fits[best])
 
 
 def target_information(

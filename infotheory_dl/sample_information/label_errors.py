@@ -7,8 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from infotheory_dl._validation import class_labels, require_finite, require_rank, require_within
-from infotheory_dl.linearization.calibration import calibrated
-from infotheory_dl.linearization.calibration import probabilities as probabilities_of
+from infotheory_dl.linearization.calibration import noise_model
 from infotheory_dl.metrics.labels import margins as margins_of
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, AnyLabels
@@ -16,24 +15,38 @@ from infotheory_dl.types import AnyArray, AnyLabels
 
 @concise
 class LabelErrors(NamedTuple):
-    """What the labels ought to be.
+    """What the labels ought to be, as far as that can be told.
 
     Attributes:
+      told: whether the predictions know enough of the labels for wrong ones to be told. Where they do not, no rate is
+        named, no label suspected and none repaired.
       suggested: the class that the network trained without the example predicts.
-      wrong: probability that the given label is wrong.
-      repairable: probability that the suggested label is right and the given one wrong.
-      error_rate: estimated share of wrong labels.
-      sharpness: of the fitted probabilities, softmax(sharpness * predictions).
+      wrong: probability that the given label is wrong; NaN where it cannot be told.
+      repairable: probability that the suggested label is right and the given one wrong, at the lowest rate of wrong
+        labels that the data allow; NaN where it cannot be told.
+      error_rate: estimated share of wrong labels; NaN where it cannot be told.
+      interval: from where to where it may be, with 95 % confidence; from 0 to 1 where it cannot be told.
+      gain: log-likelihood of the given labels above that of the bare class frequencies, in nats.
+      gain_per_example: the same for each label.
+      sharpness: of the fitted probabilities, softmax(sharpness * predictions + bias).
+      bias: theirs, one for each class.
+      transition: probability of each label, in columns, for each true class, in rows.
       threshold: margins below it are repaired.
-      repaired: which labels these are.
+      repaired: which labels these are. A class keeps at least one of its labels.
       expected_precision: mean of `repairable` over them; NaN if there are none.
     """
 
+    told: bool
     suggested: Int[np.ndarray, " examples"]
     wrong: Float[np.ndarray, " examples"]
     repairable: Float[np.ndarray, " examples"]
     error_rate: float
+    interval: Float[np.ndarray, " ends"]
+    gain: float
+    gain_per_example: float
     sharpness: float
+    bias: Float[np.ndarray, " classes"]
+    transition: Float[np.ndarray, "classes classes"]
     threshold: float
     repaired: Bool[np.ndarray, " examples"]
     expected_precision: float
@@ -44,11 +57,15 @@ def find_label_errors(
 ) -> LabelErrors:
     """Estimates which labels are wrong, without knowing any, and repairs as many as keep the expected precision.
 
-    The model has two numbers: the true class of an example has the probabilities softmax(s f), f being what the network
-    trained without the example predicts; its label is another class, all alike, with probability e. Both are fitted to
-    the given labels (`linearization.calibrate`), and give each label's probability to be wrong. The rule of repair:
-    margins below a threshold, the highest for which the suggested labels are expected to be right in a share
-    `precision` of the repairs.
+    The model is that of `linearization.calibrate`: the true class of an example has the probabilities softmax(s f + b),
+    f being what the network trained without the example predicts; its label is another class at one rate, all alike or
+    by a pattern. It is fitted to the given labels, and gives each label's probability to be wrong, if the predictions
+    make the labels likelier than the class frequencies do by five nats. If not, nothing is claimed.
+
+    The rule of repair: margins below a threshold, the highest for which the suggested labels are expected to be right
+    in a share `precision` of the repairs. The expectation is that at the lowest rate of wrong labels that is less
+    likely than the best by no more than five nats, so that where the labels may all be right none is repaired. A class
+    never loses all of its labels.
 
     Args:
       predictions: outputs that never saw the label of their own example.
@@ -79,31 +96,44 @@ def estimated_errors(
     predictions: Float[np.ndarray, "examples classes"], labels: Int[np.ndarray, " examples"], precision: float
 ) -> LabelErrors:
     """The core of `find_label_errors`."""
-    is_given = labels[:, None] == np.arange(predictions.shape[1])
+    num_examples, num_classes = predictions.shape
+    is_given = labels[:, None] == np.arange(num_classes)
     margins = np.asarray(margins_of(jnp.asarray(predictions), jnp.asarray(is_given)))
     suggested = predictions.argmax(1)
-    sharpness, error_rate, _ = calibrated(predictions.astype(float), labels)
-    probabilities = probabilities_of(predictions, sharpness)
-    given, best = (np.take_along_axis(probabilities, c[:, None], axis=1)[:, 0] for c in (labels, suggested))
-    flip = error_rate / (predictions.shape[1] - 1)
-    likelihood = (1 - error_rate) * given + flip * (1 - given)
-    wrong = flip * (1 - given) / likelihood
-    repairable = np.where(suggested == labels, 0, flip * best / likelihood)
+    calibration, posterior, cautious = noise_model(predictions.astype(float), labels)
+    wrong = repairable = np.full(num_examples, np.nan)
+    threshold, repaired = -np.inf, np.zeros(num_examples, bool)
+    if posterior is not None and cautious is not None:
+        examples = np.arange(num_examples)
+        wrong = 1 - posterior[examples, labels]
+        repairable = np.where(suggested == labels, 0, cautious[examples, suggested])
+        threshold = _highest_threshold(margins, repairable, precision)
+        repaired = margins < threshold
+        repaired &= np.isin(labels, labels[~repaired])
+    return LabelErrors(
+        told=calibration.told,
+        suggested=suggested,
+        wrong=wrong,
+        repairable=repairable,
+        error_rate=calibration.error_rate,
+        interval=calibration.interval,
+        gain=calibration.gain,
+        gain_per_example=calibration.gain_per_example,
+        sharpness=calibration.sharpness,
+        bias=calibration.bias,
+        transition=calibration.transition,
+        threshold=threshold,
+        repaired=repaired,
+        expected_precision=float(repairable[repaired].mean()) if repaired.any() else float("nan"),
+    )
 
+
+def _highest_threshold(
+    margins: Float[np.ndarray, " examples"], repairable: Float[np.ndarray, " examples"], precision: float
+) -> float:
+    """The highest threshold, at most 0, below which repairs are right in a share `precision`."""
     order = np.argsort(margins)
     expected = np.cumsum(repairable[order]) / np.arange(1, len(order) + 1)
     count = int(np.max(np.flatnonzero(expected >= precision) + 1, initial=0))
-    ordered = margins[order]
     # between the last repaired margin and the next
-    threshold = -np.inf if count == 0 else min(0.0, float(ordered[count - 1 : count + 1].mean()))
-    repaired = margins < threshold
-    return LabelErrors(
-        suggested,
-        wrong,
-        repairable,
-        error_rate,
-        sharpness,
-        threshold,
-        repaired,
-        float(repairable[repaired].mean()) if repaired.any() else float("nan"),
-    )
+    return -np.inf if count == 0 else min(0.0, float(margins[order][count - 1 : count + 1].mean()))

@@ -29,7 +29,7 @@ def test_targets_are_what_a_regression_on_the_others_predicts():
         centred = np.eye(3)[labels[others]] - 1 / 3
         solved = np.linalg.solve(kernel[np.ix_(others, others)] + shift * np.eye(29), centred)
         np.testing.assert_allclose(targets.predictions[i], kernel[i, others] @ solved, atol=1e-10)
-    exponentials = np.exp(targets.calibration.sharpness * targets.predictions)
+    exponentials = np.exp(targets.calibration.sharpness * targets.predictions + targets.calibration.bias)
     np.testing.assert_allclose(targets.probabilities, exponentials / exponentials.sum(1, keepdims=True), atol=1e-12)
 
 

@@ -26,16 +26,19 @@ def test_a_candidate_label_scores_as_if_it_stood_in_the_training_set(shared, tra
 
 def test_flipped_labels_of_separated_clusters_are_found_and_repaired():
     keys = jax.random.split(jax.random.key(0), 2)
-    truth = np.arange(60) % 3
-    points = 6 * np.eye(3)[truth] + jax.random.normal(keys[0], (60, 3))
-    flipped = np.arange(60) % 10 == 0
+    truth = np.arange(180) % 3
+    points = 6 * np.eye(3)[truth] + jax.random.normal(keys[0], (180, 3))
+    flipped = np.arange(180) % 10 == 0
     labels = np.where(flipped, (truth + 1) % 3, truth)
     targets = np.eye(3)[labels] - 1 / 3
     kernel = kernel_eigen(jnp.exp(-jnp.square(points[:, None] - points).sum(-1) / 20))
     predictions = leave_one_out_predictions(kernel, targets, select_weight_decay(kernel, targets))
     errors = find_label_errors(predictions, labels)
-    np.testing.assert_array_equal(errors.repaired, flipped)
     np.testing.assert_array_equal(errors.suggested[flipped], truth[flipped])
+    np.testing.assert_array_equal(errors.wrong > 0.5, flipped)
+    # clear enough for a repair, at the lowest rate of wrong labels that 180 labels allow, are more than half
+    assert flipped[errors.repaired].all()
+    assert errors.repaired.sum() > 9
 
 
 @pytest.mark.usefixtures("as_a_user_sees")

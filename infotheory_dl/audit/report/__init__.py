@@ -50,7 +50,9 @@ def _header(result: AuditResult, title: str) -> str:
     if flips:
         scope += f" {percent(flips / n)} of the labels were flipped on purpose, to see whether the audit finds them."
     scope = " ".join([scope, *examples.notices])
-    figures = [(percent(errors.error_rate), "of the labels are wrong, by the audit's estimate")]
+    low, high = map(percent, errors.interval)
+    rate = f"of the labels are wrong, by the audit's estimate: between {low} and {high}"
+    figures = [(percent(errors.error_rate), rate) if errors.told else ("?", "labels are wrong: it cannot be told")]
     figures.append((str(int(errors.repaired.sum())), "labels to be repaired"))
     if result.detection:
         figures.append(

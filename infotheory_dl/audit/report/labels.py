@@ -6,6 +6,7 @@ from infotheory_dl import report
 from infotheory_dl.audit._run import AuditResult
 from infotheory_dl.audit.detection import OWN_SCORES, of_audit
 from infotheory_dl.audit.report.galleries import Gallery, ranked
+from infotheory_dl.audit.report.sentences import rate_of_errors
 from infotheory_dl.audit.robustness import COMPARED_METHODS, Robustness, coverage
 from infotheory_dl.report import Column, known, percent, signed
 
@@ -24,10 +25,13 @@ def suspects(result: AuditResult) -> str:
     rule = (
         f" The rule of repair: margins below {signed(errors.threshold)}, the highest threshold at which"
         f" {percent(result.settings.precision)} of the suggested labels are expected to be right. The expectation is"
-        " that of a model of two numbers, fitted to the given labels: the class probabilities are"
-        f" softmax({errors.sharpness:.1f} × prediction), and {percent(errors.error_rate)} of the labels are replaced"
-        " by another."
+        " that of a model fitted to the given labels: the class probabilities are"
+        f" softmax({errors.sharpness:.1f} × prediction + bias), and {percent(errors.error_rate)} of the labels are"
+        " replaced by another; for repairs it goes by the lowest rate that the labels allow."
     )
+    if not errors.told:
+        text = report.paragraph(f"{text} {rate_of_errors(result)}")
+        return report.section("Suspected label errors", text, _every_score(result))
     none = not len(repaired) and not len(doubtful)
     return report.section(
         "Suspected label errors",
@@ -51,7 +55,7 @@ def _every_score(result: AuditResult) -> str:
             Column("label", named(examples.labels)),
             Column("suggested", named(errors.suggested)),
             Column("margin", scores.margins[order].tolist(), signed),
-            Column("probability of an error", errors.wrong[order].tolist(), percent),
+            Column("probability of an error", errors.wrong[order].tolist(), lambda share: known(share, percent)),
             Column("output change / median", relative(scores.output_change), "{:.2g}".format),
             Column("weight change / median", relative(scores.weight_change), "{:.2g}".format),
         ]

@@ -4,6 +4,7 @@ import numpy as np
 
 from infotheory_dl.audit._run import AuditResult
 from infotheory_dl.audit.detection import OWN_SCORES, of_audit
+from infotheory_dl.linearization.calibration import EVIDENCE
 from infotheory_dl.report import count, percent
 
 _TOLERATED_LOSS = 0.01
@@ -13,15 +14,21 @@ def findings(result: AuditResult) -> list[str]:
     """What the audit found, in sentences."""
     examples, errors = result.examples, result.label_errors
     n, flips = len(examples.labels), int(examples.flipped.sum())
-    sentences = [f"By the audit's own estimate {percent(errors.error_rate)} of the labels are wrong."]
+    sentences = [rate_of_errors(result)]
     if flips:
         sentences[0] += f" In truth {flips} of {n} ({percent(flips / n)}) were flipped on purpose, unknown to it."
     contradicted, repairs = int((result.scores.margins < 0).sum()), int(errors.repaired.sum())
-    if repairs:
+    if not errors.told:
+        sentences.append(
+            "No label is called wrong and none is repaired. Usual causes: x and y are not in the same order, features"
+            " are on scales of their own, the axis of the channels is not where it is expected, the labels are ids or"
+            " measurements and no classes; or the inputs tell little of these classes."
+        )
+    elif repairs:
         sentence = (
             f"{count(contradicted, 'label is', 'labels are')} contradicted by the network trained without the example,"
-            f" {repairs} clearly enough for a repair. Of the repairs {percent(errors.expected_precision)} are expected"
-            " to be right"
+            f" {repairs} clearly enough for a repair. Of the repairs {percent(errors.expected_precision)} or more are"
+            " expected to be right"
         )
         if flips:
             right = errors.suggested == examples.true_labels
@@ -84,6 +91,22 @@ def findings(result: AuditResult) -> list[str]:
             f" gap by {bound}, by an estimate from {found.runs} runs without training."
         )
     return sentences
+
+
+def rate_of_errors(result: AuditResult) -> str:
+    """How many labels are wrong, or that it cannot be told."""
+    errors = result.label_errors
+    if errors.told:
+        low, high = map(percent, errors.interval)
+        return (
+            f"By the audit's own estimate {percent(errors.error_rate)} of the labels are wrong; with 95\u00a0%"
+            f" confidence between {low} and {high}."
+        )
+    return (
+        "Which labels are wrong cannot be told from these inputs: a network trained without an example predicts its"
+        f" label hardly better than the class frequencies do, by {errors.gain:.1f} nats over all"
+        f" {len(errors.suggested)} labels, where chance gives up to {EVIDENCE:.0f}."
+    )
 
 
 def smallest_sufficient(result: AuditResult) -> tuple[float, float, float]:
