@@ -1,12 +1,14 @@
 """What the fits of both systems share: the defaults of the solvers, and checks of what is asked of them."""
 
 import inspect
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from infotheory_dl._validation import (
+    is_concrete,
     require_count,
     require_finite,
     require_not_negative,
@@ -58,3 +60,22 @@ def keyword_defaults(function: Callable[..., Any]) -> dict[str, Any]:
     """The keyword-only settings of a function and their defaults, for others that pass settings on to its core."""
     parameters = inspect.signature(function).parameters.values()
     return {one.name: one.default for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def warn_unless_settled(converged: Any, diverged: Any, max_iterations: int) -> None:
+    """Warns of a fit that ended for another reason than that it had settled, with what to change."""
+    if not (is_concrete(converged) and is_concrete(diverged)):
+        return
+    if diverged:
+        warnings.warn(
+            "the fit ended at something infinite, or a factor has lost its noise to rounding: variables are copies of"
+            " each other, or samples are too few. Drop copies, fit fewer factors, or compute in double precision by"
+            " jax.config.update('jax_enable_x64', True)",
+            stacklevel=3,
+        )
+    elif not converged:
+        warnings.warn(
+            f"the last stage of the fit did not settle in {max_iterations} iterations: raise max_iterations or"
+            " tolerance",
+            stacklevel=3,
+        )

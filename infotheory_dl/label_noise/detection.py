@@ -133,7 +133,7 @@ def mixture_suspicion(losses: Float[AnyArray, " examples"], *, seed: int = 0) ->
     if len(np.unique(values)) < 2:
         raise ValueError(f"a mixture of two distributions needs two different losses, got {values[:1].tolist()}")
     scaled = ((values - values.min()) / np.ptp(values))[:, None]
-    mixture = GaussianMixture(2, reg_covar=5e-4, random_state=seed).fit(scaled)
+    mixture = GaussianMixture(2, reg_covar=5e-4, max_iter=1000, random_state=seed).fit(scaled)
     return mixture.predict_proba(scaled)[:, mixture.means_[:, 0].argmax()]
 
 

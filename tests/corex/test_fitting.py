@@ -173,3 +173,12 @@ def test_what_does_not_fit_the_model_is_refused_in_words(as_a_user_sees):
         linear.choose_num_factors(KEY, X, [2, 3], validation=X, preprocessing="outliers")
     with pytest.raises(ValueError, match=r"1 columns of x do not vary, .*; columns are constant: 2;"):
         linear.fit(KEY, np.where(np.arange(4) == 2, 1.0, X), 2)
+
+
+def test_a_fit_that_has_not_settled_says_so():
+    x = np.random.default_rng(0).normal(size=(24, 3))
+    with pytest.warns(UserWarning, match="did not settle in 2 iterations: raise max_iterations or tolerance"):
+        assert not linear.fit(jax.random.key(0), x, num_factors=1, max_iterations=2).converged
+    copies = np.repeat(x[:, :1], 3, axis=1)
+    with pytest.warns(UserWarning, match="variables are copies of each other, or samples are too few"):
+        assert linear.fit(jax.random.key(0), copies.astype(np.float32), num_factors=1).diverged

@@ -26,6 +26,7 @@ from infotheory_dl.corex._settings import (
     require_num_factors,
     require_stages,
     require_start,
+    warn_unless_settled,
 )
 from infotheory_dl.corex.annealing import NOISE_SCHEDULE
 from infotheory_dl.corex.objectives import CORRELATION_EXPLANATION, OVERLAPPING, FactorObjective
@@ -121,6 +122,9 @@ def fit(
       ValueError: if x is not a matrix of at least two samples, has missing or infinite values or constant columns,
         which are named, or a setting is impossible.
 
+    Warns:
+      UserWarning: if the fit has not settled, or has diverged.
+
     Source: Steeg et al., 2019 ("quasi_newton", "fixed_point"); Harutyunyan et al., 2019 ("adam").
     """
     noises, setup, rates = asked(
@@ -146,7 +150,9 @@ def fit(
         initial_weights = jnp.asarray(initial_weights, dtype)
     active = jnp.ones((num_restarts, num_factors), bool)
     fits = fit_starts(key, rows, initial_weights, active, jnp.asarray(noises, dtype), setup, rates)
-    return model_of(fits, int(best_of(fits)), prepared)
+    model = model_of(fits, int(best_of(fits)), prepared)
+    warn_unless_settled(model.converged, model.diverged, setup.max_iterations)
+    return model
 
 
 def asked(

@@ -17,6 +17,7 @@ from infotheory_dl.corex._settings import (
     require_num_factors,
     require_stages,
     require_start,
+    warn_unless_settled,
 )
 from infotheory_dl.corex._temporal.model import TemporalCorex
 from infotheory_dl.corex._temporal.objective import Smoothed
@@ -134,6 +135,9 @@ def fit(
         periods have different variables, variables are constant or without a value in a window, all of which are named,
         or a setting is impossible.
 
+    Warns:
+      UserWarning: if the fit has not settled, or has diverged.
+
     Source: Harutyunyan et al., 2019, and its published code.
     """
     setup, problem, units = prepare(
@@ -157,6 +161,7 @@ def fit(
     rates = TemporalRates(decay, l1, l2, concentration, tolerance, learning_rate)
     require_rates(problem, units, rates)
     model, num_steps = run(key, problem, rates, setup)
+    warn_unless_settled(model.converged, model.diverged, setup.max_iterations)
     return in_units(model._replace(history=first_entries(model.history, num_steps)), units)
 
 
