@@ -159,12 +159,12 @@ def grid(settings: Grid) -> Report:
 def grid_row(settings: Grid, examples: tuple[np.ndarray, np.ndarray], axis: Literal["map", "vmap"], models: int) -> Row:
     """The seconds of so many models."""
     system = make_system("LIMIT", examples[0].shape[1:])
-    keys = jax.random.split(jax.random.key(0), models)
+    init_keys, keys = jax.random.split(jax.random.key(0), (2, models))
     train = functools.partial(
         training.train_many,
         keys,
         system.step,
-        jax.jit(jax.vmap(system.init))(keys, jnp.geomspace(0.1, 100, models)),
+        jax.jit(jax.vmap(system.init))(init_keys, jnp.geomspace(0.1, 100, models)),
         examples,
         num_epochs=settings.num_epochs,
         batch_size=settings.batch_size,

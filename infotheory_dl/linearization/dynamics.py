@@ -72,8 +72,8 @@ class KernelEigen(NamedTuple):
 
     @property
     def dtype(self) -> np.dtype:
-        """The precision of the kernel."""
-        return (self.eigenvalues if self.rounding is None else self.rounding).dtype
+        """The precision of the kernel, as far as JAX has it: that of results."""
+        return jax.dtypes.canonicalize_dtype((self.eigenvalues if self.rounding is None else self.rounding).dtype)
 
 
 def kernel_eigen(kernel: Float[AnyArray, "*batch rows rows"]) -> KernelEigen:

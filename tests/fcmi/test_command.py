@@ -8,7 +8,7 @@ import pytest
 from matplotlib.image import imread
 
 from infotheory_dl import cli
-from infotheory_dl.fcmi import Runs, bounds, draw_selection
+from infotheory_dl.fcmi import Runs, bounds, command, draw_selection
 from infotheory_dl.fcmi.files import SavedRuns, read_runs, write_runs
 from infotheory_dl.results import files
 from tests.report.reader import Page
@@ -200,3 +200,24 @@ def test_a_file_that_is_absent_or_no_archive_is_told(tmp_path, capsys):
     (tmp_path / "text.npz").write_text("predictions")
     assert "is not an .npz file; expected are" in fail(capsys, "--data", tmp_path / "text.npz", "--output", tmp_path)
     assert "No such file or directory" in fail(capsys, "--data", tmp_path / "absent.npz", "--output", tmp_path)
+
+
+def test_a_full_disk_loses_neither_the_bounds_nor_the_files(tmp_path, capsys, monkeypatch):
+    path, folder = write_runs(tmp_path / "runs.npz", RUNS_OF_TWO_EPOCHS), tmp_path / "full"
+    refuge = tmp_path / "refuge"
+    refuge.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(refuge))
+    write = command.write_together
+
+    def fail_when_full(where, contents):
+        if where == folder:
+            raise OSError(28, f"cannot write to {folder}: No space left on device")
+        write(where, contents)
+
+    monkeypatch.setattr(command, "write_together", fail_when_full)
+    cli.main(["fcmi", "--data", str(path), "--output", str(folder)])
+    out = capsys.readouterr().out
+    (kept,) = refuge.iterdir()
+    assert {file.name for file in kept.iterdir()} == {"bounds.csv", "rows.csv", "bounds.png", "report.html"}
+    assert out.index("epoch 20") < out.index(f"Note: [Errno 28] cannot write to {folder}: No space left on device")
+    assert f"are in {kept}" in out.replace("\n", "")

@@ -1,5 +1,7 @@
 """Kernels that are none, and kernels whose rounding decides the answer: refused, or right to what is documented."""
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -153,6 +155,19 @@ def test_the_algebra_is_in_double_precision_where_it_is_off():
         np.testing.assert_allclose(linearization.leave_one_out_predictions(eigen, targets, decay), left_out, atol=1e-4)
         again = label_noise.leave_one_out_targets(eigen, labels, 2)
         np.testing.assert_allclose(again.probabilities, of_labels.probabilities, atol=1e-4)
+
+
+def test_a_kernel_in_double_precision_counts_as_such_where_it_is_off():
+    kernel, targets = conflict(1e-4)
+    training = {"time": 1e5, "learning_rate": 0.1}
+    exact = si.leave_one_out(kernel, NONE, targets, **training).weight_change
+    with jax.enable_x64(False), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(SingularKernelError, match="in float32 may carry the weight change without example"):
+            si.leave_one_out(*single(kernel, NONE, targets), **training)
+        found = si.leave_one_out(kernel, *single(NONE, targets), **training).weight_change
+        assert found.dtype == jnp.float32
+    np.testing.assert_allclose(found, exact, rtol=1e-5)
 
 
 def test_transformations_take_single_precision_as_before():
