@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infotheory_dl.corex import linear
+from infotheory_dl.information import low_rank
 
 KEY = jax.random.key(0)
 RANDOM = np.random.default_rng(0)
@@ -85,8 +86,23 @@ def test_what_holds_the_table_changes_no_fit():
     np.testing.assert_allclose(half.total_correlation, expected().total_correlation, rtol=1e-2)
 
 
-def test_predictions_and_covariances_are_in_units_that_single_precision_lacks():
-    plain, far = expected(), linear.fit(KEY, (MODULES + 1e9).astype(float), 2)
-    factors = linear.transform(far, MODULES + 1e9)
-    np.testing.assert_allclose(linear.predict(far, factors) - 1e9, linear.predict(plain, factors), atol=1e-2)
-    assert linear.covariance(far).mean.dtype == np.float64
+@pytest.mark.parametrize(("scale", "offset"), [(1.0, 1e9), (1e200, 0.0), (1e-200, 0.0)])
+def test_units_beyond_single_precision_are_kept_where_double_precision_is_off(scale, offset):
+    x = scale * MODULES + offset
+    with jax.enable_x64(False):
+        plain, model = linear.fit(KEY, MODULES, 2), linear.fit(KEY, x, 2)
+        assert model.weights.dtype == np.float32
+        assert model.converged
+        np.testing.assert_allclose(model.total_correlation, plain.total_correlation, rtol=1e-4)
+        np.testing.assert_allclose(model.preprocessing.mean, x.mean(0), rtol=1e-14)
+        factors = linear.transform(model, x)
+        predicted = (linear.predict(model, factors) - offset) / scale
+        np.testing.assert_allclose(predicted, linear.predict(plain, linear.transform(plain, MODULES)), atol=1e-2)
+        densities = low_rank.log_density(linear.covariance(model), x) + 6 * np.log(scale)
+        np.testing.assert_allclose(densities, low_rank.log_density(linear.covariance(plain), MODULES), atol=1e-2)
+        if scale == 1:
+            dense = low_rank.to_dense(linear.covariance(plain))
+            np.testing.assert_allclose(low_rank.to_dense(linear.covariance(model)), dense, rtol=1e-2, atol=1e-3)
+        else:
+            with pytest.raises(ValueError, match=r"the variance of variable 0, whose scale is .* is beyond double"):
+                low_rank.to_dense(linear.covariance(model))

@@ -91,6 +91,14 @@ def test_the_change_of_regime_is_the_largest(model):
     np.testing.assert_array_equal(most, np.argsort(-np.asarray(changes.variables), axis=1)[:, :5])
 
 
+def test_changes_of_covariances_beyond_double_precision_are_refused(model):
+    changes = temporal.changes(model, of="covariances")
+    larger = temporal.changes(model._replace(std=1e100 * model.std), of="covariances")
+    np.testing.assert_allclose(larger.scores / 1e200, changes.scores, rtol=1e-10)
+    with pytest.raises(ValueError, match=r"variances of variable .* are beyond double precision: ask for"):
+        temporal.changes(model._replace(std=1e200 * model.std), of="covariances")
+
+
 def test_change_points_are_peaks_above_the_others():
     found = lambda *scores: temporal.change_points(temporal.Changes(jnp.array(scores), jnp.zeros((len(scores), 1))))
     np.testing.assert_array_equal(found(1.0, 1.1, 9.0, 8.0, 0.9, 1.0, 1.2, 1.0, 5.0), [2, 8])

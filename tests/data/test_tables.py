@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from infotheory_dl.data import as_table, read_table
+from infotheory_dl.data.tables.numbers import as_numbers
 
 ROWS = 40
 
@@ -223,6 +224,45 @@ def test_whole_numbers_of_64_bits_are_kept(column):
         as_table({"a": column, "b": [0.5, 1.5, 2.5]})
     # rounding that is nothing beside the spread is no fault
     assert as_table({"a": [2**60 + 1, 2**61, 2**62], "b": [0.5, 1.5, 2.5]}).x.dtype == float
+
+
+# tables of numbers alone
+
+
+def test_numbers_alone_keep_their_types_and_names():
+    frame = pandas.DataFrame({"a": [1, 2, 3], "b": [0.5, 1.5, np.nan], "c": [True, False, True]})
+    found = as_numbers(frame)
+    assert found.columns.names == ("a", "b", "c")
+    np.testing.assert_array_equal(found.values, [[1, 0.5, 1], [2, 1.5, 0], [3, np.nan, 1]])
+    for others in (frame[["c", "a", "b"]], polars.from_pandas(frame).select("b", "a", "c"), dict(frame.items())):
+        again = as_numbers(others, known=found.columns)
+        np.testing.assert_array_equal(again.values, found.values)
+        assert again.columns == found.columns
+    for dtype in (np.int64, np.uint8, np.float16):
+        assert as_numbers(pandas.DataFrame({"a": [1, 2]}, dtype=dtype)).values.dtype == dtype
+    large = as_numbers({"a": LARGE, "b": [1, 2, 3]}).values
+    assert large[:, 0].tolist() == LARGE
+    masked = as_numbers(np.ma.array([[1, 2], [3, 4]], mask=[[0, 0], [0, 1]])).values
+    np.testing.assert_array_equal(masked, [[1, 2], [3, np.nan]])
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        ({"a": LARGE, "b": [0.5, 1, 2]}, ValueError, "column 'a' has whole numbers that differ by less than double"),
+        ({"a": [1, 2], "b": ["u", "v"]}, TypeError, "column 'b' of x must hold real numbers, got text: leave it out"),
+        (
+            {"a": [1, 2], "b": ["2020-01-01", "2020-01-02"]},
+            TypeError,
+            "column 'b' of x must hold real numbers, got dates",
+        ),
+        (np.zeros((2, 2, 2)), ValueError, r"x must have 2 axes \(samples, columns\), got shape \(2, 2, 2\)"),
+        (np.ones((2, 2), complex), TypeError, "x must hold real numbers, got complex128"),
+    ],
+)
+def test_what_is_no_table_of_numbers_is_refused_by_column(x, error, message):
+    with pytest.raises(error, match=message):
+        as_numbers(x)
 
 
 def test_dates_with_a_zone_are_those_of_utc():

@@ -246,17 +246,22 @@ def windows_of(samples: Samples, logits: Float[Array, "windows periods"]) -> Win
     counts = present.sum(1)
     own_weights = present / jnp.maximum(counts, 1)[:, None]
     shares = jax.nn.softmax(logits + jnp.log(counts), axis=1)
-    # of a variable only periods that have it say what its moments are
-    of_variables = shares[..., None]
-    if samples.observed is not None:
-        of_variables = of_variables * samples.observed
-        of_variables /= of_variables.sum(1, keepdims=True)
-    # from the level of the window's own period: a difference of large numbers would lose what varies in a series with
-    # a trend or a break
-    away = samples.levels - samples.levels[:, None] + (samples.level_remainders - samples.level_remainders[:, None])
-    mean = (of_variables * away).sum(1)
     spreads = (own_weights[..., None] * jnp.square(values)).sum(1)
-    std = jnp.sqrt((of_variables * (spreads + jnp.square(away - mean[:, None]))).sum(1))
+
+    def moments_of(window: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+        share, level, remainder = window
+        # from the level of the window's own period: a difference of large numbers would lose what varies in a series
+        # with a trend or a break
+        away = samples.levels - level + (samples.level_remainders - remainder)
+        mean_of = lambda of_periods: jnp.einsum("s,sp->p", share, of_periods)
+        if samples.observed is not None:
+            # of a variable only periods that have it say what its moments are
+            known = share[:, None] * samples.observed
+            mean_of = lambda of_periods: (known / known.sum(0) * of_periods).sum(0)
+        mean = mean_of(away)
+        return mean, jnp.sqrt(mean_of(spreads + jnp.square(away - mean)))
+
+    mean, std = jax.lax.map(moments_of, (shares, samples.levels, samples.level_remainders))
     known = present[..., None] if samples.observed is None else present[..., None] * samples.observed[:, None]
     standardised = known * (values - mean[:, None]) / std[:, None]
     return Windows(mean, std, standardised, own_weights, shares[..., None] * own_weights, samples.empty)
