@@ -200,9 +200,7 @@ def test_labels_that_do_not_fit_are_refused_with_what_to_do():
     with pytest.raises(ValueError, match="labels must be among the classes 0, 1, 2, 3, 4, …, got 9 at index 0"):
         class_labels([9], names=np.arange(8))
     with pytest.raises(ValueError, match="y has one class only, 'a'; at least 2 are needed"):
-        class_labels(["a", "a"], least_classes=2, name="y")
-    with pytest.raises(ValueError, match="labels has 2 classes; at least 3 are needed"):
-        class_labels([0, 4], num_classes=5, least_classes=3)
+        class_labels(["a", "a"], to_learn=True, name="y")
 
 
 def test_small_integers_are_compared_with_large_numbers_of_classes():

@@ -8,7 +8,10 @@ import numpy as np
 from jaxtyping import Int, Integer, Shaped
 
 from infotheory_dl._validation.arrays import is_concrete, require_all
+from infotheory_dl._validation.containers import is_missing
 from infotheory_dl.types import AnyArray
+
+_FEWEST_EXAMPLES_OF_A_CLASS = 3
 
 
 class ClassLabels(NamedTuple):
@@ -30,7 +33,7 @@ def class_labels(
     num_classes: int | None = None,
     names: Shaped[np.ndarray, " classes"] | None = None,
     num_examples: int | None = None,
-    least_classes: int = 1,
+    to_learn: bool = False,
 ) -> ClassLabels:
     """Brings labels into one form, whatever holds them.
 
@@ -45,14 +48,16 @@ def class_labels(
         that occur.
       names: of classes that are known already, ascending, instead of their number: no others may occur.
       num_examples: how many labels there must be.
-      least_classes: how many classes must occur.
+      to_learn: whether a classifier is to learn them. Then they must be of two classes at least, and where the classes
+        are those that occur, of no more than a third as many as there are examples: what has more is a number, or a
+        name of the examples.
 
     Returns:
       Codes, as integers of the default width, and names.
 
     Raises:
       ValueError: if there are no labels, not one for each example, one is missing, a fraction, or none of the classes,
-        or too few classes occur; each with what to do.
+        or what occurs cannot be learned; each with what to do.
       TypeError: if they are no labels: complex numbers, dates, objects of several types.
     """
     _require_one_each(labels, name, num_examples)
@@ -68,8 +73,8 @@ def class_labels(
         found = ClassLabels(values.astype(int), np.arange(num_classes))
     else:
         found = _of_as_many_classes(values, name, num_classes)
-    if least_classes > 1:
-        _require_classes(found, name, least_classes)
+    if to_learn:
+        _require_learnable(found, name, are_known=names is not None or num_classes is not None)
     return found
 
 
@@ -86,6 +91,8 @@ def class_codes(
 
 
 def _require_one_each(labels: Any, name: str, num_examples: int | None) -> None:
+    if hasattr(labels, "toarray"):
+        raise ValueError(f"{name} must be one class for each example, got a sparse matrix: take toarray() of it")
     try:
         shape = np.shape(labels)
     except ValueError:
@@ -150,14 +157,6 @@ def _of_one_type(values: np.ndarray, name: str) -> np.ndarray:
     raise TypeError(f"{name} must be classes of one type, got {' and '.join(kinds)}: convert them, such as by str")
 
 
-def is_missing(value: Any) -> bool:
-    """Whether an object stands for a missing value: None, NaN, and those of pandas and NumPy."""
-    # the missing values of pandas equal nothing, and not even their comparison is true or false
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, Real | np.datetime64 | np.timedelta64) and bool(value != value)
-
-
 def _decoded(values: np.ndarray, name: str) -> np.ndarray:
     try:
         return np.char.decode(values, "utf-8")
@@ -193,8 +192,19 @@ def _shortened(names: np.ndarray) -> str:
     return f"{shown}, …" if len(names) > 5 else shown
 
 
-def _require_classes(labels: ClassLabels, name: str, least: int) -> None:
-    occurring = labels.names[np.unique(labels.codes)]
-    if len(occurring) < least:
-        few = f"one class only, {occurring[0].item()!r}" if len(occurring) == 1 else f"{len(occurring)} classes"
-        raise ValueError(f"{name} has {few}; at least {least} are needed")
+def _require_learnable(labels: ClassLabels, name: str, *, are_known: bool) -> None:
+    occurring, counts = np.unique(labels.codes, return_counts=True)
+    if len(occurring) < 2:
+        raise ValueError(f"{name} has one class only, {labels.names[occurring[0]].item()!r}; at least 2 are needed")
+    classes, examples = len(occurring), len(labels.codes)
+    if are_known or classes <= max(2, examples // _FEWEST_EXAMPLES_OF_A_CLASS):
+        return
+    single = int((counts == 1).sum())
+    remedy = "if they name the examples, they are no labels"
+    if labels.names.dtype.kind in "iu":
+        remedy = f"if {name} is a number to be predicted, cut it into classes, such as by np.digitize; {remedy}"
+    raise ValueError(
+        f"{name} has {classes} classes in {examples} examples, {single} of them with one example only, such as"
+        f" {labels.names[occurring[counts.argmin()]].item()!r}: more classes than a third of the examples cannot be"
+        f" learned; {remedy}; merge rare classes, or leave them out"
+    )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from infotheory_dl._validation.arrays import is_concrete, require_all, require_real
+from infotheory_dl._validation.edge import whole_number
 
 
 def require_within(interval: str, meaning: str = "", /, **values: Any) -> None:
@@ -46,10 +47,7 @@ def require_count(least: int, most: int | None = None, meaning: str = "", /, **c
     for name, count in counts.items():
         if count is None or not is_concrete(count):
             continue
-        try:
-            number = operator.index(count)
-        except TypeError:
-            raise TypeError(f"{name} must be a whole number, got {count!r}") from None
+        number = whole_number(name, count)
         if number < least or (most is not None and number > most):
             raise ValueError(f"{name} must {allowed}{meaning and f', {meaning}'}, got {number}")
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from jaxtyping import Key as Keys
 
 from infotheory_dl import data, networks
-from infotheory_dl._validation import require_count, require_not_negative, require_within
+from infotheory_dl._validation import edge, require_count, require_not_negative, require_within
 from infotheory_dl.audit import retraining
 from infotheory_dl.audit.detection import OWN_SCORES, Detection, cross_validated_suspicion, rate_detection
 from infotheory_dl.audit.examples import Examples, draw_examples
@@ -163,6 +163,7 @@ class AuditResult(NamedTuple):
     settings: Settings
 
 
+@edge
 def run(
     key: Key,
     x: Any,

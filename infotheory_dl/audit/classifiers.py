@@ -27,7 +27,8 @@ def logistic_regression(
       inverse_penalty: the C of scikit-learn.
     """
     l2 = 1 / (inverse_penalty * len(rows) * (1 - 1 / (folds.max() + 1)))
-    return np.asarray(linear_models.cross_validated_probabilities(rows, labels, folds, l2=l2))
+    num_classes = int(labels.max()) + 1
+    return np.asarray(linear_models.cross_validated_probabilities(rows, labels, folds, num_classes=num_classes, l2=l2))
 
 
 def nearest_neighbours(
@@ -43,8 +44,7 @@ def support_vectors(rows: Rows, labels: Labels, folds: Labels) -> Float[np.ndarr
     """Votes by support vectors with radial basis functions; of two classes the negative and the decision itself."""
     from sklearn.svm import SVC
 
-    votes = out_of_fold(SVC(), rows, labels, folds, output="decision_function")
-    return votes if votes.ndim > 1 else np.stack([-votes, votes], axis=1)
+    return out_of_fold(SVC(), rows, labels, folds, output="decision_function")
 
 
 def out_of_fold(
@@ -54,11 +54,25 @@ def out_of_fold(
     folds: Labels,
     *,
     output: Literal["predict_proba", "decision_function"] = "predict_proba",
-) -> Float[np.ndarray, "examples ..."]:
-    """What a classifier of scikit-learn, fitted to the other folds, says of every example."""
-    from sklearn.model_selection import PredefinedSplit, cross_val_predict
+) -> Float[np.ndarray, "examples classes"]:
+    """What a classifier of scikit-learn, fitted to the other folds, says of every example and class.
 
-    with warnings.catch_warnings():
-        # a class that is absent from a fold, or a fit that stops early, leaves a weaker classifier
-        warnings.simplefilter("ignore")
-        return cross_val_predict(classifier, rows, labels, cv=PredefinedSplit(folds), method=output)
+    A class that the other folds lack has probability zero, or a vote less than any other.
+    """
+    from sklearn.base import clone
+
+    outputs = np.zeros((len(rows), labels.max() + 1))
+    for fold in range(folds.max() + 1):
+        own = folds == fold
+        known = np.unique(labels[~own])
+        told = np.ones((own.sum(), 1))
+        if len(known) > 1:
+            with warnings.catch_warnings():
+                # a fit that stops early leaves a weaker classifier
+                warnings.simplefilter("ignore")
+                told = getattr(clone(classifier).fit(rows[~own], labels[~own]), output)(rows[own])
+        told = np.stack([-told, told], axis=1) if told.ndim == 1 else told
+        if output == "decision_function":
+            outputs[own] = told.min(1, keepdims=True) - 1
+        outputs[np.ix_(own, known)] = told
+    return outputs

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from infotheory_dl._validation import edge
 from infotheory_dl.audit import classifiers
 from infotheory_dl.data import stratified_folds
 from infotheory_dl.metrics import area_under_roc, average_precision, label_margins, precision_at
@@ -40,6 +41,7 @@ def of_audit(found: Iterable[Detection]) -> Detection:
     return next(detection for detection in found if detection.method == OWN_SCORES[0])
 
 
+@edge
 def rate_detection(
     scores: Mapping[str, Float[AnyArray, " examples"]], flipped: Bool[AnyArray, " examples"]
 ) -> tuple[Detection, ...]:
@@ -51,6 +53,7 @@ def rate_detection(
     )
 
 
+@edge
 def cross_validated_suspicion(
     key: Key, inputs: Float[np.ndarray, "examples *features"], labels: Int[np.ndarray, " examples"]
 ) -> dict[str, Float[np.ndarray, " examples"]]:
@@ -67,6 +70,7 @@ def cross_validated_suspicion(
 
     Source: Northcutt et al., 2021 (normalized margin of cross-validated probabilities).
     """
+    labels = np.unique(labels, return_inverse=True)[1]
     if np.max(np.bincount(labels)) < _FOLDS:
         return {}
     rows = inputs.reshape(len(inputs), -1)

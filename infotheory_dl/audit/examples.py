@@ -77,13 +77,13 @@ def draw_examples(key: Key, table: data.Table, *, train_size: int | None, flip: 
     x, held_out = table.x, table.held_out
     if table.y is None:
         raise ValueError("an audit needs labels: give y, or name their column by data.as_table(x, label=...)")
-    codes, classes = class_labels(table.y, name="y", least_classes=2)
     require_within("[0, 1)", "the share of labels to flip", flip=flip)
-    spare = 0 if held_out else max(1, len(codes) // 5)
+    spare = 0 if held_out else max(1, len(x) // 5)
+    if len(x) - spare < _FEWEST_EXAMPLES:
+        raise ValueError(f"an audit needs {_FEWEST_EXAMPLES} examples and a fifth more to measure on, got {len(x)}")
+    codes, classes = class_labels(table.y, name="y", to_learn=True)
     if train_size is None:
         train_size = min(len(codes) - spare, _DEFAULT_SIZE)
-    if len(codes) - spare < _FEWEST_EXAMPLES:
-        raise ValueError(f"an audit needs {_FEWEST_EXAMPLES} examples and a fifth more to measure on, got {len(codes)}")
     largest = len(codes) - (0 if held_out else 1)
     require_count(_FEWEST_EXAMPLES, largest, train_size=train_size)
 

@@ -13,7 +13,7 @@ from jax.scipy.special import ndtr, ndtri
 from jaxtyping import Array, Float, Int, Real
 
 from infotheory_dl._sharding import automatically_sharded, placed_like
-from infotheory_dl._validation import is_concrete, require_choice
+from infotheory_dl._validation import edge, is_concrete, require_choice
 from infotheory_dl.corex._columns import named, varying, working_dtype
 from infotheory_dl.corex._outliers import SOFT_LIMIT, robust_moments
 from infotheory_dl.data.preprocessing import observed_moments, standardize, unstandardize
@@ -69,6 +69,7 @@ class Preprocessing(NamedTuple):
     columns: ColumnNames | None
 
 
+@edge
 def fit_preprocessing(
     x: AnyTable,
     *,
@@ -135,6 +136,7 @@ def fit_preprocessing(
     )
 
 
+@edge
 def apply_preprocessing(
     preprocessing: Preprocessing,
     x: AnyTable,
@@ -170,6 +172,7 @@ def apply_preprocessing(
     return _finish(placed_like(standardised, x), *_ends(preprocessing))
 
 
+@edge
 def invert_preprocessing(
     preprocessing: Preprocessing, standardised: Float[AnyArray, "samples variables"]
 ) -> Float[AnyArray, "samples columns"]:
@@ -199,6 +202,7 @@ def invert_preprocessing(
     return table
 
 
+@edge
 def pairwise_root(standardised: Float[AnyArray, "samples variables"]) -> Float[Array, "variables variables"]:
     """Summarises data with missing values by as many complete rows as variables, with their pairwise correlations.
 

@@ -4,10 +4,11 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
-from infotheory_dl._validation import require_count
+from infotheory_dl._validation import edge, require_count
 from infotheory_dl.types import AnyArray, Key
 
 
+@edge
 def stratified_folds(key: Key, labels: Int[AnyArray, " examples"], num_folds: int) -> Int[np.ndarray, " examples"]:
     """Draws the fold of every example; each fold has its share of every class.
 

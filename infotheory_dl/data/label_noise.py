@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from infotheory_dl._validation import (
     class_labels,
+    edge,
     is_concrete,
     require_count,
     require_distributions,
@@ -55,6 +56,7 @@ class InstanceNoise(NamedTuple):
     distributions: Float[np.ndarray, "examples classes"]
 
 
+@edge
 def uniform_transition(
     num_classes: int, rate: float, *, include_own: bool = False
 ) -> Float[np.ndarray, "classes classes"]:
@@ -80,6 +82,7 @@ def uniform_transition(
     return (1 - rate) * np.eye(num_classes) + rate * drawn
 
 
+@edge
 def pairwise_transition(
     num_classes: int, rate: float, *, pairs: Mapping[int, int] | None = None
 ) -> Float[np.ndarray, "classes classes"]:
@@ -110,6 +113,7 @@ def pairwise_transition(
     return transition
 
 
+@edge
 def cifar10_transition(rate: float, *, num_classes: int = 10) -> Float[np.ndarray, "classes classes"]:
     """Transition matrix of the asymmetric noise of CIFAR-10: five classes stay, cats are taken for dogs but not back.
 
@@ -130,6 +134,7 @@ def cifar10_transition(rate: float, *, num_classes: int = 10) -> Float[np.ndarra
     return pairwise_transition(num_classes, rate, pairs=CIFAR10_PAIRS)
 
 
+@edge
 def per_class_transition(rates: Float[AnyArray, " classes"]) -> Float[np.ndarray, "classes classes"]:
     """Transition matrix of labels that are replaced, each class at its own rate, by one of the others, all alike.
 
@@ -149,6 +154,7 @@ def per_class_transition(rates: Float[AnyArray, " classes"]) -> Float[np.ndarray
     return (1 - rates[:, None]) * own + rates[:, None] * (1 - own) / (len(rates) - 1)
 
 
+@edge
 def corrupt_labels(
     key: Key,
     labels: AnyLabels,
@@ -188,6 +194,7 @@ def corrupt_labels(
     return NoisyLabels(noisy, noisy != clean)
 
 
+@edge
 def corrupt_by_instance(
     key: Key,
     inputs: Float[AnyArray, "examples *features"],

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from infotheory_dl._validation import require_count
+from infotheory_dl._validation import edge, require_count
 from infotheory_dl.results import concise
 from infotheory_dl.types import Key
 
@@ -36,6 +36,7 @@ class _Modules(NamedTuple):
     parents: np.ndarray
 
 
+@edge
 def modular_factors(
     key: Key,
     num_variables: int,
@@ -67,6 +68,7 @@ def modular_factors(
     return _assemble(_draw_modules(key, num_variables, num_factors, signal_to_noise, std, shuffled), num_factors)
 
 
+@edge
 def approximately_modular_factors(
     key: Key,
     num_variables: int,
@@ -129,6 +131,7 @@ def approximately_modular_factors(
     return _as_default(LatentFactors(mixing.T @ loadings, noise_variances, parents))
 
 
+@edge
 def suddenly_changing_factors(
     key: Key,
     num_periods: int,
@@ -163,6 +166,7 @@ def suddenly_changing_factors(
     return _stack([models[segment] for segment in segments])
 
 
+@edge
 def smoothly_changing_factors(
     key: Key,
     num_periods: int,
@@ -220,6 +224,7 @@ def latent_factor_covariance(model: LatentFactors) -> Float[np.ndarray, "*period
     return np.swapaxes(model.loadings, -1, -2) @ model.loadings + model.noise_variances[..., None] * identity
 
 
+@edge
 def sample_latent_factors(
     key: Key, model: LatentFactors, num_samples: int
 ) -> Float[np.ndarray, "*periods samples variables"]:

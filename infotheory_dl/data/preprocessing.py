@@ -9,7 +9,7 @@ from jaxtyping import Float, Int, Real
 from numpy.typing import DTypeLike
 
 from infotheory_dl._differences import differences
-from infotheory_dl._validation import class_labels, require_choice, require_count, require_positive
+from infotheory_dl._validation import class_labels, edge, require_choice, require_count, require_positive
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, AnyLabels
 
@@ -19,6 +19,7 @@ Per: TypeAlias = Literal["set", "channel", "pixel"]
 _BLOCK_ENTRIES = 1 << 17
 # of differences and their squares in units of the largest there is room beyond
 _LARGEST_SPREAD = 2.0**1000
+_CHANNELS = (1, 3, 4)
 
 
 @concise
@@ -45,6 +46,12 @@ class ObservedMoments(NamedTuple):
     num_known: Float[np.ndarray, "..."]
 
 
+def channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether an array of this shape holds images whose channels, by their number, are the axis after the examples."""
+    return len(shape) == 4 and shape[1] in _CHANNELS and shape[3] not in _CHANNELS
+
+
+@edge
 def pixel_moments(x: Real[AnyArray, "examples *features"], *, per: Per = "set") -> Moments:
     """Mean and standard deviation of the inputs, in double precision whatever their dtype is.
 
@@ -94,6 +101,7 @@ def observed_moments(rows: Real[np.ndarray, "rows *kept"]) -> ObservedMoments:
     return ObservedMoments(mean, std, np.asarray((origin - mean) + offset), count)
 
 
+@edge
 def standardize(
     x: Real[AnyArray, "examples *features"],
     mean: float | Float[AnyArray, "..."],
@@ -142,6 +150,7 @@ def network_inputs(
     return standardize(x, *moments, dtype=dtype)
 
 
+@edge
 def unstandardize(
     standardized: Float[AnyArray, "examples *features"],
     mean: float | Float[AnyArray, "..."],
@@ -164,6 +173,7 @@ def unstandardize(
     return (deviations + np.asarray(mean, float)) * scale
 
 
+@edge
 def one_hot(
     labels: AnyLabels, num_classes: int, *, dtype: DTypeLike = np.float32
 ) -> Float[np.ndarray, "examples classes"]:
@@ -175,6 +185,7 @@ def one_hot(
     return indicators(class_labels(labels, num_classes=num_classes).codes, num_classes, dtype)
 
 
+@edge
 def targets(
     labels: AnyLabels,
     num_classes: int,

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from infotheory_dl._files import read_arrays, whole_file, write_arrays
-from infotheory_dl._validation import class_labels, require_count, require_distinct, require_same_length
+from infotheory_dl._validation import class_labels, edge, require_count, require_distinct, require_same_length
 from infotheory_dl.data._draws import draw_by_inversion
 from infotheory_dl.data.label_noise import NoisyLabels, require_transition
 from infotheory_dl.results import concise
@@ -31,6 +31,7 @@ class NoisySplit(NamedTuple):
     flipped: Bool[np.ndarray, " examples"]
 
 
+@edge
 def corrupt_split_legacy(
     seed: int,
     labels: AnyLabels,
@@ -79,6 +80,7 @@ def corrupt_split_legacy(
     return NoisySplit(train, validation, noisy, noisy != clean)
 
 
+@edge
 def save_noisy_labels(
     path: str | os.PathLike[str], labels: Int[AnyArray, " chosen"], indices: Int[AnyArray, " chosen"] | None = None
 ) -> None:
@@ -100,6 +102,7 @@ def save_noisy_labels(
         write_arrays(stream, {"index": indices, "label": labels})
 
 
+@edge
 def read_noisy_labels(path: str | os.PathLike[str], clean: Int[AnyArray, " examples"]) -> NoisyLabels:
     """Reads what `save_noisy_labels` has kept.
 

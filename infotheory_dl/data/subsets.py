@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from infotheory_dl._validation import require_count, require_same_length
+from infotheory_dl._validation import edge, require_count, require_same_length
 from infotheory_dl.data._draws import apportion, draw_per_class
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, Key
@@ -28,6 +28,7 @@ class Subset(NamedTuple):
     indices: Int[np.ndarray, " chosen"]
 
 
+@edge
 def select_classes(
     x: Shaped[AnyArray, "examples *features"], y: Int[AnyArray, " examples"], classes: Sequence[int]
 ) -> Subset:
@@ -55,6 +56,7 @@ def select_classes(
     return Subset(np.asarray(x)[indices], matches[indices].argmax(axis=1).astype(labels.dtype), indices)
 
 
+@edge
 def first(x: Shaped[AnyArray, "examples *features"], y: Int[AnyArray, " examples"], size: int) -> Subset:
     """Keeps the first `size` examples.
 
@@ -66,6 +68,7 @@ def first(x: Shaped[AnyArray, "examples *features"], y: Int[AnyArray, " examples
     return _take(x, y, np.arange(size))
 
 
+@edge
 def random_subset(
     key: Key,
     x: Shaped[AnyArray, "examples *features"],
@@ -99,6 +102,7 @@ def random_subset(
     return _take(x, y, indices)
 
 
+@edge
 def train_validation_split(
     key: Key,
     x: Shaped[AnyArray, "examples *features"],

@@ -94,7 +94,10 @@ def _checked_valid(valid: AnyArray | None, shape: tuple[int, ...]) -> Bool[Array
 
 def _checked_predictions(predictions: Array, num_classes: int | None) -> Array:
     if not jnp.issubdtype(predictions.dtype, jnp.integer):
-        raise TypeError(f"predictions must be integer labels, got {predictions.dtype}; `predicted_labels` takes logits")
+        raise TypeError(
+            f"predictions must be integer labels, got {predictions.dtype}: of probabilities or logits take"
+            " np.argmax(.., axis=-1), or `predicted_labels`"
+        )
     if num_classes is None:
         raise ValueError("predictions need num_classes beside them")
     require_count(2, 46340, num_classes=num_classes)  # pairs of labels are coded in 32 bits

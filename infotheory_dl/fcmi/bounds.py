@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num
 
-from infotheory_dl._validation import is_concrete, require_choice, require_count, require_indices, require_within
+from infotheory_dl._validation import edge, is_concrete, require_choice, require_count, require_indices, require_within
 from infotheory_dl.fcmi._evaluation import LossEstimator, Settings, evaluate, mean_over_runs, training_entries
 from infotheory_dl.fcmi._forms import INTERPOLATION_FORMS, LABEL_FORMS, LOSS_FORMS, Form, moment_form
 from infotheory_dl.fcmi._runs import CheckedRuns, checked_runs
@@ -97,6 +97,7 @@ class LossOptions(TypedDict, total=False):
     num_resamples: int
 
 
+@edge
 def fcmi(
     predictions: Predictions,
     selection: Selection,
@@ -142,6 +143,7 @@ def fcmi(
     return bound
 
 
+@edge
 def ecmi(losses: Losses, selection: Selection, **options: Unpack[LossOptions]) -> Bound:
     """Bounds the gap by the information of losses: mean over rows of sqrt(2 I(pair of losses; S_i)).
 
@@ -163,6 +165,7 @@ def ecmi(losses: Losses, selection: Selection, **options: Unpack[LossOptions]) -
     return bound
 
 
+@edge
 def ldcmi(losses: Losses, selection: Selection, *, pooled: bool = False, **options: Unpack[LossOptions]) -> Bound:
     """Bounds the gap by the information of loss differences: mean over rows of sqrt(2 I(l_i1 - l_i0; S_i)).
 
@@ -177,6 +180,7 @@ def ldcmi(losses: Losses, selection: Selection, *, pooled: bool = False, **optio
     return bound
 
 
+@edge
 def single_loss(
     losses: Losses, selection: Selection, *, column: Literal[0, 1] = 0, **options: Unpack[LossOptions]
 ) -> Bound:
@@ -194,6 +198,7 @@ def single_loss(
     return bound
 
 
+@edge
 def binary_kl(losses: Losses, selection: Selection, **options: Unpack[LossOptions]) -> Bound:
     """Bounds the population loss by the information of pairs of losses, through the binary divergence.
 
@@ -205,6 +210,7 @@ def binary_kl(losses: Losses, selection: Selection, **options: Unpack[LossOption
     return bound
 
 
+@edge
 def linear(losses: Losses, selection: Selection, **options: Unpack[LossOptions]) -> Bound:
     """Bounds the population loss linearly in the training loss and the information of pairs of losses.
 
@@ -216,6 +222,7 @@ def linear(losses: Losses, selection: Selection, **options: Unpack[LossOptions])
     return bound
 
 
+@edge
 def interpolating(
     losses: Losses,
     selection: Selection,
@@ -241,6 +248,7 @@ def interpolating(
     return bound
 
 
+@edge
 def fast_rate(losses: Losses, selection: Selection, **options: Unpack[LossOptions]) -> Bound:
     """Bounds the gap by the information of single losses, linearly where the training loss is small.
 
@@ -252,6 +260,7 @@ def fast_rate(losses: Losses, selection: Selection, **options: Unpack[LossOption
     return bound
 
 
+@edge
 def fast_rate_simple(losses: Losses, selection: Selection, **options: Unpack[LossOptions]) -> Bound:
     """Bounds the gap by 4 I + 4 sqrt(I L), with the information of single losses and the training loss L.
 
@@ -263,6 +272,7 @@ def fast_rate_simple(losses: Losses, selection: Selection, **options: Unpack[Los
     return bound
 
 
+@edge
 def variance(losses: Losses, selection: Selection, *, gamma: float = 1.0, **options: Unpack[LossOptions]) -> Bound:
     """Bounds the gap by the information of single losses and the mean square of the training loss.
 
@@ -279,6 +289,7 @@ def variance(losses: Losses, selection: Selection, *, gamma: float = 1.0, **opti
     return bound
 
 
+@edge
 def sharpness(losses: Losses, selection: Selection, *, gamma: float = 1.0, **options: Unpack[LossOptions]) -> Bound:
     """Bounds the gap by the information of single losses and the mean squares of the rows' training losses.
 
@@ -295,6 +306,7 @@ def sharpness(losses: Losses, selection: Selection, *, gamma: float = 1.0, **opt
     return bound
 
 
+@edge
 def evaluate_all(
     selection: Selection,
     *,
@@ -342,6 +354,7 @@ def evaluate_all(
     return dict(zip((*forms, *INTERPOLATION_FORMS), bounds, strict=False))
 
 
+@edge
 def generalization_gap(losses: Losses, selection: Selection, *, valid: Valid | None = None) -> GeneralizationGap:
     """Measures the gap: mean loss on the ghosts less mean loss on the training examples.
 

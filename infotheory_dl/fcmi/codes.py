@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from infotheory_dl._validation import require_all
+from infotheory_dl._validation import edge, require_all
 from infotheory_dl.training import predicted_classes
 from infotheory_dl.types import AnyArray
 
 
+@edge
 def predicted_labels(logits: Float[AnyArray, "*runs entries classes"]) -> Int[Array, "*runs entries"]:
     """The class of the largest logit, the first of equals; of a single logit class 1 where it is positive.
 
@@ -22,6 +23,7 @@ def predicted_labels(logits: Float[AnyArray, "*runs entries classes"]) -> Int[Ar
     return predicted_classes(logits, threshold=0.0)
 
 
+@edge
 def zero_one_losses(
     predictions: Int[AnyArray, "*supersamples runs entries"], labels: Int[AnyArray, "*#supersamples entries"]
 ) -> Float[Array, "*supersamples runs entries"]:

@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from infotheory_dl._validation import is_concrete, require_count
+from infotheory_dl._validation import edge, is_concrete, require_count
 from infotheory_dl.fcmi._runs import checked_runs
 from infotheory_dl.fcmi.codes import pair_labels
 from infotheory_dl.fcmi.formulas import weight_cmi
@@ -21,6 +21,7 @@ Predictions = Int[AnyArray, "*#supersamples runs entries"]
 Selection = Int[AnyArray, "*#supersamples runs rows"] | Bool[AnyArray, "*#supersamples runs rows"]
 
 
+@edge
 def exact_fcmi(
     predictions: Predictions, selection: Selection, *, num_classes: int, subset_size: int | None = None
 ) -> Bound:
@@ -60,6 +61,7 @@ def exact_fcmi(
     return _bound(weight_cmi(information, subset_size=size).mean(-1), information, predictions)
 
 
+@edge
 def conditional_fcmi(predictions: Predictions, selection: Selection, *, num_classes: int, repeats: int = 1) -> Bound:
     """Bounds the gap by the information of a row given the rest of the selection: mean of sqrt(2 I(pair; S_i | S_-i)).
 

@@ -83,12 +83,19 @@ def read_runs(path: str | os.PathLike[str]) -> SavedRuns:
     for name, values in arrays.items():
         if values.dtype.kind not in "biuf":
             raise ValueError(f"{path}: {name} must be numbers, got {values.dtype}")
+    if "predictions" in outputs:
+        outputs["predictions"] = _classes(path, outputs["predictions"])
     shapes = {values.shape for values in outputs.values()}
     shape = shapes.pop()
     if shapes or len(shape) not in (2, 3, 4):
         got = " and ".join(f"{name} of shape {values.shape}" for name, values in outputs.items())
         raise ValueError(f"{path} has {got}; {_EXPECTED}")
     epochs, supersamples, runs, entries = (1,) * (4 - len(shape)) + shape
+    if entries % 2:
+        raise ValueError(
+            f"{path}: {'/'.join(outputs)} must have an even number of columns, two entries for each row of the"
+            f" supersample, got {entries}, of shape {shape}"
+        )
 
     def for_every_supersample(name: str, *rest: int) -> np.ndarray | None:
         if name not in arrays:
@@ -114,3 +121,18 @@ def read_runs(path: str | os.PathLike[str]) -> SavedRuns:
         labels=for_every_supersample("labels", entries),
         gradient_variances=arrays.get("gradient_variances"),
     )
+
+
+def _classes(path: str | os.PathLike[str], predictions: np.ndarray) -> np.ndarray:
+    """The predictions as whole numbers."""
+    if predictions.dtype.kind == "f":
+        fractions = predictions[np.isfinite(predictions) & (predictions != np.round(predictions))]
+        if fractions.size or not np.isfinite(predictions).all():
+            got = f"{fractions[0]:.6g}" if fractions.size else "NaN or infinity"
+            raise ValueError(
+                f"{path}: predictions must be predicted classes, whole numbers from 0, got {got}: of probabilities or"
+                " logits, with the classes on the last axis, take numpy.argmax(.., axis=-1); leave diverged runs out"
+                " by valid"
+            )
+        return predictions.astype(int)
+    return predictions

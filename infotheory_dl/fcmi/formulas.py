@@ -13,13 +13,14 @@ from jax.scipy.special import xlog1py
 from jaxtyping import Array, Float
 
 from infotheory_dl._roots import bisection, golden_section
-from infotheory_dl._validation import require_count, require_positive
+from infotheory_dl._validation import edge, require_count, require_positive
 from infotheory_dl.types import AnyArray, Scalar
 
 Numbers = Scalar | Float[AnyArray, "..."]
 """One number or an array of them; arrays broadcast among the arguments."""
 
 
+@edge
 def input_output(information: Numbers, *, subset_size: Numbers = 1, sigma: Numbers = 0.5) -> Float[Array, "..."]:
     """Bounds the gap by sqrt(2 sigma² I(weights; subset of the sample) / m); average it over subsets of m examples.
 
@@ -33,6 +34,7 @@ def input_output(information: Numbers, *, subset_size: Numbers = 1, sigma: Numbe
     return jnp.sqrt(2 * jnp.square(sigma) * _floating(information) / subset_size)
 
 
+@edge
 def input_output_squared_gap(
     information: Numbers, *, num_examples: Numbers, sigma: Numbers = 0.5
 ) -> Float[Array, "..."]:
@@ -48,6 +50,7 @@ def input_output_squared_gap(
     return 4 * jnp.square(sigma) * (_floating(information) + math.log(3)) / num_examples
 
 
+@edge
 def weight_cmi(information: Numbers, *, subset_size: Numbers = 1) -> Float[Array, "..."]:
     """Bounds the gap by sqrt(2 I(weights; selection of a subset) / m); average it over subsets of m rows.
 
@@ -63,6 +66,7 @@ def weight_cmi(information: Numbers, *, subset_size: Numbers = 1) -> Float[Array
     return jnp.sqrt(2 * _floating(information) / subset_size)
 
 
+@edge
 def squared_gap(information: Numbers, *, num_examples: Numbers) -> Float[Array, "..."]:
     """Bounds the expected squared gap by 8 (I + 2) / n.
 
@@ -75,6 +79,7 @@ def squared_gap(information: Numbers, *, num_examples: Numbers) -> Float[Array, 
     return 8 * (_floating(information) + 2) / num_examples
 
 
+@edge
 def vapnik_chervonenkis(dimension: Numbers, *, num_examples: Numbers) -> Float[Array, "..."]:
     """Bounds the gap of binary classifiers by the VC dimension d of their class.
 
@@ -96,6 +101,7 @@ def vapnik_chervonenkis(dimension: Numbers, *, num_examples: Numbers) -> Float[A
     )
 
 
+@edge
 def stability(beta: Numbers, *, dimension: Numbers, lipschitz: Numbers = 1.0) -> Float[Array, "..."]:
     """Bounds the gap of a stable algorithm by 2^(3/2) d^(1/4) sqrt(gamma beta).
 
@@ -110,6 +116,7 @@ def stability(beta: Numbers, *, dimension: Numbers, lipschitz: Numbers = 1.0) ->
     return 2**1.5 * _floating(dimension) ** 0.25 * jnp.sqrt(lipschitz * _floating(beta))
 
 
+@edge
 def stability_squared_gap(
     beta: Numbers,
     *,
@@ -138,6 +145,7 @@ def stability_squared_gap(
     return jnp.sqrt(dimension * movement) * constant * lipschitz + 32 / num_examples
 
 
+@edge
 def ensemble(information: Float[AnyArray, "members *batch"], *, num_examples: Numbers) -> Float[Array, "*batch"]:
     """Bounds the gap of any function of several predictors by the sum of their informations.
 
@@ -151,6 +159,7 @@ def ensemble(information: Float[AnyArray, "members *batch"], *, num_examples: Nu
     return weight_cmi(_floating(information).sum(0), subset_size=num_examples)
 
 
+@edge
 def sgld(
     learning_rates: Float[AnyArray, "*batch steps_and_initial"],
     inverse_temperatures: Float[AnyArray, "*batch steps_and_initial"],

@@ -14,13 +14,14 @@ from jax.scipy.linalg import cho_factor, cho_solve
 from jaxtyping import Array, Float
 
 from infotheory_dl._precision import in_double
-from infotheory_dl._validation import is_concrete, require_finite, require_rank
+from infotheory_dl._validation import edge, is_concrete, require_finite, require_rank
 from infotheory_dl.fcmi.supersample import Selection, training_rows
 from infotheory_dl.linearization import kernel_eigen, trained_outputs
 from infotheory_dl.linearization.dynamics import decomposed, require_invertible
 from infotheory_dl.types import AnyArray, Scalar
 
 
+@edge
 def linearized_runs(
     kernel: Float[AnyArray, "kernel_rows kernel_rows"],
     initial_outputs: Float[AnyArray, "entries outputs"],

@@ -17,7 +17,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from infotheory_dl._blocks import per_example_gradients, sum_blocks
-from infotheory_dl._validation import require_choice, require_count, require_positive
+from infotheory_dl._validation import edge, require_choice, require_count, require_positive
 from infotheory_dl.results import concise
 from infotheory_dl.training import Batch, Data, Metrics, NetworkState, System
 from infotheory_dl.types import AnyArray, Key, Params, Scalar
@@ -87,6 +87,7 @@ class TrackedState(NamedTuple):
         return self.state.variables
 
 
+@edge
 def annealing(learning_rate: float = 0.004, *, period: int = 100, coldest: float = 4000.0) -> Annealing:
     """The paper's schedule: after t updates η = η₀ 0.9^⌊t/period⌋ and β = 10 exp(t/period), within [100, coldest].
 
@@ -113,6 +114,7 @@ def annealing(learning_rate: float = 0.004, *, period: int = 100, coldest: float
     return Annealing(learning_rate_after, inverse_temperature_after)
 
 
+@edge
 def histories(schedule: Annealing, num_updates: int) -> tuple[Float[Array, " values"], Float[Array, " values"]]:
     """Learning rates and inverse temperatures after 0, 1, …, num_updates updates, as `bounds.sgld` takes them."""
     counts = jnp.arange(num_updates + 1)
@@ -147,6 +149,7 @@ def langevin(schedule: Annealing, *, noise: Noise = "paper") -> optax.GradientTr
     return optax.GradientTransformationExtraArgs(init, update)
 
 
+@edge
 def langevin_update(
     gradient: Params, normals: Params, learning_rate: Scalar, inverse_temperature: Scalar, *, noise: Noise = "paper"
 ) -> Params:
@@ -168,6 +171,7 @@ def langevin_update(
     return jax.tree.map(change, gradient, normals)
 
 
+@edge
 def gradient_variance(losses: Losses, params: Params, data: Data, *, batch_size: int = 50) -> Float[Array, ""]:
     """Mean squared distance of the gradients of single examples from their mean: the trace of their covariance.
 
@@ -200,6 +204,7 @@ def gradient_variance(losses: Losses, params: Params, data: Data, *, batch_size:
     return sum_blocks(squared_distances, arrays, batch_size) / num_examples
 
 
+@edge
 def track_gradient_variance(
     system: System, losses: Losses, *, num_examples: int = 100, every: int = 1, batch_size: int = 50
 ) -> System:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, Int8, Shaped
 
-from infotheory_dl._validation import require_choice, require_count
+from infotheory_dl._validation import edge, require_choice, require_count
 from infotheory_dl.data import random_subset, select_classes
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, Key
@@ -37,6 +37,7 @@ class Supersample(NamedTuple):
     labels: Int[np.ndarray, " entries"]
 
 
+@edge
 def make_supersample(
     key: Key,
     x: Shaped[AnyArray, "pool *features"],
@@ -64,6 +65,7 @@ def make_supersample(
     return Supersample(chosen.x, chosen.y)
 
 
+@edge
 def make_supersample_legacy(
     seed: int,
     x: Shaped[AnyArray, "pool *features"],
@@ -95,6 +97,7 @@ def make_supersample_legacy(
     return Supersample(np.asarray(x)[indices], labels)
 
 
+@edge
 def legacy_indices(
     seed: int,
     y: Int[AnyArray, " pool"],
@@ -119,6 +122,7 @@ def legacy_indices(
     return pool[_legacy_generator(seed).choice(len(pool), 2 * n, replace=False)]
 
 
+@edge
 def draw_selection(key: Key, runs: int, n: int, *, design: Design = "iid") -> Int8[Array, "runs rows"]:
     """Draws the selections of some runs: fair coins in every row.
 
@@ -147,11 +151,13 @@ def draw_selection(key: Key, runs: int, n: int, *, design: Design = "iid") -> In
     return (coins ^ changes[design]).reshape(runs, n).astype(jnp.int8)
 
 
+@edge
 def draw_selection_legacy(seeds: Sequence[int] | Int[AnyArray, " runs"], n: int) -> Int8[np.ndarray, "runs rows"]:
     """Draws the selections that the published experiments drew with these seeds, one for each run."""
     return np.stack([_legacy_generator(int(seed)).randint(2, size=n) for seed in seeds]).astype(np.int8)
 
 
+@edge
 def enumerate_selections(n: int) -> Int8[Array, "runs rows"]:
     """All 2^n selections of n rows; bit i of the number of a run is its choice in row i.
 
@@ -162,12 +168,14 @@ def enumerate_selections(n: int) -> Int8[Array, "runs rows"]:
     return ((jnp.arange(2**n)[:, None] >> jnp.arange(n)) & 1).astype(jnp.int8)
 
 
+@edge
 def training_rows(selection: Selection) -> Int[Array, "*runs rows"]:
     """Entries of the supersample that are trained on, 2i + S_i."""
     selection = jnp.asarray(selection).astype(int)
     return 2 * jnp.arange(selection.shape[-1]) + selection
 
 
+@edge
 def ghost_rows(selection: Selection) -> Int[Array, "*runs rows"]:
     """Entries of the supersample that are left out, 2i + 1 - S_i."""
     return training_rows(1 - jnp.asarray(selection).astype(int))

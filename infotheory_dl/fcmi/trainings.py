@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxtyping import Key as Keys
 
 from infotheory_dl._files import whole_file
+from infotheory_dl._validation import edge
 from infotheory_dl.fcmi.sgld import track_gradient_variance
 from infotheory_dl.fcmi.supersample import Selection, Supersample, training_rows
 from infotheory_dl.results import concise
@@ -71,6 +72,7 @@ class Runs(NamedTuple):
     gradient_variances: Float[np.ndarray, "supersamples runs updates"] | None = None
 
 
+@edge
 def run(
     key: Key,
     train_and_predict: TrainAndPredict,
@@ -119,6 +121,7 @@ def run(
     return _runs(predictions[None], rows, labels, valid, np.zeros(1, int))
 
 
+@edge
 def run_networks(
     key: Key,
     network: AnyNetwork,

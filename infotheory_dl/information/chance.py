@@ -15,7 +15,14 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int, Shaped
 
-from infotheory_dl._validation import class_labels, is_concrete, require_count, require_same_length, require_within
+from infotheory_dl._validation import (
+    class_labels,
+    edge,
+    is_concrete,
+    require_count,
+    require_same_length,
+    require_within,
+)
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, Key
 
@@ -62,6 +69,7 @@ class Interval(NamedTuple):
     mean_of_halves: Float[Array, "*rows"]
 
 
+@edge
 def permutation_null(
     key: Key,
     estimate: Estimator,
@@ -100,6 +108,7 @@ def permutation_null(
     return null_of(information, _each(permuted, _orders(key, _cells(len(x), given), num_permutations), first, *rest))
 
 
+@edge
 def halving_interval(
     key: Key,
     estimate: Estimator,

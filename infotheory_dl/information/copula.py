@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.scipy.special import digamma, ndtri
 from jaxtyping import Array, Float, Real
 
-from infotheory_dl._validation import require_same_length
+from infotheory_dl._validation import edge, require_same_length
 from infotheory_dl.information._tables import as_table, result_dtype
 from infotheory_dl.information.discrete import places
 from infotheory_dl.types import AnyArray
@@ -20,6 +20,7 @@ from infotheory_dl.types import AnyArray
 __all__ = ["conditional_mutual_information", "mutual_information", "normal_scores"]
 
 
+@edge
 def normal_scores(samples: Real[AnyArray, "samples variables"]) -> Float[Array, "samples variables"]:
     """Replaces every value by the normal quantile of its rank, rank / (samples + 1); of equal values the mean rank.
 
@@ -32,6 +33,7 @@ def normal_scores(samples: Real[AnyArray, "samples variables"]) -> Float[Array, 
     return _scores(as_table("samples", samples), result_dtype(samples))
 
 
+@edge
 def mutual_information(
     x: Real[AnyArray, "samples x_variables"], y: Real[AnyArray, "samples y_variables"]
 ) -> Float[Array, ""]:
@@ -53,6 +55,7 @@ def mutual_information(
     return _estimate(x=x, y=y)
 
 
+@edge
 def conditional_mutual_information(
     x: Real[AnyArray, "samples x_variables"],
     y: Real[AnyArray, "samples y_variables"],

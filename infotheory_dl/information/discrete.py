@@ -15,6 +15,7 @@ from jax.scipy.special import xlog1py, xlogy
 from jaxtyping import Array, Bool, Float, Int, Integer, Real
 
 from infotheory_dl._validation import (
+    edge,
     is_concrete,
     require_choice,
     require_count,
@@ -45,6 +46,7 @@ Estimator = Literal["plugin", "known_marginal", "miller_madow", "jackknife"]
 ESTIMATORS: tuple[Estimator, ...] = ("plugin", "known_marginal", "miller_madow", "jackknife")
 
 
+@edge
 def mutual_information(
     codes: Integer[AnyArray, "runs rows"],
     selection: Integer[AnyArray, "#runs #rows"] | Bool[AnyArray, "#runs #rows"],
@@ -78,6 +80,7 @@ def mutual_information(
     return information_from_counts(counts, estimator)
 
 
+@edge
 def conditional_mutual_information(
     codes: Integer[AnyArray, "runs rows"],
     selection: Integer[AnyArray, "#runs #rows"] | Bool[AnyArray, "#runs #rows"],
@@ -117,6 +120,7 @@ def conditional_mutual_information(
     return (sizes * information).sum(1) / sizes.sum(1)
 
 
+@edge
 def joint_counts(
     codes: Integer[AnyArray, "runs rows"],
     selection: Integer[AnyArray, "#runs #rows"] | Bool[AnyArray, "#runs #rows"],
@@ -143,6 +147,7 @@ def joint_counts(
     return _joint_counts(jnp.asarray(codes), jnp.asarray(selection), weights, num_codes, num_selections)
 
 
+@edge
 def ranks(codes: Integer[AnyArray, "runs rows"]) -> Int[Array, "runs rows"]:
     """Replaces every code by the number of runs with a smaller one in its row: below `runs`, equal where codes are."""
     require_rank("codes", codes, 2, "(runs, rows)")
@@ -157,6 +162,7 @@ def places(values: Real[AnyArray, "runs rows"]) -> Int[Array, "runs rows"]:
     return _places(jnp.asarray(values))
 
 
+@edge
 def joint_codes(codes: Integer[AnyArray, "runs variables"], *, num_codes: int) -> Int[Array, " runs"]:
     """Codes several variables as one: runs get the same code, below their number, where all variables agree.
 
@@ -177,6 +183,7 @@ def joint_codes(codes: Integer[AnyArray, "runs variables"], *, num_codes: int) -
     return joint
 
 
+@edge
 def entropy(counts: Real[AnyArray, "*batch codes"], estimator: EntropyEstimator = "plugin") -> Float[Array, "*batch"]:
     """Estimates the entropy of a discrete variable from the counts of its values.
 
@@ -199,6 +206,7 @@ def entropy(counts: Real[AnyArray, "*batch codes"], estimator: EntropyEstimator 
     return -xlogy(frequencies, frequencies).sum(-1) + _correction(counts, estimator)
 
 
+@edge
 def information_from_counts(
     counts: Real[AnyArray, "*batch selections codes"], estimator: Estimator = "plugin"
 ) -> Float[Array, "*batch"]:
@@ -223,6 +231,7 @@ def information_from_counts(
     return _estimate(_floating(counts), estimator)
 
 
+@edge
 def permutation_null(
     key: Key,
     codes: Integer[AnyArray, "runs rows"],

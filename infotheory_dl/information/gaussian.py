@@ -6,7 +6,7 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Float, Int
 
-from infotheory_dl._validation import is_concrete, require_finite, require_square
+from infotheory_dl._validation import edge, is_concrete, require_finite, require_square
 from infotheory_dl.types import AnyArray
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
 ]
 
 
+@edge
 def entropy(covariance: Float[AnyArray, "*batch variables variables"]) -> Float[jax.Array, "*batch"]:
     """Differential entropy of a Gaussian, log det(2 pi e covariance) / 2.
 
@@ -34,6 +35,7 @@ def entropy(covariance: Float[AnyArray, "*batch variables variables"]) -> Float[
     return factor.shape[-1] * (1 + jnp.log(2 * jnp.pi)) / 2 + jnp.log(_diagonal(factor)).sum(-1)
 
 
+@edge
 def kl_divergence(
     mean: Float[AnyArray, "*#batch variables"],
     covariance: Float[AnyArray, "*#batch variables variables"],
@@ -62,6 +64,7 @@ def kl_divergence(
     return _kl_divergence(jnp.asarray(mean), factor, jnp.asarray(other_mean), other_factor)
 
 
+@edge
 def mutual_information(
     covariance: Float[AnyArray, "*batch variables variables"],
     first: Int[AnyArray, " _"],
@@ -85,6 +88,7 @@ def mutual_information(
     return _between(_ordered_factor(covariance, first, second), len(first))
 
 
+@edge
 def conditional_mutual_information(
     covariance: Float[AnyArray, "*batch variables variables"],
     first: Int[AnyArray, " _"],
@@ -110,6 +114,7 @@ def conditional_mutual_information(
     return _between(_ordered_factor(covariance, given, first, second)[..., known:, known:], len(first))
 
 
+@edge
 def total_correlation(covariance: Float[AnyArray, "*batch variables variables"]) -> Float[jax.Array, "*batch"]:
     """Total correlation of Gaussian variables, the sum of their entropies less the entropy of all together.
 

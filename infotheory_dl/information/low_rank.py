@@ -12,7 +12,7 @@ from jax import lax
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Int
 
-from infotheory_dl._validation import is_concrete
+from infotheory_dl._validation import edge, is_concrete
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, Key
 
@@ -66,6 +66,7 @@ def to_dense(matrix: LowRankPlusDiagonal) -> Float[AnyArray, "variables variable
     return rows(matrix, jnp.arange(matrix.diagonal.shape[-1]))
 
 
+@edge
 def rows(matrix: LowRankPlusDiagonal, indices: Int[AnyArray, " rows"]) -> Float[AnyArray, "rows variables"]:
     """Writes some rows of the matrix out.
 
@@ -87,6 +88,7 @@ def rows(matrix: LowRankPlusDiagonal, indices: Int[AnyArray, " rows"]) -> Float[
     return scale[np.asarray(indices)][:, None] * np.asarray(unscaled) * scale
 
 
+@edge
 def matvec(
     matrix: LowRankPlusDiagonal, vectors: Float[AnyArray, "*vectors variables"]
 ) -> Float[AnyArray, "*vectors variables"]:
@@ -103,6 +105,7 @@ def inverse(matrix: LowRankPlusDiagonal) -> LowRankPlusDiagonal:
     return LowRankPlusDiagonal(factors, 1 / matrix.diagonal, 1 / matrix.scale, matrix.mean, -matrix.sign)
 
 
+@edge
 def solve(
     matrix: LowRankPlusDiagonal, vectors: Float[AnyArray, "*vectors variables"]
 ) -> Float[AnyArray, "*vectors variables"]:
@@ -117,6 +120,7 @@ def log_determinant(matrix: LowRankPlusDiagonal) -> Float[Array, ""]:
     return capacitance + jnp.log(matrix.diagonal).sum() + 2 * log(matrix.scale).sum()
 
 
+@edge
 def log_density(matrix: LowRankPlusDiagonal, points: Float[AnyArray, "*points variables"]) -> Float[Array, "*points"]:
     """Log-density, in nats, of the Gaussian with the mean and the covariance `matrix`, O(points variables factors)."""
     if _is_on_host(matrix.mean) and is_concrete(points):
@@ -127,6 +131,7 @@ def log_density(matrix: LowRankPlusDiagonal, points: Float[AnyArray, "*points va
     return -(deviations.shape[-1] * jnp.log(2 * jnp.pi) + log_determinant(matrix) + distance) / 2
 
 
+@edge
 def square_root_matvec(
     matrix: LowRankPlusDiagonal, vectors: Float[AnyArray, "*vectors variables"]
 ) -> Float[AnyArray, "*vectors variables"]:
@@ -140,6 +145,7 @@ def square_root_matvec(
     return _scaled(matrix.scale, jnp.sqrt(matrix.diagonal) * (vectors + ((vectors @ basis.T) * stretch) @ basis))
 
 
+@edge
 def sample(key: Key, matrix: LowRankPlusDiagonal, num_samples: int) -> Float[AnyArray, "samples variables"]:
     """Draws from the Gaussian with the mean and the covariance `matrix`."""
     shape = (num_samples, *matrix.diagonal.shape)
@@ -164,6 +170,7 @@ def row_distances(first: LowRankPlusDiagonal, second: LowRankPlusDiagonal) -> Fl
     return jnp.sqrt(jnp.maximum(squares, 0))
 
 
+@edge
 def spectral_distance(
     key: Key, first: LowRankPlusDiagonal, second: LowRankPlusDiagonal, *, num_iterations: int = 300
 ) -> Float[Array, ""]:

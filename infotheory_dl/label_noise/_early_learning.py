@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from infotheory_dl._validation import edge
 from infotheory_dl.label_noise.losses import cross_entropy, early_learning_regularization
 from infotheory_dl.training import (
     AnyNetwork,
@@ -42,6 +43,7 @@ class EarlyLearningState(NamedTuple):
         return self.network.variables
 
 
+@edge
 def early_learning(
     network: AnyNetwork,
     optimizer: optax.GradientTransformation,

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from infotheory_dl._validation import require_count, require_not_negative
+from infotheory_dl._validation import edge, require_count, require_not_negative
 from infotheory_dl.label_noise.losses import cross_entropy
 from infotheory_dl.training import (
     AnyNetwork,
@@ -50,6 +50,7 @@ class JointState(NamedTuple):
         return self.networks[0].variables
 
 
+@edge
 def joint(
     loss: Callable[..., tuple[Array, Metrics]],
     networks: Sequence[AnyNetwork],

@@ -21,7 +21,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from infotheory_dl import networks
-from infotheory_dl._validation import require_choice, require_finite, require_not_negative
+from infotheory_dl._validation import edge, require_choice, require_finite, require_not_negative
 from infotheory_dl.label_noise import losses
 from infotheory_dl.label_noise._joint import classification_metrics
 from infotheory_dl.label_noise._labels import Labels, checked_pair, checked_rows
@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 
+@edge
 def absolute_error(
     classifier_logits: Float[AnyArray, "examples classes"],
     predictor_logits: Float[AnyArray, "examples classes"],
@@ -67,11 +68,13 @@ def absolute_error(
     return surrogate(classifier_logits, targets, predicted, distances, distribution=distribution, **settings)
 
 
+@edge
 def head(num_classes: int) -> networks.MLP:
     """The network that makes gradients of what `free_form` and `use_label` give it, with 128 hidden units."""
     return networks.MLP((128,), num_classes)
 
 
+@edge
 def free_form(
     classifier_logits: Float[AnyArray, "examples classes"],
     predictor_logits: Float[AnyArray, "examples classes"],
@@ -97,6 +100,7 @@ def free_form(
     return surrogate(classifier_logits, targets, predicted, distances, distribution=distribution, **settings)
 
 
+@edge
 def confusion(
     classifier_logits: Float[AnyArray, "examples classes"],
     predictor_logits: Float[AnyArray, "examples classes"],
@@ -127,6 +131,7 @@ def confusion(
     return surrogate(classifier_logits, targets, predicted, noisy * weight + entropies * entropy_weight, **settings)
 
 
+@edge
 def use_label(
     classifier_logits: Float[AnyArray, "examples classes"],
     features: Float[AnyArray, "examples features"],
@@ -156,6 +161,7 @@ def use_label(
     return surrogate(classifier_logits, targets, predicted, distances * weight, **settings)
 
 
+@edge
 def penalize(
     classifier_outputs: tuple[Float[AnyArray, "examples classes"], Float[AnyArray, "examples features"]],
     predictor_logits: Float[AnyArray, "examples classes"],
@@ -208,6 +214,7 @@ def penalize(
     }
 
 
+@edge
 def noisy_cross_entropy(
     logits: Float[AnyArray, "examples classes"],
     labels: Labels,
@@ -241,6 +248,7 @@ def noisy_cross_entropy(
     return metrics["loss"] + jnp.where(mask[:, None], draws * logits, 0).sum(), metrics
 
 
+@edge
 def gradient_noise(standard_deviation: Scalar) -> optax.GradientTransformationExtraArgs:
     """Adds Gaussian noise to the gradient of every parameter; `supervised` and `joint` give it the keys.
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float
 
-from infotheory_dl._validation import require_count, require_within
+from infotheory_dl._validation import edge, require_count, require_within
 from infotheory_dl.label_noise._joint import JointState, classification_metrics, joint
 from infotheory_dl.label_noise._labels import Labels, checked_pair
 from infotheory_dl.label_noise.limit import full_mask
@@ -17,6 +17,7 @@ from infotheory_dl.types import AnyArray, Key, Params, Scalar
 __all__ = ["co_teaching", "loss"]
 
 
+@edge
 def loss(
     classifier_logits: Float[AnyArray, "examples classes"],
     peer_logits: Float[AnyArray, "examples classes"],
@@ -54,6 +55,7 @@ def loss(
     return total, classification_metrics(classifier_logits, targets, mask)
 
 
+@edge
 def co_teaching(
     networks: Sequence[AnyNetwork],
     optimizer: optax.GradientTransformation,

@@ -10,13 +10,14 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float, Num
 
-from infotheory_dl._validation import class_labels, require_count
+from infotheory_dl._validation import class_labels, edge, require_count
 from infotheory_dl.data.folds import stratified_order
 from infotheory_dl.label_noise.losses import cross_entropy
 from infotheory_dl.training import AnyNetwork, as_network, draw_states, predict, supervised, train_many
 from infotheory_dl.types import AnyArray, AnyLabels, Key
 
 
+@edge
 def cross_validated_probabilities(
     key: Key,
     network: AnyNetwork,

@@ -9,7 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Integer
 
-from infotheory_dl._validation import require_choice, require_count, require_finite, require_not_empty, require_rank
+from infotheory_dl._validation import (
+    edge,
+    require_choice,
+    require_count,
+    require_finite,
+    require_not_empty,
+    require_rank,
+)
 from infotheory_dl.label_noise import _core
 from infotheory_dl.label_noise._core import Filter
 from infotheory_dl.label_noise._labels import Labels, checked_predictions, checked_rows
@@ -32,6 +39,7 @@ __all__ = [
 FILTERS: tuple[Filter, ...] = get_args(Filter)
 
 
+@edge
 def gradient_distance(predicted: Float[AnyArray, "examples classes"], labels: Labels) -> Float[Array, " examples"]:
     """Distance of the predicted to the actual gradient of the cross-entropy by the logits, ‖q - y‖.
 
@@ -53,6 +61,7 @@ def gradient_distance(predicted: Float[AnyArray, "examples classes"], labels: La
     return _core.gradient_distance(*checked_rows(predicted, labels, name="predicted", distributions=True))
 
 
+@edge
 def low_self_confidence(
     probabilities: Float[AnyArray, "examples classes"], labels: Labels
 ) -> Float[Array, " examples"]:
@@ -66,6 +75,7 @@ def low_self_confidence(
     return 1 - (probabilities * targets).sum(-1)
 
 
+@edge
 def low_margin(predictions: Float[AnyArray, "examples classes"], labels: AnyLabels) -> Float[Array, " examples"]:
     """What the largest prediction for another class exceeds that for the given label by, max_{j ≠ y} p_j - p_y.
 
@@ -84,6 +94,7 @@ def low_margin(predictions: Float[AnyArray, "examples classes"], labels: AnyLabe
     return -margins(predictions, targets > 0)
 
 
+@edge
 def mean_epoch_loss(losses: Float[AnyArray, "epochs examples"]) -> Float[Array, " examples"]:
     """Mean loss of every example over the epochs: wrong labels are learned late.
 
@@ -101,6 +112,7 @@ def mean_epoch_loss(losses: Float[AnyArray, "epochs examples"]) -> Float[Array, 
     return jnp.asarray(losses).mean(0)
 
 
+@edge
 def forgetting_counts(correct: Bool[AnyArray, "epochs examples"]) -> Int[Array, " examples"]:
     """How often each example turns from right to wrong between one epoch and the next.
 
@@ -113,6 +125,7 @@ def forgetting_counts(correct: Bool[AnyArray, "epochs examples"]) -> Int[Array, 
     return forgetting_events(correct)
 
 
+@edge
 def mixture_suspicion(losses: Float[AnyArray, " examples"], *, seed: int = 0) -> Float[np.ndarray, " examples"]:
     """Probability that the loss of an example is of the upper one of two normal distributions, fitted to all losses.
 
@@ -137,6 +150,7 @@ def mixture_suspicion(losses: Float[AnyArray, " examples"], *, seed: int = 0) ->
     return mixture.predict_proba(scaled)[:, mixture.means_[:, 0].argmax()]
 
 
+@edge
 def ids_by_score(
     scores: Float[AnyArray, " examples"] | Integer[AnyArray, " examples"],
     *,
@@ -161,13 +175,15 @@ def ids_by_score(
     return order[scores[order] >= (-np.inf if threshold is None else threshold)][:count]
 
 
+@edge
 def noisy_ids(
     probabilities: Float[AnyArray, "examples classes"],
     labels: AnyLabels,
     *,
     filter: Filter = "prune_by_noise_rate",
+    paper: bool = False,
 ) -> Int[np.ndarray, " noisy"]:
-    """Decides which labels are wrong, and how many.
+    """Decides which labels are wrong, and how many. A label that the classifier itself predicts is none of them.
 
     - "prune_by_noise_rate": for each pair of a given label i and another class j as many examples as the calibrated
       confident joint counts, those of the largest p_j - p_i.
@@ -182,6 +198,9 @@ def noisy_ids(
         `cross_validated_probabilities`.
       labels: given labels, in [0, classes).
       filter: one of these.
+      paper: whether to keep to the paper alone. By default what the authors' program has beside it is done too: a label
+        that is predicted is not wrong; where several classes are confident the most likely of all counts; and every
+        class keeps an example, and counts at least one as confidently right.
 
     Returns:
       Ids of the examples, in order of their `low_margin`, the most suspect first.
@@ -193,10 +212,10 @@ def noisy_ids(
     Warns:
       UserWarning: if no example has some label, except with "predicted_is_not_given".
 
-    Source: Northcutt, Jiang and Chuang, 2021 (section 3.2).
+    Source: Northcutt, Jiang and Chuang, 2021 (section 3.2), and their program.
     """
     require_choice("filter", filter, FILTERS)
     rows, given = checked_predictions(probabilities, labels)
     if filter != "predicted_is_not_given":
         warn_of_absent(given, rows.shape[1])
-    return _core.noisy_ids(rows, given, filter)
+    return _core.noisy_ids(rows, given, filter, paper=paper)

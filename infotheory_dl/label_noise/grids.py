@@ -12,7 +12,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Num
 from jaxtyping import Key as Keys
 
-from infotheory_dl._validation import require_count, require_indices
+from infotheory_dl._validation import edge, require_count, require_indices
 from infotheory_dl.label_noise._labels import checked_labels
 from infotheory_dl.label_noise.methods import Method
 from infotheory_dl.results import concise
@@ -63,6 +63,7 @@ class Grid(NamedTuple):
         return np.nanmax(self.validation_accuracy, axis=-1)
 
 
+@edge
 def train_grid(
     key: Key,
     method: Method,
@@ -177,6 +178,7 @@ def select_settings(grid: Grid) -> Int[np.ndarray, " variants"]:
     return accuracy.argmax(0)
 
 
+@edge
 def predict_grid(
     classifier: ApplyFn, variables: Params, inputs: Num[AnyArray, "examples ..."], *, batch_size: int = 1000
 ) -> Float[Array, "points variants seeds examples classes"]:

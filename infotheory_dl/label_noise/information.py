@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Integer
 from infotheory_dl._roots import bisection
 from infotheory_dl._validation import (
     class_codes,
+    edge,
     is_concrete,
     require_all,
     require_choice,
@@ -38,6 +39,7 @@ __all__ = ["Unit", "channel_capacity", "fano_error", "fano_information", "memori
 Unit = Literal["nats", "bits"]
 
 
+@edge
 def fano_error(
     noise_distribution: Float[AnyArray, " classes"],
     information: Scalar | Float[AnyArray, "*curve"],
@@ -69,6 +71,7 @@ def fano_error(
     return _least_error(noise, information * scale)
 
 
+@edge
 def fano_information(
     noise_distribution: Float[AnyArray, " classes"],
     error: Scalar | Float[AnyArray, "*curve"],
@@ -97,6 +100,7 @@ def fano_information(
     return jnp.maximum(_error_shortfall(error, len(noise)) - _shortfall(noise), 0) / scale
 
 
+@edge
 def channel_capacity(
     squared_norm: Scalar | Float[AnyArray, "*steps"], *, variance: Scalar | Float[AnyArray, "*steps"], dimension: int
 ) -> Float[Array, "*steps"]:
@@ -124,6 +128,7 @@ def channel_capacity(
     return jnp.log1p(jnp.asarray(squared_norm) / (dimension * jnp.asarray(variance))) * (dimension / 2)
 
 
+@edge
 def memorized_information(
     cross_entropies: Float[AnyArray, "*runs examples"],
     transition: Float[AnyArray, "classes classes"],

@@ -22,7 +22,14 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from infotheory_dl._precision import in_double
-from infotheory_dl._validation import class_labels, require_count, require_not_negative, require_positive, require_rank
+from infotheory_dl._validation import (
+    class_labels,
+    edge,
+    require_count,
+    require_not_negative,
+    require_positive,
+    require_rank,
+)
 from infotheory_dl.data.preprocessing import centred_targets
 from infotheory_dl.label_noise._labels import checked_probabilities
 from infotheory_dl.linearization import Calibration, KernelEigen
@@ -62,6 +69,7 @@ class TargetInformation(NamedTuple):
     per_example: Float[Array, " examples"]
 
 
+@edge
 def leave_one_out_targets(
     kernel: KernelEigen,
     labels: AnyLabels,
@@ -116,6 +124,7 @@ def leave_one_out_targets(
     return LeaveOneOutTargets(probabilities(predictions, fits[best]), predictions, float(candidates[best]), fits[best])
 
 
+@edge
 def target_information(
     kernel: KernelEigen,
     label_distributions: Float[AnyArray, "examples classes"],

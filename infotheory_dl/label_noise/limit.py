@@ -18,6 +18,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from infotheory_dl._validation import (
+    edge,
     require_choice,
     require_finite,
     require_not_negative,
@@ -68,6 +69,7 @@ _PREDICTOR_LOSSES = {
 }
 
 
+@edge
 def loss(
     classifier_logits: Float[AnyArray, "examples classes"],
     predictor_logits: Float[AnyArray, "examples classes"],
@@ -146,6 +148,7 @@ def loss(
     )
 
 
+@edge
 def limit(
     classifier: AnyNetwork,
     predictor: AnyNetwork,
@@ -209,6 +212,7 @@ def limit(
     return system._replace(init=init)
 
 
+@edge
 def surrogate(
     classifier_logits: Float[Array, "examples classes"],
     targets: Float[Array, "examples classes"],
@@ -260,6 +264,7 @@ def surrogate(
     }
 
 
+@edge
 def standard_noise(
     key: Key | None,
     distribution: Distribution,
@@ -285,6 +290,7 @@ def standard_noise(
     return draw(key, logits.shape, logits.dtype)
 
 
+@edge
 def full_mask(
     mask: Bool[AnyArray, " examples"] | None, logits: Float[Array, "examples classes"]
 ) -> Bool[Array, " examples"]:

@@ -16,7 +16,7 @@ from jax import lax
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float
 
-from infotheory_dl._validation import is_concrete, require_not_negative, require_shape, require_within
+from infotheory_dl._validation import edge, is_concrete, require_not_negative, require_shape, require_within
 from infotheory_dl.data.label_noise import require_transition
 from infotheory_dl.label_noise._labels import Labels, checked_rows
 from infotheory_dl.types import AnyArray, Scalar
@@ -41,6 +41,7 @@ _DETERMINANT_FLOOR = 1e-3
 _NEWTON_STEPS = 12
 
 
+@edge
 def cross_entropy(logits: Float[AnyArray, "examples classes"], labels: Labels) -> Float[Array, " examples"]:
     """Cross-entropy, -y · log P, in nats.
 
@@ -59,12 +60,14 @@ def cross_entropy(logits: Float[AnyArray, "examples classes"], labels: Labels) -
     return optax.softmax_cross_entropy(logits, targets)
 
 
+@edge
 def mean_squared_error(logits: Float[AnyArray, "examples classes"], labels: Labels) -> Float[Array, " examples"]:
     """Squared error of the probabilities, ‖y - P‖² (Brier score)."""
     logits, targets = checked_rows(logits, labels)
     return jnp.square(targets - jax.nn.softmax(logits)).sum(-1)
 
 
+@edge
 def mean_absolute_error(logits: Float[AnyArray, "examples classes"], labels: Labels) -> Float[Array, " examples"]:
     """Absolute error of the probabilities, ‖y - P‖₁, which for a class y is 2 (1 - P_y).
 
@@ -73,6 +76,7 @@ def mean_absolute_error(logits: Float[AnyArray, "examples classes"], labels: Lab
     return _absolute_error(*checked_rows(logits, labels))
 
 
+@edge
 def generalized_cross_entropy(
     logits: Float[AnyArray, "examples classes"], labels: Labels, *, q: Scalar = 0.7
 ) -> Float[Array, " examples"]:
@@ -90,6 +94,7 @@ def generalized_cross_entropy(
     return -(targets * jnp.expm1(q * jax.nn.log_softmax(logits))).sum(-1) / q
 
 
+@edge
 def symmetric_cross_entropy(
     logits: Float[AnyArray, "examples classes"],
     labels: Labels,
@@ -116,6 +121,7 @@ def symmetric_cross_entropy(
     return optax.softmax_cross_entropy(logits, targets) * alpha + reverse * beta
 
 
+@edge
 def normalized_cross_entropy(logits: Float[AnyArray, "examples classes"], labels: Labels) -> Float[Array, " examples"]:
     """Cross-entropy as a share of that of all classes, -y · log P / (-sum_k log P_k), in [0, 1].
 
@@ -124,6 +130,7 @@ def normalized_cross_entropy(logits: Float[AnyArray, "examples classes"], labels
     return _normalized_cross_entropy(*checked_rows(logits, labels))
 
 
+@edge
 def active_passive(
     logits: Float[AnyArray, "examples classes"], labels: Labels, *, alpha: Scalar = 1.0, beta: Scalar = 1.0
 ) -> Float[Array, " examples"]:
@@ -141,6 +148,7 @@ def active_passive(
     return _normalized_cross_entropy(logits, targets) * alpha + _absolute_error(logits, targets) * beta
 
 
+@edge
 def forward_correction(
     logits: Float[AnyArray, "examples classes"],
     labels: Labels,
@@ -175,6 +183,7 @@ def forward_correction(
     return -jnp.where(targets > 0, targets * jnp.where(possible, log_noisy, -jnp.inf), 0).sum(-1)
 
 
+@edge
 def backward_correction(
     logits: Float[AnyArray, "examples classes"], labels: Labels, transition: Float[AnyArray, "classes classes"]
 ) -> Float[Array, " examples"]:
@@ -198,6 +207,7 @@ def backward_correction(
     return -(targets * corrected).sum(-1)
 
 
+@edge
 def bootstrapping(
     logits: Float[AnyArray, "examples classes"], labels: Labels, *, weight: Scalar = 0.95, hard: bool = False
 ) -> Float[Array, " examples"]:
@@ -217,6 +227,7 @@ def bootstrapping(
     return optax.softmax_cross_entropy(logits, mixed)
 
 
+@edge
 def bi_tempered(
     logits: Float[AnyArray, "examples classes"],
     labels: Labels,
@@ -246,6 +257,7 @@ def bi_tempered(
     return (targets * surprise - (targets**power - jnp.exp(power * log_probabilities)) / power).sum(-1)
 
 
+@edge
 def dmi(
     logits: Float[AnyArray, "examples classes"],
     labels: Labels,
@@ -289,6 +301,7 @@ def dmi(
     return -jnp.logaddexp(jnp.where(regular, log_determinant, -jnp.inf), floor)
 
 
+@edge
 def early_learning_regularization(
     logits: Float[AnyArray, "examples classes"],
     labels: Labels,

@@ -13,7 +13,7 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from infotheory_dl import networks
-from infotheory_dl._validation import require_choice
+from infotheory_dl._validation import edge, require_choice
 from infotheory_dl.data.label_noise import require_transition
 from infotheory_dl.label_noise import ablations, losses
 from infotheory_dl.label_noise._early_learning import early_learning
@@ -131,6 +131,7 @@ def adam(learning_rate: Scalar = 1e-3, weight_decay: Scalar = 0.0) -> optax.Grad
     return optax.inject_hyperparams(chain)(learning_rate=learning_rate, weight_decay=weight_decay)
 
 
+@edge
 def make_method(
     name: MethodName,
     classifier: AnyNetwork,

@@ -1,7 +1,6 @@
 """For people with a table or images, and wrong labels: a classifier that ignores them, and their ids."""
 
 import functools
-import warnings
 from typing import Any, Unpack
 
 import flax.linen as nn
@@ -15,13 +14,15 @@ from infotheory_dl import networks
 from infotheory_dl._validation import (
     ClassLabels,
     class_labels,
+    edge,
     is_concrete,
     require_choice,
     require_finite,
     require_rank,
+    warn,
 )
 from infotheory_dl.data import Moments, pixel_moments, standardize, train_validation_split
-from infotheory_dl.data.preprocessing import network_inputs
+from infotheory_dl.data.preprocessing import channels_first, network_inputs
 from infotheory_dl.label_noise import _core
 from infotheory_dl.label_noise.detection import FILTERS, Filter
 from infotheory_dl.label_noise.grids import Grid, predict_grid, train_grid
@@ -73,6 +74,7 @@ class RobustFit:
     class_names: tuple[Any, ...] = struct.field(pytree_node=False)
 
 
+@edge
 def fit_robust(
     key: Key,
     x: Real[AnyArray, "examples *features"],
@@ -102,7 +104,8 @@ def fit_robust(
     Args:
       key: source of randomness.
       x: rows of a table, or images (examples, height, width, channels). Each column, or channel, is standardized.
-      y: given labels: numbers, codes in [0, num_classes); or names, booleans or strings.
+      y: given labels: numbers, booleans or strings. Numbers are codes in [0, num_classes), or names where they are
+        negative or very large.
       method: how to train, see `make_method`; "cross_entropy" is the plain way. "dmi", which alone does not know which
         class is which, begins with the classifier of cross-entropy, after as many epochs again.
       network: a flax network whose outputs are logits, for standardized inputs; default `networks.small_classifier`.
@@ -125,24 +128,29 @@ def fit_robust(
       The classifier, for `predict` and `score`, and the findings.
 
     Raises:
-      ValueError: if the shapes do not fit, an input is NaN or infinite, a label is no class, naming the first, a part
-        of the examples would be empty, a setting is impossible, or the method lacks what it needs.
+      ValueError: if the shapes do not fit, an input is NaN or infinite, a label is no class, naming the first, one
+        class only occurs, or more than a third as many as examples without `num_classes`, a part of the examples would
+        be empty, a setting is impossible, or the method lacks what it needs.
 
     Warns:
-      UserWarning: if no example has one of the classes, or the training became infinite or NaN and was ended there.
+      UserWarning: if no example has one of the classes, images have their channels first by their shape, or the
+        training became infinite or NaN and was ended there.
     """
     require_choice("filter", filter, FILTERS)
     require_choice("method", method, tuple(METHODS))
     x = np.asarray(x)
     require_finite(x=x)
     require_rank("x", x, (2, 4), "(examples, features) or (examples, height, width, channels)")
-    given, names = _named(class_labels(y, name="y", num_classes=num_classes, num_examples=len(x)), num_classes)
+    if channels_first(x.shape):
+        warn(
+            f"x has the shape {x.shape}, by which the {x.shape[1]} channels of the images come first, and is read as"
+            " (examples, height, width, channels): turn it by np.moveaxis(x, 1, -1)"
+        )
+    given, names = _named(y, num_classes, len(x))
     num_classes = len(names)
-    if num_classes < 2:
-        raise ValueError(f"y must be of at least 2 classes, got {num_classes}")
     absent = np.setdiff1d(np.arange(num_classes), given)
     if absent.size:
-        warnings.warn(f"no example has one of the labels {absent.tolist()}: they are never learned", stacklevel=2)
+        warn(f"no example has one of the labels {absent.tolist()}: they are never learned")
     key_split, key_kernel, key_training = jax.random.split(key, 3)
     parts = train_validation_split(key_split, x, given, validation_fraction=validation_fraction)
     training, validation = (part.indices for part in parts)
@@ -198,7 +206,7 @@ def fit_robust(
     start: Start = METHODS[method].prepare(Plan(given[:, None], training[None], num_classes, kernel, plain))
     grid = train(method, start, **options)
     if grid.diverged.any():
-        warnings.warn("the training diverged: a smaller learning_rate may help", stacklevel=2)
+        warn("the training diverged: a smaller learning_rate may help")
     probabilities = np.array(predict_grid(chosen.classifier, grid.best, inputs)[0, 0, 0])
     predictions = probabilities.argmax(1)
     if chosen.predictor is not None:
@@ -227,6 +235,7 @@ def fit_robust(
     )
 
 
+@edge
 def predict(
     fit: RobustFit, x: Real[AnyArray, "examples *features"], *, batch_size: int = 1000
 ) -> Float[Array, "examples classes"]:
@@ -235,6 +244,7 @@ def predict(
     return jax.nn.softmax(predict_outputs(fit.network.apply, fit.variables, jnp.asarray(inputs), batch_size=batch_size))
 
 
+@edge
 def score(fit: RobustFit, x: Real[AnyArray, "examples *features"], y: AnyLabels) -> float:
     """The share of labels that the classifier predicts.
 
@@ -245,11 +255,12 @@ def score(fit: RobustFit, x: Real[AnyArray, "examples *features"], y: AnyLabels)
     return float(np.mean(np.asarray(predict(fit, x)).argmax(1) == codes))
 
 
-def _named(labels: ClassLabels, num_classes: int | None) -> ClassLabels:
-    """The labels as they are, but numbers as codes also where their greatest says how many classes there are."""
-    if num_classes is None and labels.names.dtype.kind == "i":
-        values = labels.names[labels.codes]
-        return class_labels(values, name="y", num_classes=int(values.max()) + 1)
+def _named(y: AnyLabels, num_classes: int | None, num_examples: int) -> ClassLabels:
+    """The labels; numbers are codes also where their greatest says of how many classes, unless that were too many."""
+    labels = class_labels(y, name="y", num_classes=num_classes, num_examples=num_examples, to_learn=True)
+    least, greatest = labels.names[[0, -1]]
+    if num_classes is None and labels.names.dtype.kind in "iu" and least >= 0 and greatest < num_examples // 3:
+        return class_labels(y, name="y", num_classes=int(greatest) + 1)
     return labels
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from infotheory_dl._validation import require_within
+from infotheory_dl._validation import edge, require_within
 from infotheory_dl.label_noise import _core
 from infotheory_dl.label_noise._labels import checked_predictions, checked_probabilities
 from infotheory_dl.results import concise
@@ -30,6 +30,7 @@ class NoiseEstimate(NamedTuple):
     inverse: Float[np.ndarray, "classes classes"]
 
 
+@edge
 def estimate_transition(
     probabilities: Float[AnyArray, "examples classes"], *, percentile: float = 97, compat: bool = False
 ) -> Float[np.ndarray, "classes classes"]:
@@ -68,8 +69,8 @@ def confident_classes(
 ) -> Int[np.ndarray, " examples"]:
     """Finds the class that each example confidently belongs to, whatever its label.
 
-    A class is confident if its probability reaches its mean over the examples with this label; of several the one with
-    the largest probability counts.
+    A class is confident if its probability is above zero and reaches its mean over the examples with this label; of
+    several the one with the largest probability counts.
 
     Args:
       probabilities: by classifiers that have not seen the label of the example, such as
@@ -93,6 +94,7 @@ def confident_classes(
     return _core.confident_classes(rows, given)
 
 
+@edge
 def confident_joint(
     probabilities: Float[AnyArray, "examples classes"],
     labels: AnyLabels,
@@ -116,6 +118,7 @@ def confident_joint(
     return _core.confident_joint(rows, given, calibrate=calibrate)
 
 
+@edge
 def estimate_noise(probabilities: Float[AnyArray, "examples classes"], labels: AnyLabels) -> NoiseEstimate:
     """Estimates the joint distribution of given and true labels by the calibrated confident joint.
 

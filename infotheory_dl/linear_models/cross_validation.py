@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Real
 
-from infotheory_dl._validation import class_labels, require_indices, require_shape
+from infotheory_dl._validation import class_labels, edge, require_indices, require_shape
 from infotheory_dl.linear_models.logistic import Penalty, fit, probabilities
 from infotheory_dl.types import AnyArray, AnyLabels, Scalar
 
 
+@edge
 def cross_validated_probabilities(
     x: Real[AnyArray, "examples features"],
     y: AnyLabels,

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, Real
 
 from infotheory_dl._validation import (
     class_labels,
+    edge,
     is_concrete,
     require_distributions,
     require_finite,
@@ -49,6 +50,7 @@ class LogisticRegression(NamedTuple):
     loss: Float[Array, "*problems"]
 
 
+@edge
 def fit(
     x: Real[AnyArray, "examples features"],
     y: AnyLabels,
@@ -112,6 +114,7 @@ def fit(
     return model
 
 
+@edge
 def logits(
     model: LogisticRegression, x: Real[AnyArray, "examples features"]
 ) -> Float[Array, "*problems examples outputs"]:
@@ -119,6 +122,7 @@ def logits(
     return jnp.asarray(x) @ model.coefficients + model.intercept[..., None, :]
 
 
+@edge
 def probabilities(
     model: LogisticRegression, x: Real[AnyArray, "examples features"]
 ) -> Float[Array, "*problems examples classes"]:

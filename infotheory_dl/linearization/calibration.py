@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from infotheory_dl._validation import class_labels, require_finite, require_rank
+from infotheory_dl._validation import class_labels, edge, require_finite, require_rank
 from infotheory_dl.linearization import _noise
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, AnyLabels
@@ -60,6 +60,7 @@ class NoiseModel(NamedTuple):
     cautious_posterior: Float[np.ndarray, "examples classes"] | None
 
 
+@edge
 def calibrate(predictions: Float[AnyArray, "examples classes"], labels: AnyLabels) -> Calibration:
     """Fits the model to the given labels by maximum likelihood; no true label is needed.
 

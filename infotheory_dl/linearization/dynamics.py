@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 
 from infotheory_dl._precision import in_double, is_double_off
 from infotheory_dl._validation import (
+    edge,
     is_concrete,
     require_choice,
     require_finite,
@@ -76,6 +77,7 @@ class KernelEigen(NamedTuple):
         return jax.dtypes.canonicalize_dtype((self.eigenvalues if self.rounding is None else self.rounding).dtype)
 
 
+@edge(half=False)
 def kernel_eigen(kernel: Float[AnyArray, "*batch rows rows"]) -> KernelEigen:
     """Decomposes a kernel once, O(rows³).
 
@@ -191,6 +193,7 @@ def require_semidefinite(eigenvalues: Float[AnyArray, "*batch rows"], dtype: Any
         )
 
 
+@edge
 def response(
     eigenvalues: Float[AnyArray, "..."], *, time: Scalar, rate: Scalar, dynamics: Dynamics = "continuous"
 ) -> Float[Array, "..."]:
@@ -228,6 +231,7 @@ def response(
     return jnp.where(mu > 0, progress / positive, rate * time)
 
 
+@edge(half=False)
 def trained_coefficients(
     kernel: KernelEigen,
     initial_outputs: Float[AnyArray, "examples outputs"],
@@ -261,6 +265,7 @@ def trained_coefficients(
     return _trained(_coefficients, kernel, residuals, (), time, learning_rate, weight_decay, dynamics)
 
 
+@edge(half=False)
 def trained_outputs(
     kernel: KernelEigen,
     initial_outputs: Float[AnyArray, "examples outputs"],
@@ -371,6 +376,7 @@ def _reference_outputs(
     return initial_outputs + (reference_kernel @ _kernel_rows(kernel, coefficients)).reshape(initial_outputs.shape)
 
 
+@edge
 def trained_params(
     apply_fn: ApplyFn,
     params: Params,
@@ -397,6 +403,7 @@ def trained_params(
     return jax.tree.map(lambda leaf, difference: leaf + difference[0], params, change)
 
 
+@edge(half=False)
 def leave_one_out_predictions(
     kernel: KernelEigen, targets: Float[AnyArray, "examples outputs"], weight_decay: Scalar
 ) -> Float[Array, "examples outputs"]:
@@ -437,6 +444,7 @@ def _left_out(kernel: KernelEigen, targets: Array, weight_decay: Scalar) -> Arra
     return targets - residuals.reshape(targets.shape)
 
 
+@edge(half=False)
 def select_weight_decay(
     kernel: KernelEigen,
     targets: Float[AnyArray, "examples outputs"],

@@ -15,7 +15,14 @@ from jax import lax
 from jaxtyping import Array, Float, PyTree
 
 from infotheory_dl._precision import in_double
-from infotheory_dl._validation import require_choice, require_count, require_finite, require_not_half, require_rank
+from infotheory_dl._validation import (
+    edge,
+    require_choice,
+    require_count,
+    require_finite,
+    require_not_half,
+    require_rank,
+)
 from infotheory_dl.linearization.dynamics import KernelEigen, eigen_of, eigen_of_features, kernel_eigen
 from infotheory_dl.linearization.kernels import block_jacobians, blockwise_kernel, empirical_kernel, mean_kernel
 from infotheory_dl.types import AnyArray, ApplyFn, Key, Params, Scalar
@@ -27,6 +34,7 @@ Projection: TypeAlias = Callable[[Any], Array]
 _CHUNK_COLUMNS = 4096
 
 
+@edge(half=False)
 def feature_eigen(features: Float[AnyArray, "rows features"]) -> KernelEigen:
     """Decomposes the kernel phi phiᵀ of features, O(rows features²).
 
@@ -45,6 +53,7 @@ def feature_eigen(features: Float[AnyArray, "rows features"]) -> KernelEigen:
     return eigen_of_features(jnp.asarray(features))
 
 
+@edge
 def nystrom_features(
     apply_fn: ApplyFn,
     params: Params,
@@ -73,6 +82,7 @@ def nystrom_features(
     return _interpolated(across, blockwise_kernel(apply_fn, params, landmarks, None, outputs, batch_size))
 
 
+@edge
 def mean_kernel_eigen(
     key: Key,
     network: nn.Module,
@@ -105,6 +115,7 @@ def mean_kernel_eigen(
     return feature_eigen(_interpolated(across, across[rows]))
 
 
+@edge
 def projected_jacobian(
     apply_fn: ApplyFn,
     params: Params,
@@ -133,6 +144,7 @@ def projected_jacobian(
     return features.reshape(-1, features.shape[-1])
 
 
+@edge
 def random_projection(
     key: Key, params: Params, *, method: ProjectionMethod = "rademacher", num_features: int = 4096
 ) -> Projection:

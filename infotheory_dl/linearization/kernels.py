@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, PyTree
 from infotheory_dl._blocks import block_rows, map_blocks, per_example_jacobians
 from infotheory_dl._sharding import automatically_sharded
 from infotheory_dl._validation import (
+    edge,
     is_concrete,
     require_choice,
     require_count,
@@ -57,6 +58,7 @@ def linearize(apply_fn: ApplyFn, params: Params) -> ApplyFn:
     return linear
 
 
+@edge
 def jacobian(
     apply_fn: ApplyFn,
     params: Params,
@@ -93,6 +95,7 @@ def block_jacobians(
         yield _block_jacobian(apply_fn, params, block)
 
 
+@edge
 def mean_kernel(
     key: Key,
     network: nn.Module,
@@ -125,6 +128,7 @@ def mean_kernel(
     return total / num_networks
 
 
+@edge
 def transposed_jacobian_products(
     apply_fn: ApplyFn,
     params: Params,
@@ -158,6 +162,7 @@ def transposed_jacobian_products(
     return jax.tree.map(lambda *terms: functools.reduce(jnp.add, terms), *products)
 
 
+@edge
 def empirical_kernel(
     apply_fn: ApplyFn,
     params: Params,

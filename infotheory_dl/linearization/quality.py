@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from infotheory_dl._validation import require_finite, require_shape
+from infotheory_dl._validation import edge, require_finite, require_shape
 from infotheory_dl.linearization.kernels import blockwise_kernel, empirical_kernel
 from infotheory_dl.metrics import pearson_correlation
 from infotheory_dl.results import concise
@@ -30,6 +30,7 @@ class LinearizationQuality(NamedTuple):
     kernel_alignment: Float[Array, ""]
 
 
+@edge
 def linearization_quality(
     apply_fn: ApplyFn,
     params: Params,

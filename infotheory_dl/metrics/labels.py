@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from infotheory_dl._validation import class_codes, require_finite, require_not_empty, require_rank
+from infotheory_dl._validation import class_codes, edge, require_finite, require_not_empty, require_rank
 from infotheory_dl.types import AnyArray, AnyLabels
 
 
+@edge
 def label_margins(predictions: Float[AnyArray, "examples classes"], labels: AnyLabels) -> Float[Array, " examples"]:
     """Computes how much the prediction for the given label exceeds the largest other.
 
@@ -36,6 +37,7 @@ def label_margins(predictions: Float[AnyArray, "examples classes"], labels: AnyL
     return margins(predictions, jax.nn.one_hot(codes, num_classes, dtype=bool))
 
 
+@edge
 def area_under_margin(
     logits: Float[AnyArray, "epochs examples classes"], labels: AnyLabels
 ) -> Float[Array, " examples"]:
@@ -57,6 +59,7 @@ def area_under_margin(
     return margins(logits, jax.nn.one_hot(codes, logits.shape[-1], dtype=bool)).mean(0)
 
 
+@edge
 def forgetting_events(correct: Bool[AnyArray, "epochs examples"]) -> Int[Array, " examples"]:
     """Counts how often each example turns from right to wrong between one epoch and the next.
 

@@ -7,13 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Integer, Real
 
-from infotheory_dl._validation import is_concrete, require_count, require_finite
+from infotheory_dl._validation import edge, is_concrete, require_count, require_finite
 from infotheory_dl.types import AnyArray
 
 Labels: TypeAlias = Bool[AnyArray, " examples"] | Integer[AnyArray, " examples"]
 """True or 1 where the example is a positive."""
 
 
+@edge
 def area_under_roc(scores: Real[AnyArray, " examples"], positives: Labels) -> Float[jax.Array, ""]:
     """Probability that a random positive scores above a random negative; ties count one half.
 
@@ -41,6 +42,7 @@ def area_under_roc(scores: Real[AnyArray, " examples"], positives: Labels) -> Fl
     return jnp.mean(fraction, where=positives)
 
 
+@edge
 def average_precision(scores: Real[AnyArray, " examples"], positives: Labels) -> Float[jax.Array, ""]:
     """Mean over the positives of the precision among all examples that score at least as high.
 
@@ -64,6 +66,7 @@ def average_precision(scores: Real[AnyArray, " examples"], positives: Labels) ->
     return jnp.mean(precision, where=positives)
 
 
+@edge
 def precision_at(scores: Real[AnyArray, " examples"], positives: Labels, count: int) -> Float[jax.Array, ""]:
     """Fraction of positives among the `count` highest scores.
 
@@ -89,6 +92,7 @@ def precision_at(scores: Real[AnyArray, " examples"], positives: Labels, count: 
     return found / count
 
 
+@edge
 def pearson_correlation(x: Real[AnyArray, " examples"], y: Real[AnyArray, " examples"]) -> Float[jax.Array, ""]:
     """Correlation of two scores over the examples.
 
@@ -106,6 +110,7 @@ def pearson_correlation(x: Real[AnyArray, " examples"], y: Real[AnyArray, " exam
     return _correlation(x.astype(_float(x)), y.astype(_float(y)))
 
 
+@edge
 def spearman_correlation(x: Real[AnyArray, " examples"], y: Real[AnyArray, " examples"]) -> Float[jax.Array, ""]:
     """Correlation of the ranks of two scores over the examples; tied scores share their mean rank.
 

@@ -10,10 +10,11 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Shaped
 
-from infotheory_dl._validation import require_count
+from infotheory_dl._validation import edge, require_count
 from infotheory_dl.types import AnyArray, Key
 
 
+@edge
 def bootstrap(
     key: Key,
     measure: Callable[..., Array],

@@ -4,10 +4,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Shaped
 
-from infotheory_dl._validation import require_count, require_rank
+from infotheory_dl._validation import edge, require_count, require_rank
 from infotheory_dl.types import AnyArray, Key, TrainFn
 
 
+@edge
 def flip_and_crop(
     key: Key, images: Shaped[AnyArray, "examples height width channels"], *, margin: int = 4
 ) -> Shaped[Array, "examples height width channels"]:
@@ -33,6 +34,7 @@ def flip_and_crop(
     return jax.vmap(crop)(padded, rows, columns)
 
 
+@edge
 def augmented(train_fn: TrainFn, *, margin: int = 4) -> TrainFn:
     """The network while it trains on images that `flip_and_crop` has changed.
 

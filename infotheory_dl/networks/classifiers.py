@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Real, Shaped
 
-from infotheory_dl._validation import require_within
+from infotheory_dl._validation import edge, require_within
 from infotheory_dl.networks.layers import (
     HE,
     TORCH,
@@ -199,6 +199,7 @@ def features_train_fn(network: nn.Module) -> TrainFn:
     return with_features
 
 
+@edge
 def four_layer_cnn(
     outputs: int = 1,
     *,
@@ -235,6 +236,7 @@ def four_layer_cnn(
     return CNN(convolutions, head, batch_norm=batch_norm, implementation=implementation)
 
 
+@edge
 def pooled_cnn(
     outputs: int = 1,
     *,

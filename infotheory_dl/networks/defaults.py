@@ -2,6 +2,7 @@
 
 import flax.linen as nn
 
+from infotheory_dl._validation import edge
 from infotheory_dl.networks.classifiers import CNN, MLP, Convolution
 from infotheory_dl.networks.layers import HE, Initialization, Initializer, zeros
 
@@ -28,6 +29,7 @@ def wide_layer(shape: tuple[int, ...]) -> nn.Module:
     return CNN((convolution,), head, pooling=quarter, initialization=HE)
 
 
+@edge
 def small_classifier(shape: tuple[int, ...], outputs: int) -> nn.Module:
     """A network that is quick to train: two convolutions for an image, one hidden layer for a row; see `wide_layer`."""
     if not _is_image(shape):

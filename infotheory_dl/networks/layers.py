@@ -14,7 +14,7 @@ from flax.linen.dtypes import promote_dtype
 from jax import lax
 from jaxtyping import Array, Float, Key, Shaped
 
-from infotheory_dl._validation import require_choice, require_floating, require_rank
+from infotheory_dl._validation import edge, require_choice, require_floating, require_rank
 from infotheory_dl.types import AnyArray
 
 Initializer: TypeAlias = Callable[[Key[Array, ""], tuple[int, ...], Any], Array]
@@ -79,6 +79,7 @@ class Dense(nn.Module):
         return inputs @ kernel + bias
 
 
+@edge
 def image_patches(
     images: Float[AnyArray, "examples height width channels"],
     window: tuple[int, int],
@@ -183,6 +184,7 @@ class Conv(nn.Module):
         return is_small or jax.default_backend() == "cpu"
 
 
+@edge
 def average_pool(
     images: Float[AnyArray, "examples height width channels"], window: int
 ) -> Float[Array, "examples rows columns channels"]:
@@ -253,6 +255,7 @@ class BatchNorm(nn.Module):
         return jnp.subtract(inputs, center) * slope + (bias - (mean - center) * slope)
 
 
+@edge
 def batch_moments(
     inputs: Float[AnyArray, "examples *places features"], mask: Shaped[AnyArray, " examples"] | None = None
 ) -> tuple[Float[Array, " features"], Float[Array, " features"], Float[Array, ""]]:

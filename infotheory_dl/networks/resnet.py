@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
-from infotheory_dl._validation import require_choice
+from infotheory_dl._validation import edge, require_choice
 from infotheory_dl.networks.classifiers import Convolution
 from infotheory_dl.networks.layers import BatchNorm, Conv, Dense, Implementation, Initialization, Initializer, zeros
 from infotheory_dl.types import AnyArray, Params
@@ -29,11 +29,13 @@ def _normal_by_fan_out(fan_in: int) -> Initializer:
 _BY_FAN_OUT = Initialization(_normal_by_fan_out, zeros)
 
 
+@edge
 def basic_block(width: int, strides: int) -> tuple[Convolution, ...]:
     """Two convolutions of 3x3, the first with the strides."""
     return Convolution(width, 3, strides, padding=1), Convolution(width, 3, padding=1)
 
 
+@edge
 def bottleneck(width: int, strides: int) -> tuple[Convolution, ...]:
     """Convolutions of 1x1, of 3x3 with the strides, and of 1x1 to four times the width."""
     return Convolution(width, 1), Convolution(width, 3, strides, padding=1), Convolution(4 * width, 1)
@@ -132,6 +134,7 @@ class ResNetSettings(TypedDict, total=False):
     implementation: Implementation
 
 
+@edge
 def resnet18(outputs: int, **settings: Unpack[ResNetSettings]) -> ResNet:
     """ResNet-18, of basic blocks: 11,689,512 parameters with 1000 outputs; the settings are those of `ResNet`.
 
@@ -140,6 +143,7 @@ def resnet18(outputs: int, **settings: Unpack[ResNetSettings]) -> ResNet:
     return ResNet((2, 2, 2, 2), outputs, block=basic_block, **settings)
 
 
+@edge
 def resnet34(outputs: int, **settings: Unpack[ResNetSettings]) -> ResNet:
     """ResNet-34, of basic blocks: 21,797,672 parameters with 1000 outputs; the settings are those of `ResNet`.
 
@@ -150,6 +154,7 @@ def resnet34(outputs: int, **settings: Unpack[ResNetSettings]) -> ResNet:
     return ResNet((3, 4, 6, 3), outputs, block=basic_block, **settings)
 
 
+@edge
 def resnet50(outputs: int, **settings: Unpack[ResNetSettings]) -> ResNet:
     """ResNet-50 with the stride in the 3x3 convolutions: 25,557,032 parameters with 1000 outputs; see `ResNet`.
 

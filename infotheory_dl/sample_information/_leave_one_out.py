@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Real
 
 from infotheory_dl._precision import in_double
+from infotheory_dl._validation import edge
 from infotheory_dl.linearization import Dynamics, KernelEigen, kernel_eigen, trained_outputs
 from infotheory_dl.linearization.dynamics import composed
 from infotheory_dl.results import concise
@@ -83,6 +84,7 @@ class TrainingStability(NamedTuple):
     loss_changes: Float[Array, "times examples"]
 
 
+@edge(half=False)
 def leave_one_out(
     kernel: Float[AnyArray, "..."] | KernelEigen,
     initial_outputs: Float[AnyArray, "examples outputs"],
@@ -138,6 +140,7 @@ def left_out(problem: Problem, training: Training) -> LeaveOneOut:
     )
 
 
+@edge(half=False)
 def coefficient_changes(
     kernel: Float[AnyArray, "..."] | KernelEigen,
     initial_outputs: Float[AnyArray, "examples outputs"],
@@ -170,6 +173,7 @@ def _from_eigenbasis(
     return jnp.einsum("krj,xkj->xrk" if vectors.ndim == 3 else "rj,xpj->xrp", vectors, coefficients)
 
 
+@edge(half=False)
 def group_information(
     kernel: Float[AnyArray, "..."] | KernelEigen,
     initial_outputs: Float[AnyArray, "examples outputs"],
@@ -201,6 +205,7 @@ def group_information(
     return GroupInformation(weight_change, mean_square(changes), changes)
 
 
+@edge(half=False)
 def pairwise_redundancy(
     kernel: Float[AnyArray, "..."] | KernelEigen,
     initial_outputs: Float[AnyArray, "examples outputs"],
@@ -232,6 +237,7 @@ def pairwise_redundancy(
     return PairwiseRedundancy(redundancy(information.weight_change), output_change)
 
 
+@edge(half=False)
 def training_stability(
     kernel: Float[AnyArray, "rows rows"] | KernelEigen,
     initial_outputs: Float[AnyArray, "examples outputs"],

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Integer, Shaped
 from infotheory_dl._blocks import map_blocks, map_examples, per_example_gradients
 from infotheory_dl._validation import (
     class_labels,
+    edge,
     is_concrete,
     require_count,
     require_finite,
@@ -29,6 +30,7 @@ Scalar = float | Float[AnyArray, ""]
 _REFERENCES_AT_ONCE = 64
 
 
+@edge
 def example_loss(
     apply_fn: ApplyFn,
     params: Params,
@@ -59,6 +61,7 @@ def example_loss(
     return _example_losses(apply_fn, loss, batch_size, params, inputs, targets)
 
 
+@edge
 def gradient_norm(
     apply_fn: ApplyFn,
     params: Params,
@@ -83,6 +86,7 @@ def gradient_norm(
     return jnp.sqrt(_squared_gradient_norms(apply_fn, loss, batch_size, params, inputs, targets))
 
 
+@edge
 def el2n(
     apply_fn: ApplyFn,
     params: Params,
@@ -110,6 +114,7 @@ def el2n(
     return jnp.sqrt(_example_losses(apply_fn, _brier, batch_size, params, inputs, targets))
 
 
+@edge
 def tracin(
     apply_fn: ApplyFn,
     checkpoints: Params,
@@ -151,6 +156,7 @@ def tracin(
     return _gradient_products(apply_fn, loss, batch_size, checkpoints, rates, (inputs, targets), references)
 
 
+@edge(half=False)
 def leverage(
     kernel: KernelEigen | Float[AnyArray, "rows rows"], num_outputs: int = 1, *, weight_decay: Scalar = 0.0
 ) -> Float[Array, " examples"]:
@@ -180,6 +186,7 @@ def leverage(
     return of_rows.reshape(-1, num_outputs).sum(1).astype(kernel.dtype)
 
 
+@edge
 def knn_shapley(
     features: Float[AnyArray, "examples features"],
     labels: AnyLabels,
@@ -225,6 +232,7 @@ def knn_shapley(
     return _nearest_neighbour_values(*map(jnp.asarray, arrays), num_neighbors)
 
 
+@edge
 def forgetting_events(
     logits: Float[AnyArray, "epochs examples classes"], labels: Integer[AnyArray, " examples"]
 ) -> Integer[Array, " examples"]:

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, PyTree, Shaped
 
 from infotheory_dl import linearization
 from infotheory_dl._blocks import map_blocks, map_examples, per_example_gradients, per_example_jacobians, sum_blocks
-from infotheory_dl._validation import is_concrete, require_choice, require_finite, require_not_negative
+from infotheory_dl._validation import edge, is_concrete, require_choice, require_finite, require_not_negative
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information._examples import Loss, checked_examples, loss_of_example
 from infotheory_dl.sample_information.removal import require_examples
@@ -49,6 +49,7 @@ class Influence(NamedTuple):
     weight_changes: PyTree[Float[Array, "examples ..."]] | None = None
 
 
+@edge
 @jax.default_matmul_precision("highest")
 def influence(
     apply_fn: ApplyFn,

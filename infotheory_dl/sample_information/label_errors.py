@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from infotheory_dl._validation import class_labels, require_finite, require_rank, require_within
+from infotheory_dl._validation import class_labels, edge, require_finite, require_rank, require_within
 from infotheory_dl.linearization.calibration import noise_model
 from infotheory_dl.metrics.labels import margins as margins_of
 from infotheory_dl.results import concise
@@ -52,6 +52,7 @@ class LabelErrors(NamedTuple):
     expected_precision: float
 
 
+@edge
 def find_label_errors(
     predictions: Float[AnyArray, "examples classes"], labels: AnyLabels, *, precision: float = 0.95
 ) -> LabelErrors:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from infotheory_dl._precision import in_double
-from infotheory_dl._validation import is_concrete, require_finite, require_rank
+from infotheory_dl._validation import edge, is_concrete, require_finite, require_rank
 from infotheory_dl.linearization import Dynamics, KernelEigen, response
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information.removal import Problem, Training, TrainingSettings, checked_problem, remove
@@ -29,6 +29,7 @@ class LabelInformation(NamedTuple):
     output_change: Float[Array, "examples candidates"] | None
 
 
+@edge(half=False)
 def label_information(
     kernel: Float[AnyArray, "..."] | KernelEigen,
     initial_outputs: Float[AnyArray, "examples outputs"],

@@ -15,7 +15,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
 from infotheory_dl._blocks import map_examples, sum_blocks
-from infotheory_dl._validation import is_concrete, require_not_negative
+from infotheory_dl._validation import edge, is_concrete, require_not_negative
 from infotheory_dl.linearization.kernels import require_network
 from infotheory_dl.sample_information._leave_one_out import LeaveOneOut, mean_square
 from infotheory_dl.sample_information.removal import checked_indices, checked_residuals, require_examples
@@ -25,6 +25,7 @@ KernelProduct: TypeAlias = Callable[[Any], Any]
 """A kernel by its products: maps (vectors, examples, outputs) to (vectors, others, outputs)."""
 
 
+@edge
 def kernel_product(
     apply_fn: ApplyFn,
     params: Params,
@@ -56,6 +57,7 @@ def kernel_product(
     return Partial(_product_of(apply_fn, batch_size), params, jnp.asarray(inputs), jnp.asarray(others))
 
 
+@edge
 def matrix_free_leave_one_out(
     product: KernelProduct,
     initial_outputs: Float[AnyArray, "examples outputs"],

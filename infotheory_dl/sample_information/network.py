@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
 from infotheory_dl._sharding import automatically_sharded
-from infotheory_dl._validation import is_concrete, require_choice, require_positive, require_same_length
+from infotheory_dl._validation import edge, is_concrete, require_choice, require_positive, require_same_length
 from infotheory_dl.linearization import (
     Dynamics,
     KernelEigen,
@@ -52,6 +52,7 @@ class SampleInformation(NamedTuple):
     initial_outputs: Float[Array, "examples outputs"]
 
 
+@edge
 def sample_information(
     apply_fn: ApplyFn,
     params: Params,
@@ -140,6 +141,7 @@ def sample_information(
     )
 
 
+@edge(half=False)
 def weight_changes(
     apply_fn: ApplyFn,
     params: Params,

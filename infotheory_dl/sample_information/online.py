@@ -18,7 +18,7 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Int
 
 from infotheory_dl._precision import in_double
-from infotheory_dl._validation import is_concrete, require_finite, require_shape
+from infotheory_dl._validation import edge, is_concrete, require_finite, require_shape
 from infotheory_dl.linearization import KernelEigen, SingularKernelError
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information._leave_one_out import LeaveOneOut, mean_square
@@ -54,6 +54,7 @@ class Converged(NamedTuple):
     reference_products: Float[Array, "*outputs reference_rows rows"] | None
 
 
+@edge(half=False)
 def converged(
     kernel: Float[AnyArray, "..."] | KernelEigen,
     initial_outputs: Float[AnyArray, "examples outputs"],
@@ -110,6 +111,7 @@ def without(state: Converged, examples: Sequence[int] | Int[AnyArray, " removed"
     return keep(detach(state, examples), np.setdiff1d(np.arange(n), examples))
 
 
+@edge
 def with_examples(
     state: Converged,
     cross_kernel: Float[AnyArray, "*outputs new_rows rows"],
@@ -174,6 +176,7 @@ def leave_one_out(state: Converged) -> LeaveOneOut:
     return _leave_one_out(state)
 
 
+@edge
 @jax.jit
 @jax.default_matmul_precision("highest")
 def detach(state: Converged, examples: Int[AnyArray, " removed"]) -> Converged:
@@ -194,6 +197,7 @@ def detach(state: Converged, examples: Int[AnyArray, " removed"]) -> Converged:
     return Converged(inverse, state.residuals.at[examples].set(0), state.shift, products)
 
 
+@edge
 @jax.jit
 def keep(state: Converged, examples: Int[AnyArray, " kept"]) -> Converged:
     """The state of some examples, where those that are dropped have been detached."""

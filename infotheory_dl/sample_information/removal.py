@@ -21,7 +21,6 @@ from infotheory_dl._validation import (
     require_choice,
     require_distinct,
     require_finite,
-    require_floating,
     require_indices,
     require_not_empty,
     require_not_negative,
@@ -164,7 +163,6 @@ def checked_residuals(
     given = {"initial_outputs": initial_outputs, "targets": targets}
     for name, values in given.items():
         require_rank(name, values, 2, "(examples, outputs)")
-    require_floating("give one column for each output", **given)
     require_same_shape(**given)
     require_finite(**given)
     return jnp.asarray(initial_outputs) - targets

@@ -12,6 +12,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Num, PyTree, Real
 
 from infotheory_dl._validation import (
+    edge,
     is_concrete,
     require_count,
     require_finite,
@@ -61,6 +62,7 @@ class Agreement(NamedTuple):
     spearman: Float[Array, ""]
 
 
+@edge
 def retrain_leave_one_out(
     apply_fn: ApplyFn,
     params: Params,
@@ -177,6 +179,7 @@ def _retrain(
     return lax.map(leave_out, groups, batch_size=models_at_once)._replace(params=trained), all_diverged
 
 
+@edge
 def agreement(estimate: Real[AnyArray, "*shape"], truth: Real[AnyArray, "*shape"]) -> Agreement:
     """Correlates an estimate with the truth, entry by entry: scores of examples, or all their changes of outputs.
 
@@ -195,6 +198,7 @@ def agreement(estimate: Real[AnyArray, "*shape"], truth: Real[AnyArray, "*shape"
     return Agreement(pearson_correlation(x, y), spearman_correlation(x, y))
 
 
+@edge
 def linear_datamodeling_score(
     output_changes: Float[AnyArray, "examples references outputs"],
     group_changes: Float[AnyArray, "groups references outputs"],

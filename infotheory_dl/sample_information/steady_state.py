@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PyTree
 from infotheory_dl import linearization
 from infotheory_dl._blocks import map_blocks, per_example_gradients
 from infotheory_dl._validation import (
+    edge,
     is_concrete,
     require_choice,
     require_finite,
@@ -44,6 +45,7 @@ class SteadyState(NamedTuple):
     covariance: Float[Array, "modes modes"]
 
 
+@edge
 @jax.default_matmul_precision("highest")
 def sgd_steady_state(
     apply_fn: ApplyFn,

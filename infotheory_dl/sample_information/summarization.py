@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from infotheory_dl._validation import require_choice, require_within
+from infotheory_dl._validation import edge, require_choice, require_within
 from infotheory_dl.linearization import KernelEigen, kernel_eigen
 from infotheory_dl.linearization.dynamics import composed
 from infotheory_dl.results import concise
@@ -45,6 +45,7 @@ class Summary(NamedTuple):
     sizes: Int[Array, " rounds"]
 
 
+@edge(half=False)
 def summarize(
     kernel: Float[AnyArray, "..."] | KernelEigen,
     initial_outputs: Float[AnyArray, "examples outputs"],

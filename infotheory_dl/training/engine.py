@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Int
 from jaxtyping import Key as Keys
 
-from infotheory_dl._validation import require_choice, require_count, require_indices
+from infotheory_dl._validation import edge, require_choice, require_count, require_indices
 from infotheory_dl.training import _program, checkpoints, parallel
 from infotheory_dl.training._program import Data, Evaluate, Minibatches, Schedule, State, Step, TrainingState
 from infotheory_dl.training.checkpoints import Checkpoint
@@ -57,6 +57,7 @@ class EngineOptions(TypedDict, total=False):
 _NO_EVALUATION = Evaluation(lambda *given: {}, epochs=())
 
 
+@edge
 @functools.cache  # the same settings give the same function, and a second training finds its program compiled
 def minibatches(num_examples: int, batch_size: int, *, shuffle: bool = True) -> Schedule:
     """The schedule that visits every example once per epoch. A short last batch is filled up and masked.
@@ -83,6 +84,7 @@ def minibatches(num_examples: int, batch_size: int, *, shuffle: bool = True) -> 
     return schedule
 
 
+@edge
 def train(
     key: Key,
     step: Step,
@@ -148,6 +150,7 @@ def train(
     return _without_axis(training)
 
 
+@edge
 def train_many(
     keys: Keys[Array, " models"],
     step: Step,

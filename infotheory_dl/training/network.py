@@ -10,6 +10,7 @@ import optax
 from jaxtyping import Array, Int, Num
 
 from infotheory_dl._blocks import map_blocks
+from infotheory_dl._validation import edge
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, ApplyFn, Key, Params, Scalar, TrainFn
 
@@ -108,6 +109,7 @@ def begin(network: Network, optimizer: optax.GradientTransformation, variables: 
     return NetworkState(params, optimizer.init(params), collections)
 
 
+@edge
 def forward(
     key: Key, network: Network, state: NetworkState, inputs: Any, mask: Array
 ) -> tuple[Any, dict[str, Any] | None]:
@@ -126,6 +128,7 @@ def forward(
     return outputs, {**(state.collections or {}), **changed}
 
 
+@edge
 def descend(
     key: Key,
     optimizer: optax.GradientTransformation,
@@ -147,6 +150,7 @@ def descend(
     return NetworkState(optax.apply_updates(state.params, updates), moved, collections)
 
 
+@edge
 def predict(
     apply_fn: ApplyFn, params: Params, inputs: Num[AnyArray, "examples ..."], *, batch_size: int | None = None
 ) -> Num[Array, "examples ..."]:
@@ -160,6 +164,7 @@ def predict(
     return map_blocks(functools.partial(apply_fn, params), (jnp.asarray(inputs),), batch_size)
 
 
+@edge
 def predicted_classes(
     outputs: Num[AnyArray, "*examples outputs"], *, threshold: Scalar = 0.5
 ) -> Int[Array, "*examples"]:

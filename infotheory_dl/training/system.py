@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Num, Shaped
 from jaxtyping import Key as Keys
 
-from infotheory_dl._validation import require_same_shape
+from infotheory_dl._validation import edge, require_same_shape
 from infotheory_dl.training._program import Batch, Data, Evaluate, Metrics, State, Step
 from infotheory_dl.training.network import (
     AnyNetwork,
@@ -41,6 +41,7 @@ class System(NamedTuple):
     evaluate: Evaluate
 
 
+@edge
 def supervised(
     network: AnyNetwork,
     optimizer: optax.GradientTransformation,
@@ -113,6 +114,7 @@ def _masked(data, of_examples):
     return inputs, targets, of_examples[:, None] & of_steps[0] if of_steps else of_examples
 
 
+@edge
 def draw_states(
     keys: Keys[Array, " models"],
     network: AnyNetwork,
@@ -140,6 +142,7 @@ def _draw_states(network_init, system_init, inputs, keys, own):
     return jax.vmap(lambda key, own: system_init(network_init(key, inputs), **own))(keys, own)
 
 
+@edge
 def half_squared_error(
     outputs: Float[Array, "*examples outputs"], targets: Num[Array, "*examples outputs"]
 ) -> Float[Array, "*examples"]:
@@ -152,6 +155,7 @@ def half_squared_error(
     return jnp.square(outputs - targets).sum(-1) / 2
 
 
+@edge
 def masked_mean(values: Num[Array, "*batch"] | Bool[Array, "*batch"], mask: Bool[Array, "*batch"]) -> Float[Array, ""]:
     """The mean of the values that the mask lets pass; those that it hides may be NaN."""
     return jnp.where(mask, values, 0).sum() / mask.sum()

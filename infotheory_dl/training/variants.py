@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
+from infotheory_dl._validation import edge
 from infotheory_dl.results import concise
 from infotheory_dl.training._program import Batch, Data, Metrics, State
 from infotheory_dl.training.system import System
@@ -34,12 +35,14 @@ class VariantState(NamedTuple):
         return self.state.variables
 
 
+@edge
 def own_labels(data: Data, variant: Int[Array, ""]) -> Data:
     """Of data `(inputs, labels)` whose labels have a second axis of variants, those of one."""
     inputs, labels = data
     return inputs, labels[:, variant]
 
 
+@edge
 def own_rows(data: Data, variant: Int[Array, ""]) -> Data:
     """Of data `(*arrays, rows)` with rows (variants, chosen), the arrays at those of one variant."""
     *arrays, rows = data

@@ -254,10 +254,8 @@ def test_bad_runs_are_named(as_a_user_sees):
         fcmi(predictions, selection, num_classes=3, estimator="best")
     with pytest.raises(ValueError, match=r"unknown estimator 'best'; choose one of .*, 'neighbours'"):
         ecmi(losses, selection, estimator="best")
-    with pytest.raises(
-        TypeError, match="predictions must be integer labels, got float64; `predicted_labels` takes logits"
-    ):
-        fcmi(losses, selection, num_classes=3)
+    with pytest.raises(ValueError, match=r"predictions must hold whole numbers, got 0\.5 at .*: .* take np\.argmax"):
+        fcmi(np.full_like(losses, 0.5), selection, num_classes=3)
     with pytest.raises(ValueError, match=r"valid must be of shape \(2, 8\), one entry for each run, got \(3,\)"):
         fcmi(predictions, selection, num_classes=3, valid=np.ones(3, bool))
 

@@ -78,10 +78,12 @@ def test_bad_input_meets_clear_errors():
     with pytest.raises(ValueError, match="x has 1 of 12 entries that are NaN or infinite"):
         fit_robust(key, np.where(np.arange(12).reshape(6, 2) == 3, np.nan, x), y)
     with pytest.raises(ValueError, match=r"y must lie in \[0, 2\), got -1 at index 1"):
-        fit_robust(key, x, np.array([0, -1, 0, 1, 0, 1]))
+        fit_robust(key, x, np.array([0, -1, 0, 1, 0, 1]), num_classes=2)
+    with pytest.raises(ValueError, match="y has 4 classes in 6 examples, 2 of them with one example only"):
+        fit_robust(key, x, np.array([0, 1, 2, 2, 3, 3]))
     with pytest.raises(ValueError, match="y must be one for each of the 6 examples, got 5"):
         fit_robust(key, x, y[:5])
-    with pytest.raises(ValueError, match="y must be of at least 2 classes, got 1"):
+    with pytest.raises(ValueError, match="y has one class only, 0; at least 2 are needed"):
         fit_robust(key, x, 0 * y)
     with pytest.raises(ValueError, match=r"a validation share of 0.01 of 6 examples leaves one part empty"):
         fit_robust(key, x, y, validation_fraction=0.01)

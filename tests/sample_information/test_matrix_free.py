@@ -111,7 +111,7 @@ class TestBadInput:
 
     def test_settings_out_of_range(self):
         self.fails("weight_decay must be finite and not negative, got -1", weight_decay=-1)
-        self.fails("targets must be floating-point", TypeError, targets=np.ones((7, 2), int))
+        self.fails("targets must hold real numbers, got complex128", TypeError, targets=np.ones((7, 2), complex))
 
     def test_a_network_without_an_axis_of_outputs(self):
         inputs = np.ones((3, 2))

@@ -6,6 +6,7 @@ from jaxtyping import Array, Float
 
 from infotheory_dl._sharding import automatically_sharded
 from infotheory_dl._validation import (
+    edge,
     require_distributions,
     require_finite,
     require_rank,
@@ -23,6 +24,7 @@ from infotheory_dl.corex.objectives import CORRELATION_EXPLANATION, FactorObject
 from infotheory_dl.types import AnyArray, Scalar
 
 
+@edge
 def factor_moments(
     weights: Float[AnyArray, "factors variables"],
     x: Float[AnyArray, "samples variables"],
@@ -54,6 +56,7 @@ def factor_moments(
     return _moments(jnp.asarray(weights), automatically_sharded(x), noise, sample_weights, objective)
 
 
+@edge
 def explained_total_correlation(
     weights: Float[AnyArray, "factors variables"],
     x: Float[AnyArray, "samples variables"],

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from infotheory_dl._validation import require_count
+from infotheory_dl._validation import edge, require_count
 from infotheory_dl.corex._linear.model import LinearCorex
 from infotheory_dl.corex.preprocessing import Preprocessing
 
@@ -18,6 +18,7 @@ _WIDEST = 3.0
 _ASIDE = 4.0
 
 
+@edge
 def factor_graph(
     models: LinearCorex | Sequence[LinearCorex],
     *,
@@ -99,13 +100,13 @@ def draw_factor_graph(graph: "networkx.DiGraph", axes: "Axes | None" = None) -> 
 
         width = max(4.0, 0.25 * sum(layer == 0 for layer, _ in places))
         axes = Figure(figsize=(width, 4.0), layout="constrained").add_subplot()
-    strongest = max((edge["information"] for *_, edge in graph.edges(data=True)), default=1.0) or 1.0
-    for parent, child, edge in graph.edges(data=True):
+    strongest = max((link["information"] for *_, link in graph.edges(data=True)), default=1.0) or 1.0
+    for parent, child, link in graph.edges(data=True):
         axes.plot(
             *zip(places[parent], places[child], strict=True),
             color=f"C{_lineage(graph, parent)[0][1] % 10}",
-            linewidth=_WIDEST * edge["information"] / strongest,
-            linestyle="-" if edge["sign"] > 0 else "--",
+            linewidth=_WIDEST * link["information"] / strongest,
+            linestyle="-" if link["sign"] > 0 else "--",
             zorder=1,
         )
     for node, (across, up) in places.items():

@@ -6,7 +6,7 @@ from typing import Literal, TypedDict
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from infotheory_dl._validation import require_choice, require_count
+from infotheory_dl._validation import edge, require_choice, require_count
 from infotheory_dl.corex._linear.model import LinearCorex
 from infotheory_dl.corex._linear.programs import (
     LinearRates,
@@ -55,6 +55,7 @@ class LinearSettings(TypedDict, total=False):
     precision: str
 
 
+@edge
 def fit(
     key: Key,
     x: AnyTable,

@@ -6,6 +6,7 @@ from typing import Unpack, cast
 import jax
 from jaxtyping import Array, Int
 
+from infotheory_dl._validation import edge
 from infotheory_dl.corex._linear.fitting import LinearSettings, fit
 from infotheory_dl.corex._linear.model import LinearCorex, transform
 from infotheory_dl.corex.assignment import clusters
@@ -14,6 +15,7 @@ from infotheory_dl.types import AnyTable, Key
 _OF_THE_TABLE = ("preprocessing", "missing", "missing_value", "on_constant")
 
 
+@edge
 def fit_hierarchy(
     key: Key, x: AnyTable, layers: Sequence[int], **settings: Unpack[LinearSettings]
 ) -> tuple[LinearCorex, ...]:

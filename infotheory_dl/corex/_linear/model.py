@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from infotheory_dl import results
-from infotheory_dl._validation import require_rank
+from infotheory_dl._validation import edge, require_rank
 from infotheory_dl.corex.moments import FactorMoments, estimated_covariance
 from infotheory_dl.corex.preprocessing import Missing, Preprocessing, apply_preprocessing, invert_preprocessing
 from infotheory_dl.information.low_rank import LowRankPlusDiagonal
@@ -53,6 +53,7 @@ class LinearCorex(NamedTuple):
         return self.moments.mutual_informations
 
 
+@edge
 def transform(
     model: LinearCorex,
     x: AnyTable,
@@ -77,6 +78,7 @@ def transform(
     return values @ model.weights.T
 
 
+@edge
 def predict(model: LinearCorex, factors: Float[AnyArray, "samples factors"]) -> Float[AnyArray, "samples columns"]:
     """Predicts data from their factors by linear regression, in the units of the training data.
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from infotheory_dl._validation import edge
 from infotheory_dl.corex._linear.model import LinearCorex
 from infotheory_dl.corex._linear.programs import LinearRates, LinearSetup, fit_starts, model_of, moments_of, prepare
 from infotheory_dl.corex._settings import (
@@ -44,6 +45,7 @@ class FactorSelection(NamedTuple):
     model: LinearCorex
 
 
+@edge
 def choose_num_factors(
     key: Key,
     x: AnyTable,

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from jaxtyping import Key as Keys
 
-from infotheory_dl._validation import require_count
+from infotheory_dl._validation import edge, require_count
 from infotheory_dl.corex._linear.fitting import LinearSettings, asked, fit
 from infotheory_dl.corex._linear.model import LinearCorex
 from infotheory_dl.corex._linear.programs import (
@@ -53,6 +53,7 @@ class TotalCorrelationTest(NamedTuple):
         return self.total_correlation - float(self.null.mean())
 
 
+@edge
 def total_correlation_test(
     key: Key, x: AnyTable, num_factors: int, *, num_permutations: int = 39, **settings: Unpack[LinearSettings]
 ) -> TotalCorrelationTest:

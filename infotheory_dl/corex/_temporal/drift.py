@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from infotheory_dl._validation import require_choice, require_within
+from infotheory_dl._validation import edge, require_choice, require_within
 from infotheory_dl.corex._temporal.model import TemporalCorex, covariances
 from infotheory_dl.information import low_rank
 from infotheory_dl.information.low_rank import LowRankPlusDiagonal
@@ -99,6 +99,7 @@ def change_points(found: Changes, *, num_deviations: float = 3.0) -> Int[np.ndar
     return np.flatnonzero(peak & (scores > np.median(scores) + num_deviations * spread))
 
 
+@edge
 def most_changed(found: Changes, num_variables: int) -> Int[Array, "changes most"]:
     """Lists the variables that changed most at each change, the most changed first.
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from infotheory_dl._validation import require_choice, require_count, require_within
+from infotheory_dl._validation import edge, require_choice, require_count, require_within
 from infotheory_dl.corex._settings import (
     GRADIENT_ITERATIONS,
     PRECISION,
@@ -61,6 +61,7 @@ class TemporalSettings(TypedDict, total=False):
     missing_value: Scalar | None
 
 
+@edge
 def fit(
     key: Key,
     periods: Tables,

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from infotheory_dl import results
+from infotheory_dl._validation import edge
 from infotheory_dl.corex._temporal.periods import MissingInPeriods, Tables, Units, samples_like
 from infotheory_dl.corex.moments import FactorMoments, estimated_covariance
 from infotheory_dl.data.tables.numbers import ColumnNames
@@ -82,6 +83,7 @@ def forecast(model: TemporalCorex) -> LowRankPlusDiagonal:
     return jax.tree.map(lambda leaf: leaf[-1], covariances(model))
 
 
+@edge
 def log_likelihood(
     model: TemporalCorex,
     periods: Tables,

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num
 
 from infotheory_dl._sharding import placed_like
-from infotheory_dl._validation import is_concrete, require_choice, require_rank, require_within
+from infotheory_dl._validation import edge, is_concrete, require_choice, require_rank, require_within
 from infotheory_dl.corex._columns import named, varying, working_dtype
 from infotheory_dl.data.preprocessing import observed_moments, standardize
 from infotheory_dl.data.tables.columns import is_frame
@@ -105,6 +105,7 @@ class Windows(NamedTuple):
     empty: Bool[Array, " periods"] | None
 
 
+@edge
 def make_periods(series: AnyTable, window: int, stride: int | None = None) -> Periods:
     """Cuts a series into periods of equal length; the last takes what is left at the end.
 

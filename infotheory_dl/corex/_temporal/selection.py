@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from infotheory_dl._validation import edge
 from infotheory_dl.corex._settings import keyword_defaults
 from infotheory_dl.corex._temporal.fitting import TemporalSettings, fit, in_units, prepare, require_rates
 from infotheory_dl.corex._temporal.model import TemporalCorex, mean_log_densities
@@ -40,6 +41,7 @@ class TemporalSelection(NamedTuple):
     model: TemporalCorex
 
 
+@edge
 def select(
     key: Key,
     periods: Tables,

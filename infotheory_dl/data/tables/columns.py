@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 from jaxtyping import Bool, Shaped
 
-from infotheory_dl._validation import is_missing
+from infotheory_dl._validation import is_missing, to_numpy
 
 Kind: TypeAlias = Literal["number", "boolean", "category", "date"]
 
@@ -137,26 +137,6 @@ def as_values(name: str, column: Any, *, as_text: bool = False) -> Values:
     if kind in "iuf":
         return _numbers(name, values)
     raise ValueError(f"column {name!r} holds {values.dtype}; a table takes numbers, truth values, text and dates")
-
-
-def to_numpy(values: Any) -> np.ndarray:
-    """The array behind anything that has one: a Series, an array of any framework, a list."""
-    if hasattr(values, "toarray"):
-        raise ValueError(f"{type(values).__name__} is sparse; give its toarray()")
-    if isinstance(values, np.ma.MaskedArray):
-        numbers = values.dtype.kind in "iuf"
-        return np.ma.filled(values.astype(float if numbers else object), np.nan if numbers else None)
-    if str(getattr(values, "dtype", "")) in ("Int128", "UInt128"):
-        values = values.cast(float)
-    try:
-        array = np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
-        if array.dtype == np.longdouble or (array.dtype.kind == "V" and array.dtype.names is None):
-            # NumPy knows bfloat16 and its like by their bytes only
-            array = array.astype(float if array.dtype == np.longdouble else np.float32)
-        # of a list with text in it NumPy would make everything text
-        return np.array(values, object) if isinstance(values, list | tuple) and array.dtype.kind in "SU" else array
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{type(values).__name__} cannot be seen as an array of NumPy: {error}") from error
 
 
 def text_of(value: Any) -> str:

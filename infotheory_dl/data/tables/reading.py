@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from infotheory_dl._files import read_arrays
+from infotheory_dl._validation import edge
 from infotheory_dl.data.tables.columns import frame_columns, listed
 from infotheory_dl.data.tables.encoding import Missing, TableEncoding
 from infotheory_dl.data.tables.formats import naming, read_array, read_parquet_columns, read_text_columns
@@ -27,6 +28,7 @@ _COLUMNS = (".csv", ".tsv", ".parquet")
 _FORMATS = ".csv, .tsv, .parquet, .npz, .npy (x and y), or a folder that holds a folder of images for each class"
 
 
+@edge
 def read_table(
     path: str | os.PathLike[str] | None = None,
     *,

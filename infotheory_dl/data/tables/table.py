@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from jaxtyping import Real, Shaped
 
-from infotheory_dl._validation import require_choice, require_count
+from infotheory_dl._validation import edge, require_choice, require_count, to_numpy
+from infotheory_dl.data.preprocessing import channels_first
 from infotheory_dl.data.tables.columns import (
     as_values,
     first_of,
@@ -17,7 +18,6 @@ from infotheory_dl.data.tables.columns import (
     position,
     require_distinct_names,
     text_of,
-    to_numpy,
 )
 from infotheory_dl.data.tables.encoding import (
     ColumnEncoding,
@@ -37,7 +37,6 @@ ColumnName: TypeAlias = str | int
 _INDEX_NAMES = ("", "Unnamed: 0", "__index_level_0__")
 _ID_NAMES = ("id", "index", "row", "row_id", "rowid", "row_name", "uuid", "file", "filename", "file_name", "path")
 _FEW_ROWS = 10
-_CHANNELS = (1, 3, 4)
 
 
 @concise
@@ -81,6 +80,7 @@ class Reading(NamedTuple):
     encoding: TableEncoding | None
 
 
+@edge
 def as_table(
     x: Any,
     y: Any = None,
@@ -199,7 +199,7 @@ def of_images(x: np.ndarray, y: Any, reading: Reading) -> Table:
     if unknown:
         raise ValueError(f"x has {unknown} of {x.size} entries that are NaN or infinite; images have no missing values")
     notices: tuple[str, ...] = ()
-    if x.ndim == 4 and x.shape[1] in _CHANNELS and x.shape[3] not in _CHANNELS:
+    if channels_first(x.shape):
         notices = (f"The images were turned: by their shape, {x.shape}, they had their {x.shape[1]} channels first.",)
         x = np.moveaxis(x, 1, -1)
     rows = None if reading.row_names is None else _given_names(reading.row_names, len(x))

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from jaxtyping import Array, Float, Real
 
-from infotheory_dl._validation import is_concrete, require_choice
+from infotheory_dl._validation import edge, is_concrete, require_choice
 from infotheory_dl.information._tables import result_dtype
 from infotheory_dl.information.neighbours._samples import (
     as_tables,
@@ -22,6 +22,7 @@ from infotheory_dl.types import AnyArray, Key
 ContinuousEstimator = Literal["kraskov", "gao"]
 
 
+@edge
 def entropy(
     samples: Real[AnyArray, "samples variables"], *, neighbours: int = 3, key: Key | None = None
 ) -> Float[Array, ""]:
@@ -59,6 +60,7 @@ def entropy(
     return value
 
 
+@edge
 def mutual_information(
     x: Real[AnyArray, "samples x_variables"],
     y: Real[AnyArray, "samples y_variables"],
@@ -92,6 +94,7 @@ def mutual_information(
     return estimate(_FORMULAS[estimator], neighbours, key, *tables, dtype=result_dtype(x, y))
 
 
+@edge
 def conditional_mutual_information(
     x: Real[AnyArray, "samples x_variables"],
     y: Real[AnyArray, "samples y_variables"],

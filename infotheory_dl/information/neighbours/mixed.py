@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Real, Shaped
 
-from infotheory_dl._validation import class_labels, is_concrete, require_choice, require_shape
+from infotheory_dl._validation import class_labels, edge, is_concrete, require_choice, require_shape
 from infotheory_dl.information._tables import result_dtype
 from infotheory_dl.information.neighbours._samples import (
     as_tables,
@@ -21,6 +21,7 @@ from infotheory_dl.types import AnyArray, AnyLabels, Key
 MixedEstimator = Literal["entropies", "ross", "gao"]
 
 
+@edge
 def mixed_mutual_information(
     x: Real[AnyArray, "samples variables"],
     labels: AnyLabels,

@@ -10,7 +10,14 @@ from jax.scipy.special import entr, logsumexp
 from jaxtyping import Array, Float, Real
 
 from infotheory_dl._roots import bisection
-from infotheory_dl._validation import is_concrete, require_count, require_finite, require_not_negative, require_real
+from infotheory_dl._validation import (
+    edge,
+    is_concrete,
+    require_count,
+    require_finite,
+    require_not_negative,
+    require_real,
+)
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray
 
@@ -52,6 +59,7 @@ class DiscreteSynergy(NamedTuple):
     redundancy: Float[Array, ""]
 
 
+@edge
 def discrete(pmf: Real[AnyArray, "..."], *, target_axis: int = 0, normalize: bool = False) -> DiscreteSynergy:
     """Measures the synergy of sources about a target, from their joint distribution.
 
@@ -80,6 +88,7 @@ def discrete(pmf: Real[AnyArray, "..."], *, target_axis: int = 0, normalize: boo
     return measured(checked_pmf(pmf, target_axis, normalize))
 
 
+@edge
 def independent_decoder(
     pmf: Real[AnyArray, "..."], *, target_axis: int = 0, normalize: bool = False
 ) -> Float[Array, "..."]:

@@ -9,7 +9,7 @@ import numpy as np
 from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Float
 
-from infotheory_dl._validation import is_concrete, require_count, require_finite, require_square
+from infotheory_dl._validation import edge, is_concrete, require_count, require_finite, require_square
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray
 
@@ -46,6 +46,7 @@ class GaussianSynergy(NamedTuple):
     clamped: Array
 
 
+@edge
 def gaussian(correlations: Float[AnyArray, "variables variables"], *, target: int = 0) -> GaussianSynergy:
     """Measures the synergy of jointly Gaussian sources about a Gaussian target.
 

@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int, Real
 
-from infotheory_dl._validation import require_choice
+from infotheory_dl._validation import edge, require_choice
 from infotheory_dl.information.synergy._discrete import checked_pmf, divergence, log_likelihood, measured
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray
@@ -40,6 +40,7 @@ class PartialInformation(NamedTuple):
     redundancy: Float[Array, ""]
 
 
+@edge
 def partial_information(
     pmf: Real[AnyArray, "_ _ _"],
     *,

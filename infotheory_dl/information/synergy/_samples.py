@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int, Real
 
 from infotheory_dl._validation import (
     class_labels,
+    edge,
     is_concrete,
     require_choice,
     require_count,
@@ -55,6 +56,7 @@ class SampledSynergy(NamedTuple):
     samples_per_cell: float
 
 
+@edge
 def discrete_from_samples(
     target: AnyLabels,
     sources: Sequence[AnyLabels] | Any,
@@ -123,6 +125,7 @@ def discrete_from_samples(
     return SampledSynergy(estimate, lower, upper, per_cell)
 
 
+@edge
 def gaussian_from_samples(
     targets: Real[AnyArray, "samples targets"],
     sources: Real[AnyArray, "samples sources"],
