@@ -34,7 +34,7 @@ from infotheory_dl.data.preprocessing import centred_targets
 from infotheory_dl.label_noise._labels import checked_probabilities
 from infotheory_dl.linearization import Calibration, KernelEigen
 from infotheory_dl.linearization.calibration import noise_model, probabilities
-from infotheory_dl.linearization.dynamics import left_out_predictions, require_invertible
+from infotheory_dl.linearization.dynamics import left_out_predictions, require_eigen, require_invertible
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, AnyLabels, Key, Scalar
 
@@ -102,6 +102,7 @@ def leave_one_out_targets(
         not positive, or the noise is negative or has no source.
     """
     require_count(2, num_classes=num_classes)
+    require_eigen(kernel)
     given = class_labels(labels, num_classes=num_classes).codes
     if kernel.eigenvectors.shape[-2] != len(given):
         raise ValueError(f"kernel must have a row for each of {len(given)} labels, got {kernel.eigenvectors.shape[-2]}")
@@ -167,6 +168,7 @@ def target_information(
             f"kernel must have a row for each of {num_examples} distributions, got {kernel.eigenvectors.shape[-2]}"
         )
     require_positive(standard_deviation=standard_deviation)
+    require_eigen(kernel)
     require_invertible(kernel, num_examples * weight_decay)
     dtype = jnp.result_type(kernel.dtype)
     return in_double(_channel_information, kernel, distributions, weight_decay, standard_deviation, dtype=dtype)

@@ -504,9 +504,16 @@ def require_invertible(kernel: KernelEigen, shift: Scalar) -> None:
         )
 
 
+def require_eigen(kernel: KernelEigen) -> None:
+    """Raises a ValueError if a decomposition is not finite, or that of an indefinite kernel."""
+    require_finite(kernel=kernel)
+    require_semidefinite(kernel.eigenvalues, kernel.dtype)
+
+
 def _require_fitting(kernel: KernelEigen, targets: Float[AnyArray, "examples outputs"]) -> None:
     require_rank("targets", targets, 2, "(examples, outputs)")
     require_finite(targets=targets)
+    require_eigen(kernel)
     n, k = targets.shape
     rows = kernel.eigenvectors.shape[-2]
     if n < 2:

@@ -18,6 +18,7 @@ from infotheory_dl._validation import (
     require_rank,
 )
 from infotheory_dl.linearization import KernelEigen, kernel_eigen
+from infotheory_dl.linearization.dynamics import require_eigen
 from infotheory_dl.metrics.labels import checked_log, forgettings
 from infotheory_dl.sample_information._examples import Loss, checked_examples, loss_of_example
 from infotheory_dl.training import half_squared_error
@@ -173,7 +174,10 @@ def leverage(
     Raises:
       ValueError: if the kernel is not square and symmetric, does not divide into examples, or holds NaN or infinity.
     """
-    kernel = kernel if isinstance(kernel, KernelEigen) else kernel_eigen(kernel)
+    if isinstance(kernel, KernelEigen):
+        require_eigen(kernel)
+    else:
+        kernel = kernel_eigen(kernel)
     eigenvalues, vectors = kernel.eigenvalues, kernel.eigenvectors
     if len(eigenvalues) % num_outputs:
         raise ValueError(f"a kernel of {len(eigenvalues)} rows does not divide into examples of {num_outputs} outputs")

@@ -30,7 +30,7 @@ from infotheory_dl._validation import (
     require_within,
 )
 from infotheory_dl.linearization import Dynamics, KernelEigen, SingularKernelError, kernel_eigen, response
-from infotheory_dl.linearization.dynamics import ENTRIES, REMEDY, TOLERANCE, require_invertible, require_semidefinite
+from infotheory_dl.linearization.dynamics import ENTRIES, REMEDY, TOLERANCE, require_eigen, require_invertible
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information.contour import response_poles
 from infotheory_dl.types import AnyArray, Scalar
@@ -134,8 +134,7 @@ def checked_problem(
     n, k = targets.shape
     require_examples(n)
     if isinstance(kernel, KernelEigen):
-        require_finite(kernel=kernel)
-        require_semidefinite(kernel.eigenvalues, kernel.dtype)
+        require_eigen(kernel)
     else:
         kernel = kernel_eigen(kernel)
     shape = kernel.eigenvectors.shape[:-1]

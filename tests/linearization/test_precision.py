@@ -69,8 +69,17 @@ def test_eigenvalues_that_rounding_makes_negative_are_zero():
 
 def test_a_decomposition_with_a_negative_eigenvalue_is_refused():
     values, vectors = np.linalg.eigh(DISTANCES)
-    with pytest.raises(ValueError, match="positive semi-definite"):
-        si.leave_one_out(linearization.KernelEigen(values, vectors), NONE, TARGETS, **TRAINING)
+    eigen, labels = linearization.KernelEigen(values, vectors), (TARGETS[:, 0] > 0).astype(int)
+    for take in (
+        lambda: si.leave_one_out(eigen, NONE, TARGETS, **TRAINING),
+        lambda: si.baselines.leverage(eigen),
+        lambda: linearization.trained_outputs(eigen, NONE, TARGETS, **TRAINING),
+        lambda: linearization.leave_one_out_predictions(eigen, TARGETS, 10.0),
+        lambda: linearization.select_weight_decay(eigen, TARGETS),
+        lambda: label_noise.leave_one_out_targets(eigen, labels, 2),
+    ):
+        with pytest.raises(ValueError, match="positive semi-definite"):
+            take()
 
 
 def test_half_precision_is_refused(as_a_user_sees):
