@@ -15,6 +15,7 @@ from infotheory_dl.information.neighbours import (
     mixed_mutual_information,
     mutual_information,
 )
+from infotheory_dl.information.neighbours._search import TREE
 
 SAMPLES = 60
 TABLE = np.random.default_rng(0).normal(size=(SAMPLES, 4)) @ np.random.default_rng(1).normal(size=(4, 4))
@@ -158,6 +159,21 @@ def test_a_tree_and_all_pairs_find_the_same_ties_included(name, monkeypatch):
     # as on an accelerator
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     np.testing.assert_allclose(function(*arrays), expected, atol=1e-12)
+
+
+@EXAMPLES
+@given(
+    whole=st.lists(st.integers(0, 30), min_size=2, max_size=20),
+    unit=st.sampled_from([0.1, 1 / 3, 1e-7]),
+    offset=st.sampled_from([0.0, 1 / 7, 1e6]),
+)
+def test_samples_within_a_radius_of_one_column_are_counted_to_the_last_digit(whole, unit, offset):
+    values = offset + unit * np.array(whole)
+    differences = np.abs(values[:, None] - values)
+    for radii in differences.T:
+        for exact in (radii, np.nextafter(radii, 0)):
+            counts = TREE.counts_within(values[:, None], exact)
+            np.testing.assert_array_equal(counts, (differences <= exact[:, None]).sum(1))
 
 
 def test_what_is_known_is_computed_while_something_else_is_traced():

@@ -1,0 +1,1 @@
+"""Estimates of mutual information beside scikit-learn's, and beside what is known: time, accuracy, chance."""
