@@ -21,7 +21,7 @@ from infotheory_dl.linearization.dynamics import decomposed, require_invertible
 from infotheory_dl.types import AnyArray, Scalar
 
 
-@edge
+@edge(half=False)
 def linearized_runs(
     kernel: Float[AnyArray, "kernel_rows kernel_rows"],
     initial_outputs: Float[AnyArray, "entries outputs"],

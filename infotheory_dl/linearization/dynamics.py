@@ -20,10 +20,8 @@ from infotheory_dl._validation import (
     is_concrete,
     require_choice,
     require_finite,
-    require_not_half,
     require_positive,
     require_rank,
-    require_real,
     require_square,
 )
 from infotheory_dl.linearization.kernels import transposed_jacobian_products
@@ -98,10 +96,8 @@ def kernel_eigen(kernel: Float[AnyArray, "*batch rows rows"]) -> KernelEigen:
 
 
 def require_kernel(kernel: Float[AnyArray, "*batch rows rows"], name: str = "kernel") -> None:
-    """Raises an error if it is not square, finite and symmetric, or of half precision."""
+    """Raises a ValueError if it is not square, finite and symmetric."""
     require_square(name, kernel)
-    require_real(**{name: kernel})
-    require_not_half(**{name: kernel})
     require_finite(**{name: kernel})
     if is_concrete(kernel):
         # also where a function that is being traced holds the kernel as a constant

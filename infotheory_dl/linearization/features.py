@@ -20,7 +20,6 @@ from infotheory_dl._validation import (
     require_choice,
     require_count,
     require_finite,
-    require_not_half,
     require_rank,
 )
 from infotheory_dl.linearization.dynamics import KernelEigen, eigen_of, eigen_of_features, kernel_eigen
@@ -49,7 +48,6 @@ def feature_eigen(features: Float[AnyArray, "rows features"]) -> KernelEigen:
     """
     require_rank("features", features, 2, "(rows, features)")
     require_finite(features=features)
-    require_not_half(features=features)
     return eigen_of_features(jnp.asarray(features))
 
 

@@ -111,7 +111,7 @@ def without(state: Converged, examples: Sequence[int] | Int[AnyArray, " removed"
     return keep(detach(state, examples), np.setdiff1d(np.arange(n), examples))
 
 
-@edge
+@edge(half=False)
 def with_examples(
     state: Converged,
     cross_kernel: Float[AnyArray, "*outputs new_rows rows"],

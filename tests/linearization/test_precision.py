@@ -85,6 +85,9 @@ def test_a_decomposition_with_a_negative_eigenvalue_is_refused():
 def test_half_precision_is_refused(as_a_user_sees):
     with pytest.raises(TypeError, match="kernel must be float32 or float64, got float16"):
         kernel_eigen(np.eye(2, dtype=np.float16))
+    for entry in set(ENTRIES) - {"matrix_free"}:
+        with pytest.raises(TypeError, match="kernel must be float32 or float64, got float16"):
+            ENTRIES[entry](radial(POINTS).astype(np.float16))
     with pytest.raises(TypeError, match="features must be float32 or float64, got bfloat16"):
         feature_eigen(jnp.eye(2, dtype=jnp.bfloat16))
 
