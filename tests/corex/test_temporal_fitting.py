@@ -108,6 +108,19 @@ def test_empty_periods_gaps_and_names_go_through_a_fit():
         temporal.fit(KEY, tables, 3, decay=0.0, missing="mean", **SHORT)
 
 
+def test_the_order_of_rows_and_columns_and_the_signs_of_units_change_no_fit():
+    model = temporal.fit(KEY, SERIES, 3, l1=0.3, **SHORT)
+    random = np.random.default_rng(0)
+    columns, signs = random.permutation(12), random.choice([-1, 1], 12)
+    tables = [(signs * table)[random.permutation(len(table))][:, columns] for table in SERIES]
+    found = temporal.fit(KEY, tables, 3, l1=0.3, **SHORT)
+    np.testing.assert_allclose(found.history, model.history, rtol=1e-8)
+    correlations = np.asarray(model.moments.correlations * signs)[..., columns]
+    correlations *= np.sign((correlations**3).sum((0, 2)))[:, None]
+    np.testing.assert_allclose(found.moments.correlations, correlations, atol=1e-6)
+    np.testing.assert_array_equal(temporal.clusters(found), np.asarray(temporal.clusters(model))[:, columns])
+
+
 def test_units_and_offsets_of_a_series_change_nothing_but_means_and_standard_deviations():
     expected = temporal.fit(KEY, SERIES, 3, l1=0.3, **SHORT)
     for scale, offset in ((1e200, 0.0), (1e-200, 0.0), (1.0, 1e9)):

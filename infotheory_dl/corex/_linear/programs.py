@@ -168,7 +168,7 @@ def _fit_all(
     values = rows.values
     if initial_weights is None:
         draws = jax.random.normal(key_start, (num_starts, num_factors, values.shape[1]), values.dtype)
-        starts = _of_variables(draws, rows.skewness) * active[..., None]
+        starts = given_to_variables(draws, rows.skewness) * active[..., None]
         if setup.solver == "quasi_newton":
             starts = jax.vmap(quasi_newton.scaled_start, (0, None))(starts, values)
         else:
@@ -184,7 +184,9 @@ def _fit_all(
     return jax.vmap(fit_one)(keys, starts)
 
 
-def _of_variables(draws: Array, skewness: Array) -> Array:
+def given_to_variables(
+    draws: Float[Array, "*starts factors variables"], skewness: Float[Array, " variables"]
+) -> Float[Array, "*starts factors variables"]:
     """Draws given out by what the variables are: their order, and the signs of their units, make no difference."""
     ranks = jnp.argsort(jnp.argsort(jnp.abs(skewness)))
     return jnp.where(skewness < 0, -1, 1) * draws[..., ranks]

@@ -7,7 +7,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from infotheory_dl.corex._linear.programs import LinearRates, LinearSetup, Rows, fit_starts, skewness_of
+from infotheory_dl.corex._linear.programs import (
+    LinearRates,
+    LinearSetup,
+    Rows,
+    fit_starts,
+    given_to_variables,
+    skewness_of,
+)
 from infotheory_dl.corex._temporal.model import TemporalCorex
 from infotheory_dl.corex._temporal.objective import (
     Smoothed,
@@ -171,9 +178,9 @@ def _start(key: Key, windows: Windows, setup: TemporalSetup) -> Array:
     """One set of weights for all periods: of linear CorEx on all samples, or random."""
     num_variables = windows.values.shape[-1]
     shape, dtype = (setup.num_factors, num_variables), windows.values.dtype
-    if not setup.warm_start:
-        return jax.random.normal(key, shape, dtype) / num_variables**0.5
     rows = windows.values.reshape(-1, num_variables)
+    if not setup.warm_start:
+        return given_to_variables(jax.random.normal(key, shape, dtype), skewness_of(rows)) / num_variables**0.5
     # the filling has no part in the mean
     rows = rows * jnp.sqrt(len(rows) / jnp.count_nonzero(windows.own_weights)).astype(rows.dtype)
     of_start = Rows(rows, skewness_of(rows))
