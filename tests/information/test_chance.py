@@ -5,6 +5,7 @@ import warnings
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 from infotheory_dl.information import copula, discrete, neighbours
@@ -53,6 +54,16 @@ def test_what_is_given_keeps_its_part():
     assert permutation_null(KEY, copula.mutual_information, x, y, num_permutations=39).p_value == 1 / 40
     direct = permutation_null(KEY, neighbours.conditional_mutual_information, x, y + x, given=z, num_permutations=19)
     assert direct.p_value == 1 / 20
+
+
+def test_frames_lists_and_names_are_permuted_as_arrays_are():
+    x, y, z = chain(7, 40, 1.0)
+    names = np.where(z[:, 0] > 0, "high", "low")
+    null = lambda x, y: permutation_null(KEY, neighbours.mutual_information, x, y, num_permutations=3)
+    np.testing.assert_array_equal(null(pd.DataFrame(x), y.tolist()).mean, null(x, y).mean)
+    mixed = lambda labels: halving_interval(KEY, neighbours.mixed_mutual_information, x, labels, num_halvings=3)
+    np.testing.assert_array_equal(mixed(pd.Series(names)).interval, mixed((names == "low").astype(int)).interval)
+    np.testing.assert_array_equal(mixed(names.tolist()).interval, mixed(names).interval)
 
 
 def test_labels_that_are_given_are_strata():

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -71,6 +72,20 @@ def test_dtypes_and_containers_do_not_matter(name):
         np.testing.assert_allclose(ESTIMATORS[name](whole.astype(np.int64) + offset, LABELS), expected, atol=1e-12)
     np.testing.assert_allclose(ESTIMATORS[name](jnp.asarray(whole), LABELS), expected, atol=1e-12)
     assert ESTIMATORS[name](TABLE.astype(np.float32), LABELS).dtype == jnp.float32
+
+
+def test_frames_and_lists_are_tables():
+    frame = pd.DataFrame(TABLE, columns=list("abcd"))
+    expected = mutual_information(TABLE[:, :1], TABLE[:, 1:2])
+    np.testing.assert_array_equal(mutual_information(frame[["a"]], frame[["b"]]), expected)
+    np.testing.assert_array_equal(mutual_information(TABLE[:, :1].tolist(), frame[["b"]].astype("Float64")), expected)
+    np.testing.assert_array_equal(entropy(frame), entropy(TABLE))
+    signs = TABLE[:, :1] > 0
+    np.testing.assert_array_equal(
+        mutual_information(signs, frame[["b"]]), mutual_information(1.0 * signs, frame[["b"]])
+    )
+    with pytest.raises(TypeError, match="x must hold real numbers, got .*: data.as_table makes numbers"):
+        mutual_information(frame[["a"]].astype(str), frame[["b"]])
 
 
 def test_an_offset_beyond_single_precision_costs_nothing_with_a_tracer_beside_it():

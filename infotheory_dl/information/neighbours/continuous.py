@@ -1,11 +1,10 @@
 """Entropy, mutual information and conditional mutual information of variables by their nearest neighbours."""
 
-import warnings
 from typing import Any, Literal
 
 from jaxtyping import Array, Float, Real
 
-from infotheory_dl._validation import edge, is_concrete, require_choice
+from infotheory_dl._validation import edge, is_concrete, require_choice, warn
 from infotheory_dl.information._tables import result_dtype
 from infotheory_dl.information.neighbours._samples import (
     as_tables,
@@ -51,11 +50,10 @@ def entropy(
     values, log_spread = scaled_if_known(table)
     value = estimate(_kozachenko, neighbours, key, values, dtype=result_dtype(samples)) + log_spread.sum()
     if is_concrete(value) and value == -float("inf"):
-        warnings.warn(
+        warn(
             f"more than {neighbours} samples are the same, or a column does not vary: the differential entropy is minus"
             " infinity; of a discrete variable take information.discrete.entropy, to rounded values add noise as wide"
-            " as the rounding",
-            stacklevel=2,
+            " as the rounding"
         )
     return value
 

@@ -1,12 +1,11 @@
 """Mutual information of a continuous variable and a discrete one by nearest neighbours."""
 
-import warnings
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Real, Shaped
 
-from infotheory_dl._validation import class_labels, edge, is_concrete, require_choice, require_shape
+from infotheory_dl._validation import class_labels, edge, is_concrete, require_choice, require_shape, warn
 from infotheory_dl.information._tables import result_dtype
 from infotheory_dl.information.neighbours._samples import (
     as_tables,
@@ -85,10 +84,9 @@ def _frequent(
     if not frequent.any():
         raise ValueError(f"every label has {rule}: {listed or 'none counts'}; take fewer neighbours, or unite labels")
     if len(rare):
-        warnings.warn(
+        warn(
             f"left out {sizes[rare].sum()} of {valid.sum()} samples, whose labels have {rule}: {listed}; fewer"
-            " neighbours keep them",
-            stacklevel=3,
+            " neighbours keep them"
         )
     return valid & frequent[codes]
 
