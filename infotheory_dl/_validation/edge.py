@@ -80,7 +80,7 @@ def edge(function: Any = None, /, *, half: bool = True) -> Any:
             value = given.get(name)
             if value is None:
                 continue
-            if not half and hasattr(value, "dtype"):
+            if not half and isinstance(getattr(value, "dtype", None), np.dtype):
                 require_not_half(**{name: value})
             kind = signature.parameters[name].kind
             if kind is inspect.Parameter.VAR_POSITIONAL:
@@ -109,6 +109,17 @@ def _read(function: Callable[..., Any]) -> tuple[inspect.Signature, dict[str, Ca
     signature = inspect.signature(function)
     readers = {name: _reader(parameter.annotation) for name, parameter in signature.parameters.items()}
     return signature, {name: reader for name, reader in readers.items() if reader is not None}
+
+
+def arguments_of(function: Callable[..., Any]) -> dict[str, str]:
+    """The arguments of a function that `edge` looks at: "numbers", "array" of anything, "key" or "whole number"."""
+
+    def form(reader: Any) -> str:
+        if reader is whole_number:
+            return "whole number"
+        return "key" if reader.func is _as_keys else "numbers" if reader.args[0].kinds else "array"
+
+    return {name: form(reader) for name, reader in _read(function)[1].items()}
 
 
 def _reader(annotation: Any) -> Callable[[str, Any], Any] | None:
