@@ -203,6 +203,22 @@ def test_labels_that_do_not_fit_are_refused_with_what_to_do():
         class_labels(["a", "a"], to_learn=True, name="y")
 
 
+def test_what_has_more_classes_than_a_third_of_the_examples_is_no_label():
+    random = np.random.default_rng(0)
+    target = np.round(100 * random.normal(size=100)).astype(int)
+    with pytest.raises(ValueError, match=r"y has 88 classes in 100 examples, 78 of them with one example only"):
+        class_labels(target, name="y", to_learn=True)
+    with pytest.raises(ValueError, match=r"if y is a number to be predicted, cut it into classes, such as by np"):
+        class_labels(target.astype(float), name="y", to_learn=True)
+    ids = [f"row {place}" for place in range(30)]
+    with pytest.raises(ValueError, match="cannot be learned; if they name the examples, they are no labels"):
+        class_labels(ids, to_learn=True)
+    # as many as a third are, and so are all that are known to be classes
+    assert len(class_labels(np.arange(30) // 3, to_learn=True).names) == 10
+    assert len(class_labels(np.arange(6) % 2, to_learn=True).names) == 2
+    assert len(class_labels(np.arange(30), num_classes=30, to_learn=True).names) == 30
+
+
 def test_small_integers_are_compared_with_large_numbers_of_classes():
     assert class_labels(np.array([255, 0], np.uint8), num_classes=1000).codes.tolist() == [255, 0]
 

@@ -1,7 +1,6 @@
 """What the fits of both systems share: the defaults of the solvers, and checks of what is asked of them."""
 
 import inspect
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from infotheory_dl._validation import (
     require_not_negative,
     require_positive,
     require_within,
+    warn,
 )
 from infotheory_dl.types import AnyArray, Scalar
 
@@ -67,15 +67,13 @@ def warn_unless_settled(converged: Any, diverged: Any, max_iterations: int) -> N
     if not (is_concrete(converged) and is_concrete(diverged)):
         return
     if diverged:
-        warnings.warn(
+        warn(
             "the fit ended at something infinite, or a factor has lost its noise to rounding: variables are copies of"
             " each other, or samples are too few. Drop copies, fit fewer factors, or compute in double precision by"
-            " jax.config.update('jax_enable_x64', True)",
-            stacklevel=3,
+            " jax.config.update('jax_enable_x64', True)"
         )
     elif not converged:
-        warnings.warn(
+        warn(
             f"the last stage of the fit did not settle in {max_iterations} iterations: raise max_iterations or"
-            " tolerance",
-            stacklevel=3,
+            " tolerance"
         )

@@ -1,6 +1,5 @@
 """One pass over runs for any set of bounds: codes, counts, information, bounds."""
 
-import warnings
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -9,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from infotheory_dl._validation import is_concrete
+from infotheory_dl._validation import is_concrete, warn
 from infotheory_dl.fcmi import codes
 from infotheory_dl.fcmi._forms import Coding, Form, LossMoments
 from infotheory_dl.fcmi._runs import CheckedRuns
@@ -210,16 +209,14 @@ def _warn(runs: CheckedRuns, information: list[Array], degenerate: Array) -> Non
         return
     rows = runs.selection[:, 0].size
     if degenerate:
-        warnings.warn(
+        warn(
             f"the selection of {degenerate} of {rows} rows never varies over the runs: they tell nothing about those"
             " rows, whatever the training has memorised, and the bounds are too small; more runs, or the antithetic"
-            " design, vary them all",
-            stacklevel=5,
+            " design, vary them all"
         )
     undefined = max((int(jnp.isnan(row).sum()) for row in information if is_concrete(row)), default=0)
     if undefined > degenerate:
-        warnings.warn(
+        warn(
             f"the information of {undefined} of {rows} rows is NaN, and these rows are left out: an estimator needs"
-            " more runs with each selection",
-            stacklevel=5,
+            " more runs with each selection"
         )

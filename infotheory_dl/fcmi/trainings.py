@@ -5,7 +5,6 @@
 
 import functools
 import hashlib
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, Unpack
@@ -18,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxtyping import Key as Keys
 
 from infotheory_dl._files import whole_file
-from infotheory_dl._validation import edge
+from infotheory_dl._validation import edge, warn
 from infotheory_dl.fcmi.sgld import track_gradient_variance
 from infotheory_dl.fcmi.supersample import Selection, Supersample, training_rows
 from infotheory_dl.results import concise
@@ -273,7 +272,7 @@ def _keys(key: Key, shape: tuple[int, int], deterministic: bool) -> Keys[Array, 
 def _runs(predictions, rows, labels, valid, epochs, gradient_variances=None) -> Runs:
     if not valid.all():
         names = ", ".join(f"supersample {z} run {s}" for z, s in np.argwhere(~valid))
-        warnings.warn(f"diverged, and left out of the bounds: {names}", stacklevel=3)
+        warn(f"diverged, and left out of the bounds: {names}")
     return Runs(predictions, (rows % 2).astype(np.int8), labels, valid, epochs, gradient_variances)
 
 

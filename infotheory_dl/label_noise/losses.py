@@ -6,7 +6,6 @@ labels, `cross_entropy(logits, optax.smooth_labels(one_hot, alpha))`.
 """
 
 import math
-import warnings
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +15,14 @@ from jax import lax
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float
 
-from infotheory_dl._validation import edge, is_concrete, require_not_negative, require_shape, require_within
+from infotheory_dl._validation import (
+    edge,
+    is_concrete,
+    require_not_negative,
+    require_shape,
+    require_within,
+    warn,
+)
 from infotheory_dl.data.label_noise import require_transition
 from infotheory_dl.label_noise._labels import Labels, checked_rows
 from infotheory_dl.types import AnyArray, Scalar
@@ -285,10 +291,9 @@ def dmi(
     logits, targets = checked_rows(logits, labels)
     num_examples, num_classes = logits.shape
     if num_examples < num_classes:
-        warnings.warn(
+        warn(
             f"the determinant of {num_classes} classes vanishes in a batch of {num_examples} examples: dmi has no"
-            " gradient",
-            stacklevel=2,
+            " gradient"
         )
     if mask is not None:
         targets = targets * jnp.asarray(mask)[:, None]

@@ -1,12 +1,11 @@
 """How labels are corrupted, estimated from the predictions of a classifier and the labels that were given."""
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from infotheory_dl._validation import edge, require_within
+from infotheory_dl._validation import edge, require_within, warn
 from infotheory_dl.label_noise import _core
 from infotheory_dl.label_noise._labels import checked_predictions, checked_probabilities
 from infotheory_dl.results import concise
@@ -140,4 +139,4 @@ def warn_of_absent(given: Int[np.ndarray, " examples"], num_classes: int) -> Non
     """Warns of the classes that no example has."""
     absent = np.setdiff1d(np.arange(num_classes), given)
     if absent.size:
-        warnings.warn(f"no example has one of the labels {absent.tolist()}: nothing is said of them", stacklevel=3)
+        warn(f"no example has one of the labels {absent.tolist()}: nothing is said of them")

@@ -1,7 +1,6 @@
 """Logistic regression: fitted, and applied."""
 
 import functools
-import warnings
 from typing import NamedTuple, TypeAlias
 
 import jax
@@ -20,6 +19,7 @@ from infotheory_dl._validation import (
     require_not_negative,
     require_rank,
     require_shape,
+    warn,
 )
 from infotheory_dl.linear_models._newton import Problem, minimise, whitening_factor
 from infotheory_dl.results import concise
@@ -242,8 +242,7 @@ def _require_settings(num_examples: int, l2: Penalty, l1: Penalty, weights: AnyA
 def _warn_unless_converged(model: LogisticRegression, max_iterations: int) -> None:
     if is_concrete(model.converged) and not bool(model.converged.all()):
         failed, problems = int((~model.converged).sum()), model.converged.size
-        warnings.warn(
+        warn(
             f"{failed} of {problems} logistic regressions did not converge in {max_iterations} steps: classes that a"
-            " hyperplane separates have no optimum without a penalty, set l2 or l1; otherwise raise max_iterations",
-            stacklevel=3,
+            " hyperplane separates have no optimum without a penalty, set l2 or l1; otherwise raise max_iterations"
         )

@@ -7,7 +7,6 @@ The arrays have the names of the attributes, such as `moments.loadings`, so that
 import dataclasses
 import json
 import os
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -18,6 +17,7 @@ import numpy as np
 
 import infotheory_dl
 from infotheory_dl._files import read_arrays, whole_file, write_arrays
+from infotheory_dl._validation import warn
 from infotheory_dl.results._types import field_names, fields, find_type, is_record, type_name
 
 Result = TypeVar("Result")
@@ -86,10 +86,9 @@ def load(path: str | os.PathLike[str], kind: type | None = None) -> Any:
         raise ValueError(f"{path} is of the type {held.rpartition(':')[2]}, expected is {kind.__name__}")
     result = reader.restored(description["result"])
     if reader.rounded:
-        warnings.warn(
+        warn(
             f"{path} was saved in double precision, which is off: {', '.join(reader.rounded)} are rounded;"
-            " jax.config.update('jax_enable_x64', True) keeps them",
-            stacklevel=2,
+            " jax.config.update('jax_enable_x64', True) keeps them"
         )
     return result
 

@@ -1,7 +1,6 @@
 """Influence functions: what leaving an example out changes, to first order at the trained weights."""
 
 import functools
-import warnings
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -14,7 +13,14 @@ from jaxtyping import Array, Float, PyTree, Shaped
 
 from infotheory_dl import linearization
 from infotheory_dl._blocks import map_blocks, map_examples, per_example_gradients, per_example_jacobians, sum_blocks
-from infotheory_dl._validation import edge, is_concrete, require_choice, require_finite, require_not_negative
+from infotheory_dl._validation import (
+    edge,
+    is_concrete,
+    require_choice,
+    require_finite,
+    require_not_negative,
+    warn,
+)
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information._examples import Loss, checked_examples, loss_of_example
 from infotheory_dl.sample_information.removal import require_examples
@@ -323,10 +329,9 @@ def _check_spectrum(eigenvalues: Float[Array, " parameters"]) -> None:
             f" {values[-1]:.3g}, and one is zero. Set weight_decay or damping"
         )
     if values[0] < 0:
-        warnings.warn(
+        warn(
             f"the Hessian has {(values < 0).sum()} negative eigenvalues, down to {values[0]:.3g}: the weights are not"
-            " at a minimum. Train longer, use method='gauss_newton', or set damping",
-            stacklevel=4,
+            " at a minimum. Train longer, use method='gauss_newton', or set damping"
         )
 
 
@@ -338,16 +343,14 @@ def _check_convergence(program: _Program, changes: Influence, stochastic: bool) 
         raise ValueError("LiSSA diverged: scale must exceed half the largest eigenvalue of the Hessian")
     if program.method == "lissa" and worst > _UNSOLVED:
         noise = ", or minibatch_size" if stochastic else ""
-        warnings.warn(
+        warn(
             f"LiSSA ended after {program.iterations} iterations at a relative residual of {worst:.3g}: the changes lack"
             " the directions of the smallest eigenvalues of the Hessian. Raise iterations, lower scale (to no less than"
-            f" half the largest eigenvalue){noise}, or set damping",
-            stacklevel=4,
+            f" half the largest eigenvalue){noise}, or set damping"
         )
     if program.method == "conjugate_gradient" and not worst <= 10 * program.tolerance:
-        warnings.warn(
+        warn(
             f"conjugate gradients stopped after {program.iterations} iterations at a relative residual of {worst:.3g},"
             f" tolerance {program.tolerance:.3g}: the Hessian is indefinite or ill-conditioned. Set damping, or raise"
-            " iterations",
-            stacklevel=4,
+            " iterations"
         )

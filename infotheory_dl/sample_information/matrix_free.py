@@ -4,7 +4,6 @@ Only products of the kernel with vectors are needed, which a network gives by on
 """
 
 import functools
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -15,7 +14,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
 from infotheory_dl._blocks import map_examples, sum_blocks
-from infotheory_dl._validation import edge, is_concrete, require_not_negative
+from infotheory_dl._validation import edge, is_concrete, require_not_negative, warn
 from infotheory_dl.linearization.kernels import require_network
 from infotheory_dl.sample_information._leave_one_out import LeaveOneOut, mean_square
 from infotheory_dl.sample_information.removal import checked_indices, checked_residuals, require_examples
@@ -125,10 +124,9 @@ def matrix_free_leave_one_out(
         )
     worst = float(errors.max())
     if not worst <= tolerance:
-        warnings.warn(
+        warn(
             f"conjugate gradients stopped after {iterations} iterations at a relative residual of {worst:.3g},"
-            f" tolerance {tolerance:.3g}: the kernel is ill-conditioned. Add weight decay, or allow more iterations",
-            stacklevel=2,
+            f" tolerance {tolerance:.3g}: the kernel is ill-conditioned. Add weight decay, or allow more iterations"
         )
     return result
 

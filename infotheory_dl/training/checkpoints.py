@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from infotheory_dl._files import write_text
+from infotheory_dl._validation import warn
 from infotheory_dl.training._program import TrainingState
 from infotheory_dl.training.parallel import gather
 
@@ -67,9 +67,7 @@ def restore(
                 reason = error
                 continue
             for damaged in steps[:tried]:
-                warnings.warn(
-                    f"the checkpoint {path.parent / str(damaged)} cannot be read and is removed", stacklevel=3
-                )
+                warn(f"the checkpoint {path.parent / str(damaged)} cannot be read and is removed")
                 manager.delete(damaged)
             return jax.tree.map(lambda empty, leaf: empty if leaf is None else leaf, training, saved)
     raise ValueError(

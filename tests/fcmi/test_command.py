@@ -182,7 +182,8 @@ WRONG_FILES = [
         "epochs must be of shape (1,), one for each prediction, got (3,)",
     ),
     ({"predictions": PREDICTIONS, "selection": SELECTION, "labels": ["cat"] * 12}, "labels must be numbers, got <U3"),
-    ({"predictions": PREDICTIONS + 0.5, "selection": SELECTION}, "predictions must be predicted classes"),
+    ({"predictions": PREDICTIONS + 0.5, "selection": SELECTION}, "take numpy.argmax(.., axis=-1)"),
+    ({"predictions": PREDICTIONS[..., 1:], "selection": SELECTION}, "must have an even number of columns"),
     ({"losses": np.full((RUNS, 2 * N), 0.5), "selection": SELECTION}, "give bins=, or estimator='neighbours'"),
 ]
 

@@ -104,6 +104,19 @@ def test_a_training_that_diverges_is_reported():
         )
 
 
+def test_images_with_their_channels_first_are_reported():
+    x, y = np.random.default_rng(0).random((12, 3, 8, 8)), np.array([0, 1] * 6)
+    with pytest.warns(UserWarning, match=r"the 3 channels of the images come first, .*: turn it by np"):
+        fit_robust(jax.random.key(0), x, y, method="cross_entropy", num_epochs=1)
+
+
+def test_numbers_that_are_no_codes_are_names_of_classes():
+    x = np.random.default_rng(0).normal(size=(12, 2))
+    for names in ((-1, 1), (7, 10**9)):
+        fit = fit_robust(jax.random.key(0), x, np.array(names * 6), method="cross_entropy", num_epochs=1)
+        assert fit.class_names == names
+
+
 def test_a_class_that_is_absent_is_reported():
     x = np.random.default_rng(0).normal(size=(12, 2))
     with pytest.warns(UserWarning, match=r"no example has one of the labels \[1\]: they are never learned"):

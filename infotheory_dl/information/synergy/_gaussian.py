@@ -1,6 +1,5 @@
 """Synergy of Gaussian variables, in closed form."""
 
-import warnings
 from typing import NamedTuple
 
 import jax
@@ -9,7 +8,14 @@ import numpy as np
 from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Float
 
-from infotheory_dl._validation import edge, is_concrete, require_count, require_finite, require_square
+from infotheory_dl._validation import (
+    edge,
+    is_concrete,
+    require_count,
+    require_finite,
+    require_square,
+    warn,
+)
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray
 
@@ -129,10 +135,9 @@ def warn_of_copies(among: Float[Array, "sources sources"]) -> None:
         if shared.size and shared.max() > _NEAR_COPY:
             second, first = np.unravel_index(shared.argmax(), shared.shape)
             correlation = float(among[second, first])
-            warnings.warn(
+            warn(
                 f"sources {first} and {second} are near copies, their correlation is {correlation:.6f}: what"
-                " a reader loses who counts both is no synergy; leave one out, or see calibrated_synergy",
-                stacklevel=3,
+                " a reader loses who counts both is no synergy; leave one out, or see calibrated_synergy"
             )
 
 

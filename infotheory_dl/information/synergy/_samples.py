@@ -2,7 +2,6 @@
 
 import functools
 import math
-import warnings
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -20,6 +19,7 @@ from infotheory_dl._validation import (
     require_not_negative,
     require_same_length,
     require_within,
+    warn,
 )
 from infotheory_dl.information._tables import as_table, in_double_precision, result_dtype
 from infotheory_dl.information.copula import normal_scores
@@ -105,11 +105,10 @@ def discrete_from_samples(
     occurrences = _joint_counts(target, sources)
     per_cell = float(occurrences.sum() / occurrences.size)
     if per_cell < _FEWEST_IN_A_CELL:
-        warnings.warn(
+        warn(
             f"{occurrences.sum()} samples for {occurrences.size} joint states are {per_cell:.2g} each, fewer than"
             f" {_FEWEST_IN_A_CELL}: estimates are biased upwards; merge states, leave sources out, or set"
-            " correction='miller_madow'",
-            stacklevel=2,
+            " correction='miller_madow'"
         )
     counts = jnp.asarray(occurrences, float)
     estimate = _from_counts(counts, pseudocount, correction)
