@@ -84,7 +84,7 @@ def test_frames_and_lists_are_tables():
     np.testing.assert_array_equal(
         mutual_information(signs, frame[["b"]]), mutual_information(1.0 * signs, frame[["b"]])
     )
-    with pytest.raises(TypeError, match="x must hold real numbers, got .*: data.as_table makes numbers"):
+    with pytest.raises(TypeError, match=r"x must hold real numbers, got .*: data\.as_table makes numbers"):
         mutual_information(frame[["a"]].astype(str), frame[["b"]])
 
 
