@@ -226,6 +226,19 @@ def test_whole_numbers_of_64_bits_are_kept(column):
     assert as_table({"a": [2**60 + 1, 2**61, 2**62], "b": [0.5, 1.5, 2.5]}).x.dtype == float
 
 
+def test_whole_numbers_of_a_file_are_kept_or_refused(tmp_path):
+    def read(*values):
+        (tmp_path / "table.csv").write_text("\n".join(["a", *map(str, values)]))
+        return read_table(tmp_path / "table.csv").x[:, 0]
+
+    for values in (LARGE, [2**63 + 1, 2**63 + 2, 2**63 + 7], [2**63 + 1, 5]):
+        assert [int(value) for value in read(*values)] == values
+    assert read("1e200", "3e200", "1e201").tolist() == [1e200, 3e200, 1e201]
+    assert read(2**70, 1, 2).dtype == float
+    with pytest.raises(ValueError, match=r"column 'a' has whole numbers of more than 64 bits .* subtract 1180591"):
+        read(2**70 + 1, 2**70 + 2, 2**70 + 5)
+
+
 # tables of numbers alone
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Shaped
+from jaxtyping import Bool, Float, Shaped
 
 from infotheory_dl._validation import is_missing, to_numpy
 
@@ -18,6 +18,9 @@ MISSING_WORDS = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", 
 
 EXACT_IN_DOUBLE = 2**53
 """Up to here double precision holds all whole numbers, beyond it rounds."""
+
+SMALLEST_LOSS = 2.0**-24
+"""Of the spread of a column: what single precision, in which networks take it, would lose anyway."""
 
 _WORDS_OF_BOOLEANS = {"true": True, "false": False}
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?")
@@ -124,7 +127,9 @@ def as_values(name: str, column: Any, *, as_text: bool = False) -> Values:
     whole = None if as_text else _whole_with_gaps(column)
     if whole is not None:
         return whole
-    values = to_numpy(column)
+    # those of polars with more than 64 bits as numbers of Python, which are exact
+    wide = str(getattr(column, "dtype", "")) in ("Int128", "UInt128")
+    values = np.array(column.to_list(), object) if wide else to_numpy(column)
     if values.ndim != 1:
         raise ValueError(f"column {name!r} must hold one value in each row, got an array of shape {values.shape}")
     kind = values.dtype.kind
@@ -169,7 +174,16 @@ def _whole_with_gaps(column: Any) -> Values | None:
     return Values("number", values, missing) if rounded else None
 
 
-def _as_numbers(values: Sequence[Any]) -> np.ndarray:
+def _is_rounded(numbers: Float[np.ndarray, " rows"]) -> bool:
+    """Whether rounding to double precision may be more than the smallest loss that counts, if they were whole."""
+    known = numbers[np.isfinite(numbers)]
+    largest = np.abs(known).max(initial=0)
+    return bool(
+        largest > EXACT_IN_DOUBLE and np.spacing(largest) / 2 > SMALLEST_LOSS * largest * (known / largest).std()
+    )
+
+
+def _as_numbers(name: str, values: Sequence[Any]) -> np.ndarray:
     """Numbers or their texts in double precision, or as whole numbers where it would round them."""
     numbers = np.array(values, float)
     if np.abs(numbers).max(initial=0) <= EXACT_IN_DOUBLE:
@@ -180,8 +194,15 @@ def _as_numbers(values: Sequence[Any]) -> np.ndarray:
         return numbers
     if any(number != value for number, value in zip(whole, values, strict=True) if not isinstance(value, str)):
         return numbers
-    exact = np.array(whole)
-    return exact if exact.dtype.kind in "iu" else numbers
+    for dtype in (np.int64, np.uint64):
+        if np.iinfo(dtype).min <= min(whole) and max(whole) <= np.iinfo(dtype).max:
+            return np.array(whole, dtype)
+    if _is_rounded(numbers) and len(set(whole)) > 1:
+        raise ValueError(
+            f"column {name!r} has whole numbers of more than 64 bits that differ by less than double precision tells"
+            f" apart; subtract {min(whole)} from it"
+        )
+    return numbers
 
 
 def _numbers(name: str, values: np.ndarray) -> Values:
@@ -211,7 +232,7 @@ def _of_objects(name: str, values: np.ndarray, as_text: bool) -> Values:
     if kind == "text":
         return _of_text(name, present, missing, as_text)
     if kind == "numbers":
-        numbers = _numbers(name, _as_numbers(present.tolist()))
+        numbers = _numbers(name, _as_numbers(name, present.tolist()))
         return Values("number", _filled(missing, numbers.values), missing)
     if kind == "truth values":
         return Values("boolean", _filled(missing, present.astype(bool)), missing)
@@ -229,7 +250,7 @@ def _of_text(name: str, present: np.ndarray, missing: np.ndarray, as_text: bool)
         truths = np.array([_WORDS_OF_BOOLEANS[text.lower()] for text in texts], bool)
         return Values("boolean", _filled(missing, truths), missing)
     elif all(map(is_number, distinct)):
-        numbers = _numbers(name, _as_numbers(texts))
+        numbers = _numbers(name, _as_numbers(name, texts))
         return Values("number", _filled(missing, numbers.values), missing)
     elif all(map(_DATE.fullmatch, distinct)):
         return Values("date", _filled(missing, _days(name, np.array(texts))), missing)

@@ -10,15 +10,22 @@ import numpy as np
 from jaxtyping import Real
 
 from infotheory_dl.data.preprocessing import pixel_moments
-from infotheory_dl.data.tables.columns import EXACT_IN_DOUBLE, Kind, Values, as_values, first_of, is_number, listed
+from infotheory_dl.data.tables.columns import (
+    EXACT_IN_DOUBLE,
+    SMALLEST_LOSS,
+    Kind,
+    Values,
+    as_values,
+    first_of,
+    is_number,
+    listed,
+)
 from infotheory_dl.results import concise
 
 Missing: TypeAlias = Literal["fill", "keep", "refuse"]
 
 _FEW_CATEGORIES = 10
 _MOSTLY = 0.9
-# of the spread of a column: what single precision, in which networks take it, would lose anyway
-_SMALLEST_LOSS = 2.0**-24
 _PLURALS = {"number": "numbers", "boolean": "truth values", "category": "text", "date": "dates"}
 _LIKE_NUMBERS_OR_DATES = re.compile(r"\W{0,3}\d[\d.,'/: -]*[^\w]{0,2}")  # 1,234 or 12 % or € 3 or 31/12/2020
 _OTHER, _MISSING = -1, -2  # in the place of a category
@@ -286,7 +293,7 @@ def exactly(name: str, numbers: np.ndarray) -> np.ndarray:
         return numbers
     distinct = np.unique(numbers)
     lost = max(abs(number - int(float(number))) for number in distinct.tolist())
-    if len(distinct) > 1 and lost > _SMALLEST_LOSS * pixel_moments(numbers).std:
+    if len(distinct) > 1 and lost > SMALLEST_LOSS * pixel_moments(numbers).std:
         raise ValueError(
             f"column {name!r} has whole numbers that differ by less than double precision tells apart at"
             f" {distinct[-1]}; subtract {distinct[0]} from it"
