@@ -138,7 +138,7 @@ class TestBadInput:
         ):
             with pytest.raises(ValueError, match=message):
                 online.without(self.state, examples)
-        with pytest.raises(TypeError, match="examples must hold whole numbers, got bool: of a mask"):
+        with pytest.raises(TypeError, match="examples must be integers, got bool: of a mask"):
             online.without(self.state, np.ones(7, bool))
 
     def test_new_examples_that_do_not_fit(self):
