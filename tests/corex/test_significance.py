@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infotheory_dl.corex import linear
+from infotheory_dl.corex._linear import significance
 from infotheory_dl.information import low_rank
 
 KEY = jax.random.key(0)
@@ -37,6 +38,16 @@ def test_the_null_has_the_gaps_of_the_table():
         found = linear.total_correlation_test(KEY, holes, 2, num_permutations=19, missing=missing)
         assert found.p_value == 1 / 20
         assert np.isfinite(found.null).all()
+
+
+def test_permuted_tables_side_by_side_are_those_one_after_the_other(monkeypatch):
+    one_by_one = linear.total_correlation_test(KEY, MODULES, 2, num_permutations=19)
+    # as on an accelerator
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    significance._null.clear_cache()
+    side_by_side = linear.total_correlation_test(KEY, MODULES, 2, num_permutations=19)
+    significance._null.clear_cache()
+    np.testing.assert_allclose(side_by_side.null, one_by_one.null, rtol=1e-8)
 
 
 def test_impossible_tests_are_refused_in_words(as_a_user_sees):
