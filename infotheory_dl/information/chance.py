@@ -102,7 +102,7 @@ def permutation_null(
     require_count(1, num_permutations=num_permutations)
     others: tuple[Any, ...] = (y,) if given is None else (y, given)
     require_same_length(**dict(zip(("x", "y", "given"), (x, *others), strict=False)))
-    first, *rest = _alike(x, *others)
+    first, *rest = _alike(key, x, *others)
     permuted = lambda order: estimate(first[order], *rest)
     information = jnp.asarray(estimate(first, *rest))
     return null_of(information, _each(permuted, _orders(key, _cells(len(x), given), num_permutations), first, *rest))
@@ -144,7 +144,7 @@ def halving_interval(
     count = len(columns[0])
     require_count(4, **{"the number of samples": count})
     half = count // 2
-    columns = _alike(*columns)
+    columns = _alike(key, *columns)
 
     information = jnp.asarray(estimate(*columns))
     orders = _orders(key, jnp.zeros(count, int), num_halvings)
@@ -166,9 +166,9 @@ def null_of(information: Float[Array, "*rows"], null: Float[Array, "permutations
     return PermutationNull(information, mean, p_value.astype(information.dtype), jnp.maximum(information - mean, 0))
 
 
-def _alike(*columns: Any) -> tuple[Any, ...]:
+def _alike(key: Key, *columns: Any) -> tuple[Any, ...]:
     """The columns as they are where all can be looked at; else all as arrays that a tracer may be an index of."""
-    return columns if all(map(is_concrete, columns)) else tuple(map(jnp.asarray, columns))
+    return columns if all(map(is_concrete, (key, *columns))) else tuple(map(jnp.asarray, columns))
 
 
 def _each(measure: Callable[[Any], Any], orders: Int[Array, "times samples"], *columns: Any) -> Array:

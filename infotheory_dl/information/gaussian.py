@@ -1,5 +1,7 @@
 """Measures of information for Gaussian variables, in nats, from means and covariances."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,8 +33,10 @@ def entropy(covariance: Float[AnyArray, "*batch variables variables"]) -> Float[
     Raises:
       ValueError: if a covariance is not finite, square and positive definite.
     """
-    factor = _cholesky("covariance", covariance)
-    return factor.shape[-1] * (1 + jnp.log(2 * jnp.pi)) / 2 + jnp.log(_diagonal(factor)).sum(-1)
+    units = _deviations(covariance)
+    factor = _cholesky("covariance", covariance, units)
+    of_units = jnp.asarray(_library(units).log(units).sum(-1), factor.dtype)
+    return factor.shape[-1] * (1 + jnp.log(2 * jnp.pi)) / 2 + jnp.log(_diagonal(factor)).sum(-1) + of_units
 
 
 @edge
@@ -57,11 +61,18 @@ def kl_divergence(
       ValueError: if the sizes differ, an entry is NaN or infinite, or a covariance is not positive definite.
     """
     require_finite(mean=mean, other_mean=other_mean)
-    factor, other_factor = _cholesky("covariance", covariance), _cholesky("other_covariance", other_covariance)
+    require_square("covariance", covariance, "(variables, variables)")
     sizes = {np.shape(array)[-1] for array in (mean, covariance, other_mean, other_covariance)}
     if len(sizes) > 1:
         raise ValueError(f"means and covariances must be over the same variables, got sizes {sorted(sizes)}")
-    return _kl_divergence(jnp.asarray(mean), factor, jnp.asarray(other_mean), other_factor)
+    # the divergence is the same in any units
+    units = _deviations(other_covariance)
+    factor, other_factor = (
+        _cholesky(name, matrix, units)
+        for name, matrix in (("covariance", covariance), ("other_covariance", other_covariance))
+    )
+    shift = (_in_double(other_mean) - _in_double(mean)) / units
+    return _kl_divergence(jnp.asarray(shift, factor.dtype), factor, other_factor)
 
 
 @edge
@@ -127,15 +138,15 @@ def total_correlation(covariance: Float[AnyArray, "*batch variables variables"])
     Raises:
       ValueError: if a covariance is not finite, square and positive definite.
     """
-    factor = _cholesky("covariance", covariance)
+    factor = _cholesky("covariance", covariance, _deviations(covariance))
     # each variable's squared correlation with those before it: weak dependence does not cancel
     explained = jnp.square(jnp.tril(factor, -1)).sum(-1)
     return jnp.log1p(explained / _diagonal(factor) ** 2).sum(-1) / 2
 
 
-def _kl_from_factors(mean: jax.Array, factor: jax.Array, other_mean: jax.Array, other_factor: jax.Array) -> jax.Array:
+def _kl_from_factors(shift: jax.Array, factor: jax.Array, other_factor: jax.Array) -> jax.Array:
     ratio = solve_triangular(other_factor, factor, lower=True)
-    shift = solve_triangular(other_factor, other_mean - mean, lower=True)
+    shift = solve_triangular(other_factor, shift, lower=True)
     diagonal = _diagonal(ratio)
     # trace - dimension + log-determinants, as a sum of terms that are each non-negative: near-equal
     # covariances do not cancel
@@ -143,10 +154,11 @@ def _kl_from_factors(mean: jax.Array, factor: jax.Array, other_mean: jax.Array, 
     return (jnp.sum(jnp.tril(ratio, -1) ** 2) + jnp.sum(excess - jnp.log1p(excess)) + jnp.sum(shift**2)) / 2
 
 
-_kl_divergence = jnp.vectorize(_kl_from_factors, signature="(d),(d,d),(d),(d,d)->()")
+_kl_divergence = jnp.vectorize(_kl_from_factors, signature="(d),(d,d),(d,d)->()")
 
 
 def _require_groups(covariance: AnyArray, *groups: AnyArray) -> None:
+    require_square("covariance", covariance, "(variables, variables)")
     variables = np.shape(covariance)[-1]
     indices = np.concatenate([np.asarray(group) for group in groups])
     if not ((indices >= 0) & (indices < variables)).all() or len(np.unique(indices)) < len(indices):
@@ -157,7 +169,8 @@ def _require_groups(covariance: AnyArray, *groups: AnyArray) -> None:
 def _ordered_factor(covariance: AnyArray, *groups: AnyArray) -> jax.Array:
     """The factor of the covariance of these groups, one after the other."""
     indices = np.concatenate([np.asarray(group) for group in groups])
-    return _cholesky("covariance", jnp.asarray(covariance)[..., indices[:, None], indices])
+    chosen = _in_double(covariance)[..., indices[:, None], indices]
+    return _cholesky("covariance", chosen, _deviations(chosen)).astype(jnp.result_type(covariance))
 
 
 def _between(factor: jax.Array, split: int) -> jax.Array:
@@ -172,10 +185,31 @@ def _diagonal(matrix: jax.Array) -> jax.Array:
     return jnp.diagonal(matrix, axis1=-2, axis2=-1)
 
 
-def _cholesky(name: str, covariance: AnyArray) -> jax.Array:
+def _in_double(array: AnyArray) -> AnyArray:
+    """An array that can be looked at, in double precision on the host: what JAX would round or lose is scaled first."""
+    return np.asarray(array, float) if is_concrete(array) else array
+
+
+def _library(array: AnyArray) -> Any:
+    return np if isinstance(array, np.ndarray | np.generic) else jnp
+
+
+def _deviations(covariance: AnyArray) -> AnyArray:
+    """Standard deviations of the variables, in which units a covariance has entries about one."""
+    require_square("covariance", covariance, "(variables, variables)")
+    covariance = _in_double(covariance)
+    numpy = _library(covariance)
+    variances = numpy.diagonal(covariance, axis1=-2, axis2=-1)
+    return numpy.sqrt(numpy.where(variances > 0, variances, 1))
+
+
+def _cholesky(name: str, covariance: AnyArray, units: AnyArray) -> jax.Array:
+    """The factor of a covariance in these units."""
     require_square(name, covariance, "(variables, variables)")
     require_finite(**{name: covariance})
-    factor = jnp.linalg.cholesky(jnp.asarray(covariance))
+    # one after the other: a product of units may be out of range where a covariance is not
+    scaled = _in_double(covariance) / units[..., :, None] / units[..., None, :]
+    factor = jnp.linalg.cholesky(jnp.asarray(scaled, jnp.result_type(covariance)))
     if is_concrete(factor) and not bool(jnp.isfinite(factor).all()):
         raise ValueError(f"{name} must be positive definite; add a small multiple of the identity to a singular one")
     return factor

@@ -119,6 +119,8 @@ def test_both_trace():
     x, y, z = chain(5, 30, 1.0)
     null = lambda x, y, z: permutation_null(KEY, copula.mutual_information, x, y, num_permutations=5)
     np.testing.assert_allclose(jax.jit(null)(x, y, z).mean, null(x, y, z).mean, atol=1e-12)
+    of_key = lambda key: permutation_null(key, copula.mutual_information, x, y, num_permutations=5).mean
+    np.testing.assert_allclose(jax.jit(of_key)(KEY), of_key(KEY), atol=1e-12)
     interval = lambda x, y: halving_interval(KEY, copula.mutual_information, x, y, num_halvings=3)
     np.testing.assert_allclose(jax.jit(interval)(x, y).interval, interval(x, y).interval, atol=1e-12)
     within = lambda x, y, z: permutation_null(KEY, lambda x, y, z: (x * y).mean(), x, y, given=z, num_permutations=5)

@@ -85,6 +85,28 @@ def test_total_correlation_is_the_sum_of_the_entropies_less_that_of_all():
     assert total_correlation(np.diag([1.0, 2.0, 3.0])) == 0
 
 
+@pytest.mark.parametrize("units", [1e-40, 1e15, 1e100])
+def test_units_beyond_single_precision_cost_nothing_in_it(units):
+    mean, covariance = random_gaussian(11)
+    other_mean, other_covariance = random_gaussian(12)
+    scales = np.array([units, 1, 1 / units, 1, units])
+    change = np.outer(scales, scales)
+    first, second = np.array([0, 1]), np.array([2, 4])
+    expected = kl_divergence(mean, covariance, other_mean, other_covariance)
+    with jax.enable_x64(False):
+        changed = covariance * change
+        grown = entropy(changed) - np.log(scales).sum()
+        np.testing.assert_allclose(grown, entropy(covariance), rtol=1e-4)
+        np.testing.assert_allclose(total_correlation(changed), total_correlation(covariance), rtol=1e-5)
+        shared = mutual_information(covariance, first, second)
+        np.testing.assert_allclose(mutual_information(changed, first, second), shared, rtol=1e-5)
+        divergence = kl_divergence(mean * scales, changed, other_mean * scales, other_covariance * change)
+        np.testing.assert_allclose(divergence, expected, rtol=1e-4)
+        offset = 1e9
+        moved = kl_divergence(mean + offset, covariance, other_mean + offset, other_covariance)
+        np.testing.assert_allclose(moved, expected, rtol=1e-4)
+
+
 def test_weak_dependence_does_not_cancel():
     correlation = np.array([[1, 1e-9], [1e-9, 1]])
     np.testing.assert_allclose(mutual_information(correlation, np.array([0]), np.array([1])), 5e-19, rtol=1e-6)
