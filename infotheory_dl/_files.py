@@ -221,11 +221,11 @@ def _require_plain_arrays(archive: zipfile.ZipFile) -> None:
         if size > member.file_size:
             raise ValueError(f"{name} of shape {shape} needs {size:,} bytes, the file has {member.file_size:,}")
         needed += size
-    if needed > (memory := _memory()):
+    if needed > (memory := machine_memory()):
         raise ValueError(f"its arrays need {needed / 2**30:,.1f} GiB, this machine has {memory / 2**30:,.1f} GiB")
 
 
-def _memory() -> float:
+def machine_memory() -> float:
     """Bytes of the machine's memory, infinite where that is not known."""
     try:
         return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))

@@ -175,7 +175,7 @@ def test_arrays_that_promise_more_than_the_file_or_the_memory_has_are_refused_be
     promise((10**6,), zipfile.ZIP_DEFLATED, bytes(8 * 10**6))
     assert read_arrays(tmp_path / "large.npz", remedy="make one")["x"].sum() == 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("infotheory_dl._files._memory", lambda: 2.0**20)
+        patch.setattr("infotheory_dl._files.machine_memory", lambda: 2.0**20)
         with pytest.raises(ValueError, match=r"its arrays need 0.0 GiB, this machine has 0.0 GiB\); make one"):
             read_arrays(tmp_path / "large.npz", remedy="make one")
 

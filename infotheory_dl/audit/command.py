@@ -43,7 +43,7 @@ def main(config: Config, console: Console) -> None:
         title, table = _load(config)
         result = run(jax.random.key(config.seed), table, on_stage=stages.begin, **asdict(config.settings))
     console.print()
-    for notice in table.notices:
+    for notice in dict.fromkeys((*table.notices, *result.examples.notices)):
         console.print(f"Note: {notice}", soft_wrap=True)
     for sentence in findings(result):
         console.print(f"• {sentence}")

@@ -7,13 +7,19 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from infotheory_dl import data
+from infotheory_dl._files import machine_memory
 from infotheory_dl._validation import class_labels, require_count, require_within
 from infotheory_dl.data.preprocessing import network_inputs
 from infotheory_dl.results import concise
 from infotheory_dl.types import Key
 
 _FEWEST_EXAMPLES = 20
+_FEWEST_OF_A_CLASS = 3
+_SHOWN = 5
 _DEFAULT_SIZE = 1000
+# numbers in double precision: of the kernel, its eigenvectors and copies; and of predictions at all times
+_KERNELS_AT_ONCE = 4
+_SCORES_AT_ONCE = 20
 
 
 @concise
@@ -87,6 +93,8 @@ def draw_examples(key: Key, table: data.Table, *, train_size: int | None, flip: 
     largest = len(codes) - (0 if held_out else 1)
     require_count(_FEWEST_EXAMPLES, largest, train_size=train_size)
 
+    _require_memory(train_size, len(held_out[0]) if held_out else min(len(x) - train_size, train_size), len(classes))
+
     choice_key, flip_key, held_out_key = jax.random.split(key, 3)
     audited = data.random_subset(choice_key, x, codes, train_size, stratified=True)
     if np.ptp(audited.y) == 0:
@@ -102,7 +110,7 @@ def draw_examples(key: Key, table: data.Table, *, train_size: int | None, flip: 
     transition = data.uniform_transition(len(classes), flip)
     labels = data.corrupt_labels(flip_key, audited.y, transition, exact=True).labels
     moments = data.pixel_moments(audited.x, per="pixel" if x.ndim == 2 else "set")
-    rows = table.row_names
+    rows, rare = table.row_names, _rare(audited.y, classes)
     return Examples(
         indices=audited.indices,
         x=_with_channels(audited.x),
@@ -115,8 +123,27 @@ def draw_examples(key: Key, table: data.Table, *, train_size: int | None, flip: 
         feature_names=table.feature_names,
         available=len(codes),
         row_names=None if rows is None else tuple(rows[place] for place in audited.indices),
-        notices=table.notices,
+        notices=(*table.notices, *rare),
     )
+
+
+def _rare(codes: np.ndarray, classes: np.ndarray) -> list[str]:
+    """A sentence on the classes of which little can be said, if there are any."""
+    counts = np.bincount(codes, minlength=len(classes))
+    rare = [f"{classes[place].item()!r} ({counts[place]})" for place in np.flatnonzero(counts < _FEWEST_OF_A_CLASS)]
+    shown = ", ".join(rare[:_SHOWN]) + (f" and {len(rare) - _SHOWN} more" if len(rare) > _SHOWN else "")
+    sentence = f"Classes with fewer than {_FEWEST_OF_A_CLASS} audited examples can hardly be told: {shown}."
+    return [sentence] if rare else []
+
+
+def _require_memory(train_size: int, num_held_out: int, num_classes: int) -> None:
+    """Raises a ValueError, before anything is computed, where kernels and scores exceed the memory."""
+    needed = 8 * train_size * (_KERNELS_AT_ONCE * (train_size + num_held_out) + _SCORES_AT_ONCE * num_classes)
+    if needed > (memory := machine_memory()):
+        raise ValueError(
+            f"an audit of {train_size} examples of {num_classes} classes needs some {needed / 2**30:,.1f} GiB, this"
+            f" machine has {memory / 2**30:,.1f} GiB; audit fewer of them by train_size"
+        )
 
 
 def _with_channels(x: np.ndarray) -> np.ndarray:

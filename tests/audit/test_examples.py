@@ -39,6 +39,19 @@ def test_labels_of_any_kind_become_numbers_with_names():
     assert draw(y=np.arange(30) % 2 + 5.0).class_names == ("5", "6")
 
 
+def test_classes_of_one_example_are_named_at_the_start():
+    notices = draw(y=np.array(["cat"] * 15 + ["dog"] * 14 + ["emu"])).notices
+    assert len(notices) == 1
+    assert notices[0].startswith("Classes with fewer than 3 audited examples can hardly be told: 'emu' (")
+    assert draw().notices == ()
+
+
+def test_memory_that_does_not_suffice_is_told_before_anything_is_computed(monkeypatch):
+    monkeypatch.setattr("infotheory_dl.audit.examples.machine_memory", lambda: 2.0**14)
+    with pytest.raises(ValueError, match=r"an audit of 24 examples of 3 classes needs some .* GiB; audit fewer"):
+        draw()
+
+
 def test_flips_are_as_many_as_asked_for_and_spare_the_held_out_examples():
     examples = draw(flip=0.25)
     assert examples.flipped.sum() == 6
