@@ -194,6 +194,13 @@ def test_labels_are_taken_as_people_hold_them():
     np.testing.assert_array_equal(fit(X, list(BINARY == 1), l2=0.1).loss, fit(X, BINARY, l2=0.1).loss)
 
 
+def test_ids_and_numbers_to_be_predicted_are_no_classes():
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    for call in (fit, lambda x, y: cross_validated_probabilities(x, y, np.arange(40) % 2)):
+        with pytest.raises(ValueError, match="y has 40 classes in 40 examples, 40 of them with one example only"):
+            call(x, np.arange(40))
+
+
 def test_out_of_fold_probabilities_are_of_regressions_that_have_not_seen_the_example():
     folds = np.arange(N) % 3
     labels = np.where(np.arange(N) == 7, 3, Y)

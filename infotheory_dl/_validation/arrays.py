@@ -48,7 +48,8 @@ def require_real(**arrays: Any) -> None:
         dtype = _dtype(array)
         if any(jnp.issubdtype(dtype, kind) for kind in (jnp.bool_, jnp.integer, jnp.floating)):
             continue
-        remedy = ": convert it by astype(float)" if dtype.kind == "O" else ""
+        remedies = {"O": ": convert it by astype(float)", "c": ": take np.real or np.abs of it"}
+        remedy = remedies.get(dtype.kind, "")
         raise TypeError(f"{name} must hold real numbers, got {dtype}{remedy}")
 
 

@@ -41,7 +41,7 @@ def cross_validated_probabilities(
     Raises:
       ValueError: if there are not as many folds as examples, or one fold only.
     """
-    labels = class_labels(y, name="y", num_classes=num_classes, num_examples=len(x))
+    labels = class_labels(y, name="y", num_classes=num_classes, num_examples=len(x), to_learn=num_classes is None)
     require_shape("folds", folds, (len(x),), "one for every example")
     folds = np.asarray(folds)
     num_folds = int(folds.max()) + 1

@@ -91,7 +91,8 @@ def fit(
 
     Raises:
       ValueError: if shapes do not fit, a value is NaN or infinite, a label is out of range, a penalty or weight is
-        negative, or the weights of a problem are all zero.
+        negative, or the weights of a problem are all zero; without `num_classes` also if one class only occurs, or more
+        than a third as many as examples.
 
     Warns:
       UserWarning: if a problem has not converged, as where a hyperplane separates the classes and no penalty holds the
@@ -210,7 +211,7 @@ def _checked_data(x: AnyArray, y: AnyLabels, num_classes: int | None) -> tuple[A
     x = jnp.asarray(x)
     x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
     if np.ndim(y) < 2 and is_concrete(y):
-        labels = class_labels(y, name="y", num_classes=num_classes, num_examples=len(x))
+        labels = class_labels(y, name="y", num_classes=num_classes, num_examples=len(x), to_learn=num_classes is None)
         targets = _one_hot(labels.codes, len(labels.names), x)
     elif jnp.issubdtype(y.dtype, jnp.floating):
         classes = y.shape[-1] if num_classes is None else num_classes
