@@ -93,6 +93,11 @@ def draw_examples(key: Key, table: data.Table, *, train_size: int | None, flip: 
     largest = len(codes) - (0 if held_out else 1)
     require_count(_FEWEST_EXAMPLES, largest, train_size=train_size)
 
+    if 2 * len(classes) > train_size:
+        raise ValueError(
+            f"the {train_size} examples to be audited are too few for {len(classes)} classes: raise train_size, or"
+            " merge rare classes"
+        )
     _require_memory(train_size, len(held_out[0]) if held_out else min(len(x) - train_size, train_size), len(classes))
 
     choice_key, flip_key, held_out_key = jax.random.split(key, 3)

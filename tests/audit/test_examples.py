@@ -87,6 +87,10 @@ def test_columns_without_names_are_numbered():
         ({"y": None}, "an audit needs labels: give y, or name their column"),
         ({"x": X[:12], "y": Y[:12]}, "an audit needs 20 examples and a fifth more to measure on, got 12"),
         ({"train_size": 30}, r"train_size must lie in \[20, 29\], got 30"),
+        (
+            {"x": np.ones((120, 2)), "y": np.arange(120) // 3, "train_size": 79},
+            "79 .* are too few for 40 classes: raise",
+        ),
         ({"flip": 1.0}, r"flip must lie in \[0, 1\), .* got 1.0"),
         ({"held_out": (X[:, :1], Y)}, r"held-out x must have rows of shape \(2,\) as x has, got \(1,\)"),
         ({"held_out": (X[:0], Y[:0])}, "held-out examples: x has no rows"),
