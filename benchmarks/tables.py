@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -30,6 +31,8 @@ class Table(NamedTuple):
         column for each number.
       where: values that the rows must have. Besides those that a part reports there is "device", "cpu" or another.
       digits: of the numbers.
+      worst: columns of which the least number brings a line to the top; by default lines are in the order of `lines`.
+      shown: how many lines at most.
     """
 
     lines: tuple[str, ...]
@@ -37,6 +40,8 @@ class Table(NamedTuple):
     across: str | None = None
     where: Mapping[str, Any] = MappingProxyType({})
     digits: int = 3
+    worst: tuple[str, ...] = ()
+    shown: int | None = None
 
 
 def parts_of(benchmark: str) -> dict[str, Table]:
@@ -69,6 +74,10 @@ def markdown(table: Table, rows: Iterable[Row]) -> str:
             latest[tuple(row.get(key) for key in keys)] = row
 
     lines = _ordered(key[: len(table.lines)] for key in latest)
+    if table.worst:
+        numbers = lambda line: [latest[line].get(column) for column in table.worst]
+        lines = sorted(lines, key=lambda line: min((one for one in numbers(line) if one is not None), default=math.inf))
+    lines = lines[: table.shown]
     heads = list(dict.fromkeys(row[table.across] for row in latest.values())) if table.across else list(table.values)
 
     def cell(line: tuple[Any, ...], head: Any) -> str:

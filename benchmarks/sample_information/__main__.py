@@ -1,6 +1,6 @@
-"""Sample information: speed, detection of wrong labels, growth and precision, on MNIST.
+"""Sample information: speed, detection of wrong labels, growth and precision, on MNIST; claims of drawn labels.
 
-`python -m benchmarks.sample_information --help` lists the parts; without a part all four run.
+`python -m benchmarks.sample_information --help` lists the parts; without a part all five run.
 """
 
 import functools
@@ -30,6 +30,7 @@ from benchmarks.harness import (
     timed,
 )
 from benchmarks.sample_information import published
+from benchmarks.sample_information.claims import Claims, claims
 from benchmarks.sample_information.detectors import Detector, LabelTask, all_detectors, label_task
 from benchmarks.tables import ON_CPU, Table
 from infotheory_dl import data, metrics, networks
@@ -391,6 +392,17 @@ PARTS = {
         table=Table(("examples", "outputs"), ("kernels", "leave-one-out", "peak memory in GiB"), where=ON_CPU),
     ),
     "precision": Part(precision, Precision()),
+    "claims": Part(
+        claims,
+        Claims(),
+        Claims((3,), (5,), ("none", "strong"), (0.0, 0.2), examples=100, draws=1),
+        table=Table(
+            ("classes", "imbalance", "signal", "errors", "rate"),
+            ("told", "estimate", "width", "covered", "repairs", "right"),
+            worst=("right", "covered"),
+            shown=30,
+        ),
+    ),
 }
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from infotheory_dl._validation import (
 from infotheory_dl.data.preprocessing import centred_targets
 from infotheory_dl.label_noise._labels import checked_probabilities
 from infotheory_dl.linearization import Calibration, KernelEigen
-from infotheory_dl.linearization.calibration import noise_model, probabilities
+from infotheory_dl.linearization.calibration import least_loss, noise_model, probabilities
 from infotheory_dl.linearization.dynamics import left_out_predictions, require_eigen, require_invertible
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, AnyLabels, Key, Scalar
@@ -119,10 +119,12 @@ def leave_one_out_targets(
         if key is None:
             raise ValueError("noise on the targets needs a key")
         of_all += standard_deviation * jax.random.normal(key, centred.shape, dtype)
-    fits = [noise_model(predictions, given).calibration for predictions in np.asarray(of_all, float)]
-    best = int(np.argmin([fit.loss for fit in fits]))
+    best = int(np.argmin([least_loss(predictions, given) for predictions in np.asarray(of_all, float)]))
     predictions = np.asarray(of_all[best])
-    return LeaveOneOutTargets(probabilities(predictions, fits[best]), predictions, float(candidates[best]), fits[best])
+    calibration = noise_model(predictions.astype(float), given).calibration
+    return LeaveOneOutTargets(
+        probabilities(predictions, calibration), predictions, float(candidates[best]), calibration
+    )
 
 
 @edge

@@ -1,9 +1,9 @@
 """The likelihood of given labels under label noise: fitted by Newton's method, and followed along the error rate.
 
-The true class of an example has the probabilities softmax(s f + b); its label is another class at the rate e, spread
-over the pairs of classes by a pattern of mean 1. A fit is for one rate and one pattern; a profile is the fits along the
-rates. Everything is in standard units: predictions f without what does not matter to a softmax (the mean of each row)
-and without their mean over the examples, of unit variance.
+The true class of an example has the probabilities softmax(s f + b), with one s or one for each class; its label is
+another class at the rate e, spread over the pairs of classes by a pattern of mean 1. A fit is for one rate and one
+pattern; a profile is the fits along the rates. Everything is in standard units: predictions f without what does not
+matter to a softmax (the mean of each row) and without their mean over the examples, of unit variance.
 """
 
 from collections.abc import Callable
@@ -19,6 +19,7 @@ _PENALTY_ON_SHARPNESS, _PENALTY_ON_BIAS = 1e-4, 1e-2
 _RATES = 21
 _STARTS = (0.15, 0.35)
 _STEPS, _TOLERANCE = 60, 1e-13
+_LIKELIER = 1e-3
 
 Pattern = Float[np.ndarray, "classes classes"]
 
@@ -30,11 +31,29 @@ class Sample(NamedTuple):
       predictions: f.
       labels: given labels, in [0, classes); every class occurs.
       frequencies: logarithms of their shares, the prior of b.
+      by_class: whether each class has a sharpness of its own.
     """
 
     predictions: Float[np.ndarray, "examples classes"]
     labels: Int[np.ndarray, " examples"]
     frequencies: Float[np.ndarray, " classes"]
+    by_class: bool = False
+
+    @property
+    def prior(self) -> Float[np.ndarray, " parameters"]:
+        """Of s and b: predictions that say nothing, and the class frequencies."""
+        sharpness = np.zeros(len(self.frequencies) if self.by_class else 1)
+        return np.concatenate([sharpness, self.frequencies])
+
+    @property
+    def penalties(self) -> Float[np.ndarray, " parameters"]:
+        """On half the squared distance of each parameter from its prior."""
+        place = np.arange(len(self.prior))
+        return np.where(place < len(self.prior) - len(self.frequencies), _PENALTY_ON_SHARPNESS, _PENALTY_ON_BIAS)
+
+    def with_sharpness_by_class(self) -> "Sample":
+        """The same for the model in which each class has a sharpness of its own."""
+        return self._replace(by_class=True)
 
 
 class Fit(NamedTuple):
@@ -92,7 +111,7 @@ def uniform_pattern(num_classes: int) -> Pattern:
     return (1 - np.eye(num_classes)) / (num_classes - 1)
 
 
-def transition(rate: float, pattern: Pattern) -> Float[np.ndarray, "classes classes"]:
+def transition(rate: float, pattern: Pattern) -> Pattern:
     """Probabilities of each label, in columns, for each true class, in rows."""
     return np.eye(len(pattern)) + rate * (pattern - np.diag(pattern.sum(1)))
 
@@ -122,8 +141,8 @@ def follow(sample: Sample, pattern: Pattern, start: Float[np.ndarray, " paramete
     return Profile(sample, pattern, fits, best)
 
 
-def with_pattern(profile: Profile, nats: float) -> Profile:
-    """The profile along the pattern that the errors themselves show, where it is likelier by so many nats.
+def with_pattern(profile: Profile) -> Profile:
+    """The profile along the pattern that the errors themselves show, where it is likelier.
 
     Pairs of classes err at rates of their own that are drawn around the common one; their spread is estimated with
     them, so that pairs of few errors keep to the common rate (empirical Bayes). The search starts from the best fit and
@@ -136,10 +155,11 @@ def with_pattern(profile: Profile, nats: float) -> Profile:
         if pattern is not None:
             found.append(follow(profile.sample, pattern, profile.fits[0].parameters))
     best = min(found, key=lambda one: one.best.objective, default=profile)
-    return best if best.best.objective < profile.best.objective - nats else profile
+    # without errors all patterns are one, but for rounding
+    return best if best.best.objective < profile.best.objective - _LIKELIER else profile
 
 
-def fit_at(sample: Sample, pattern: Pattern, rate: float, start: Float[np.ndarray, " parameters"]) -> Fit:
+def fit_at(sample: Sample, pattern: Pattern, rate: float, start: np.ndarray) -> Fit:
     """Fits s and b for one rate by Newton's method, with the curvature of saddles turned upwards."""
     of_labels = np.ascontiguousarray(transition(rate, pattern)[:, sample.labels].T)
     parameters = start
@@ -169,45 +189,41 @@ def fit_at(sample: Sample, pattern: Pattern, rate: float, start: Float[np.ndarra
 
 class _Evaluation(NamedTuple):
     objective: float
-    likelihood: Float[np.ndarray, " examples"]
-    probabilities: Float[np.ndarray, "examples classes"]
-    posterior: Float[np.ndarray, "examples classes"]
+    likelihood: np.ndarray
+    probabilities: np.ndarray
+    posterior: np.ndarray
 
 
-def _evaluate(
-    sample: Sample, of_labels: Float[np.ndarray, "examples classes"], parameters: Float[np.ndarray, " parameters"]
-) -> _Evaluation:
-    sharpness, bias = parameters[0], parameters[1:]
-    logits = sharpness * sample.predictions + bias
+def _evaluate(sample: Sample, of_labels: np.ndarray, parameters: np.ndarray) -> _Evaluation:
+    num_classes = len(sample.frequencies)
+    logits = parameters[:-num_classes] * sample.predictions + parameters[-num_classes:]
     probabilities = np.exp(logits - logits.max(1, keepdims=True))
     probabilities /= probabilities.sum(1, keepdims=True)
     joint = probabilities * of_labels
     # a label that the fit holds for impossible is as unlikely as numbers go
     likelihood = np.maximum(joint.sum(1), 1e-300)
-    penalty = _PENALTY_ON_SHARPNESS * sharpness**2 + _PENALTY_ON_BIAS * np.square(bias - sample.frequencies).sum()
+    penalty = sample.penalties @ np.square(parameters - sample.prior)
     objective = -np.log(likelihood).sum() + penalty / 2
     return _Evaluation(float(objective), likelihood, probabilities, joint / likelihood[:, None])
 
 
-def _derivatives(
-    sample: Sample, parameters: Float[np.ndarray, " parameters"], at: _Evaluation
-) -> tuple[Float[np.ndarray, " parameters"], Float[np.ndarray, "parameters parameters"]]:
+def _derivatives(sample: Sample, parameters: np.ndarray, at: _Evaluation) -> tuple[np.ndarray, np.ndarray]:
     """In logits the gradient is p - q, q with the label and p without, the Hessian the difference of covariances."""
     f, p, q = sample.predictions, at.probabilities, at.posterior
+    num_classes = len(sample.frequencies)
     moved = p - q
-    by_sharpness = (moved * f).sum(0)
-    gradient = np.concatenate([[by_sharpness.sum()], moved.sum(0)])
-    gradient += _penalties(sample) * (parameters - np.concatenate([[0.0], sample.frequencies]))
-    mean_p, mean_q = (p * f).sum(1), (q * f).sum(1)
-    hessian = np.empty((len(parameters), len(parameters)))
-    hessian[0, 0] = (moved * f * f).sum() - mean_p @ mean_p + mean_q @ mean_q
-    hessian[0, 1:] = hessian[1:, 0] = by_sharpness - mean_p @ p + mean_q @ q
-    hessian[1:, 1:] = np.diag(moved.sum(0)) - p.T @ p + q.T @ q
-    return gradient, hessian + np.diag(_penalties(sample))
-
-
-def _penalties(sample: Sample) -> Float[np.ndarray, " parameters"]:
-    return np.concatenate([[_PENALTY_ON_SHARPNESS], np.full(len(sample.frequencies), _PENALTY_ON_BIAS)])
+    of_sharpness, of_both, of_bias = (moved * f * f).sum(0), (moved * f).sum(0), moved.sum(0)
+    without, given = (np.concatenate([values * f, values], axis=1) for values in (p, q))
+    gradient = np.concatenate([of_both, of_bias])
+    hessian = given.T @ given - without.T @ without
+    hessian += np.block([[np.diag(of_sharpness), np.diag(of_both)], [np.diag(of_both), np.diag(of_bias)]])
+    if not sample.by_class:
+        # one parameter in the place of those of all classes
+        parts = np.concatenate([[0], np.arange(num_classes, 2 * num_classes)])
+        gradient = np.add.reduceat(gradient, parts)
+        hessian = np.add.reduceat(np.add.reduceat(hessian, parts, axis=0), parts, axis=1)
+    gradient += sample.penalties * (parameters - sample.prior)
+    return gradient, hessian + np.diag(sample.penalties)
 
 
 def _largest_rate(pattern: Pattern) -> float:
@@ -241,7 +257,8 @@ def _search_pattern(profile: Profile, start: Fit) -> Pattern | None:
     given = sample.labels[:, None] == np.arange(num_classes)
     pairs = ~np.eye(num_classes, dtype=bool)
     # predictions that are too flat would take every error for doubt
-    sharp = np.concatenate([[max(2.0, start.parameters[0])], start.parameters[1:]])
+    sharp = start.parameters.copy()
+    sharp[:-num_classes] = np.maximum(2.0, sharp[:-num_classes])
     pattern, rate, fit, last = uniform, max(start.rate, 1e-3), start._replace(parameters=sharp), np.inf
     best: tuple[float, Pattern | None] = (np.inf, None)
     spread = 0.0

@@ -30,6 +30,8 @@ class Calibration(NamedTuple):
       error_rate: share of given labels that are another class; NaN where it cannot be told.
       interval: from where to where the rate may be, with 95 % confidence; from 0 to 1 where it cannot be told.
       told: whether the predictions know enough of the labels, so that wrong ones can be told: they gain five nats.
+      fits: whether one sharpness, and errors that are all alike, fit as well as more numbers do. If not, errors follow
+        a pattern, which is estimated, or classes differ, which the interval allows for. False where nothing is told.
       gain: log-likelihood of the given labels by softmax(s f + b) above that of the bare class frequencies, in nats.
       gain_per_example: the same for each label, an estimate of the information that the predictions have of it.
       loss: mean negative log-likelihood of the given labels, in nats.
@@ -41,6 +43,7 @@ class Calibration(NamedTuple):
     error_rate: float
     interval: Float[np.ndarray, " ends"]
     told: bool
+    fits: bool
     gain: float
     gain_per_example: float
     loss: float
@@ -52,12 +55,13 @@ class NoiseModel(NamedTuple):
     Attributes:
       calibration: what is reported.
       posterior: probabilities of the true classes by predictions and given labels; None where nothing can be told.
-      cautious_posterior: the same at the lowest rate of wrong labels that is less likely by no more than the evidence.
+      at_least: the least of these probabilities under models that are less likely by no more than the evidence, each at
+        the lowest rate of wrong labels of which this is so.
     """
 
     calibration: Calibration
     posterior: Float[np.ndarray, "examples classes"] | None
-    cautious_posterior: Float[np.ndarray, "examples classes"] | None
+    at_least: Float[np.ndarray, "examples classes"] | None
 
 
 @edge
@@ -65,8 +69,9 @@ def calibrate(predictions: Float[AnyArray, "examples classes"], labels: AnyLabel
     """Fits the model to the given labels by maximum likelihood; no true label is needed.
 
     The true class has the probabilities softmax(s f + b); the label is another class at one rate, all alike, or by a
-    pattern of classes where the labels show one. The bare class frequencies are the case s = 0. Where the fit is hardly
-    more likely than they are, any rate would do, and none is named: the fit returned is that without wrong labels.
+    pattern of classes where that is likelier by five nats. The bare class frequencies are the case s = 0. Where the
+    fit is hardly more likely than they are, any rate would do, and none is named: the fit returned is that without
+    wrong labels.
 
     Of several kinds of predictions for the same labels, those of the least loss tell the true classes best.
 
@@ -80,8 +85,9 @@ def calibrate(predictions: Float[AnyArray, "examples classes"], labels: AnyLabel
     Raises:
       ValueError: if the predictions are not a finite matrix, or the labels not one class for each row.
 
-    Source: the noise model is that of Bootkrajang and Kabán, 2012. The interval is that of the profile likelihood
-      (Wilks, 1938), with s, b and the pattern's place in it fitted anew for each rate.
+    Source: the noise model is that of Bootkrajang and Kabán, 2012. The interval spans those of four models, by the
+      profile likelihood of each (Wilks, 1938): one s, or one for each class; errors that are all alike, or by a
+      pattern.
     """
     require_rank("predictions", predictions, 2, "(examples, classes)")
     require_finite(predictions=predictions)
@@ -92,42 +98,48 @@ def calibrate(predictions: Float[AnyArray, "examples classes"], labels: AnyLabel
 
 def noise_model(predictions: Float[np.ndarray, "examples classes"], labels: Int[np.ndarray, " examples"]) -> NoiseModel:
     """The core of `calibrate`; predictions in double precision."""
-    present = np.bincount(labels, minlength=predictions.shape[1]) > 0
-    standard, units = _standard(predictions, present)
-    codes = np.cumsum(present)[labels] - 1
-    frequencies = np.log(np.bincount(codes) / len(codes))
-    sample = _noise.Sample(standard, codes, frequencies)
-    entropy = -float(np.exp(frequencies) @ frequencies)
-    flat = np.concatenate([[0.0], frequencies])
-    if not standard.any():
-        return NoiseModel(_untold(units, flat, 0.0, entropy, len(labels)), None, None)
-
-    uniform = _noise.uniform_pattern(len(frequencies))
-    plain = _noise.fit_at(sample, uniform, 0.0, flat)
-    # predictions that speak against their labels know nothing: left out, a label makes its class rarer among the others
-    gain = max(0.0, plain.log_likelihood + len(labels) * entropy) if plain.parameters[0] > 0 else 0.0
+    sample, units = _standard(predictions, labels)
+    num_examples, entropy = len(labels), _entropy(sample)
+    plain, gain = _without_errors(sample)
     if gain < EVIDENCE:
-        chosen = plain.parameters if gain > 0 else flat
-        return NoiseModel(_untold(units, chosen, gain, entropy - gain / len(labels), len(labels)), None, None)
-    profile = _noise.follow(sample, uniform, plain.parameters)
-    if len(frequencies) > 2:
-        profile = _noise.with_pattern(profile, EVIDENCE)
-    best = profile.best
-    low, high = profile.interval(_noise.INTERVAL)
-    cautious, _ = profile.interval(EVIDENCE)
-    transition = np.eye(len(present))
-    transition[np.ix_(present, present)] = _noise.transition(best.rate, profile.pattern)
+        chosen = plain.parameters if gain > 0 else sample.prior
+        return NoiseModel(_untold(units, chosen, gain, entropy - gain / num_examples, num_examples), None, None)
+
+    alike = _noise.follow(sample, _noise.uniform_pattern(len(sample.frequencies)), plain.parameters)
+    patterned = _noise.with_pattern(alike)
+    sharpness, bias = plain.parameters[:1].repeat(len(sample.frequencies)), plain.parameters[1:]
+    by_class = _noise.follow(sample.with_sharpness_by_class(), alike.pattern, np.concatenate([sharpness, bias]))
+    profiles = alike, patterned, by_class, _noise.with_pattern(by_class)
+    is_patterned = patterned.best.objective < alike.best.objective - EVIDENCE
+    profile = patterned if is_patterned else alike
+    ends = [end.rate for one in profiles for end in one.interval(_noise.INTERVAL)]
+    # of so many numbers more, half of log n each is chance (the Bayesian information criterion)
+    allowed = EVIDENCE + (len(bias) - 1) / 2 * np.log(num_examples)
+    transition = np.eye(len(units.present))
+    transition[np.ix_(units.present, units.present)] = _noise.transition(profile.best.rate, profile.pattern)
     calibration = Calibration(
-        *units.of(best.parameters),
+        *units.of(profile.best.parameters),
         transition=transition,
-        error_rate=best.rate,
-        interval=np.array([low.rate, high.rate]),
+        error_rate=profile.best.rate,
+        interval=np.array([min(ends), max(ends)]),
         told=True,
+        fits=not is_patterned and by_class.best.objective > alike.best.objective - allowed,
         gain=gain,
-        gain_per_example=gain / len(labels),
-        loss=-best.log_likelihood / len(labels),
+        gain_per_example=gain / num_examples,
+        loss=-profile.best.log_likelihood / num_examples,
     )
-    return NoiseModel(calibration, *(_in_all_classes(fit.posterior, present) for fit in (best, cautious)))
+    cautious = np.min([one.interval(EVIDENCE)[0].posterior for one in profiles[1::2]], axis=0)
+    return NoiseModel(calibration, units.in_all_classes(profile.best.posterior), units.in_all_classes(cautious))
+
+
+def least_loss(predictions: Float[np.ndarray, "examples classes"], labels: Int[np.ndarray, " examples"]) -> float:
+    """The loss of `calibrate` for errors that are all alike, to compare kinds of predictions by."""
+    sample, _ = _standard(predictions, labels)
+    plain, gain = _without_errors(sample)
+    if gain < EVIDENCE:
+        return _entropy(sample) - gain / len(labels)
+    profile = _noise.follow(sample, _noise.uniform_pattern(len(sample.frequencies)), plain.parameters)
+    return -profile.best.log_likelihood / len(labels)
 
 
 def probabilities(
@@ -140,7 +152,7 @@ def probabilities(
 
 
 class _Units(NamedTuple):
-    """What predictions lose before they are fitted, to give the parameters back in their own units."""
+    """What predictions lose before they are fitted, to give the results back in their own units and classes."""
 
     offsets: Float[np.ndarray, " present"]
     scale: float
@@ -153,11 +165,20 @@ class _Units(NamedTuple):
         bias[self.present] = parameters[1:] - sharpness * self.offsets
         return sharpness, bias
 
+    def in_all_classes(self, values: Float[np.ndarray, "examples present"]) -> Float[np.ndarray, "examples classes"]:
+        """Probabilities, zero of the classes that no label names."""
+        whole = np.zeros((len(values), len(self.present)))
+        whole[:, self.present] = values
+        return whole
+
 
 def _standard(
-    predictions: Float[np.ndarray, "examples classes"], present: Bool[np.ndarray, " classes"]
-) -> tuple[Float[np.ndarray, "examples present"], _Units]:
-    """Predictions for the present classes without the means of rows and columns, of unit variance."""
+    predictions: Float[np.ndarray, "examples classes"], labels: Int[np.ndarray, " examples"]
+) -> tuple[_noise.Sample, _Units]:
+    """Predictions for the classes that occur without the means of rows and columns, of unit variance."""
+    present = np.bincount(labels, minlength=predictions.shape[1]) > 0
+    codes = np.cumsum(present)[labels] - 1
+    frequencies = np.log(np.bincount(codes) / len(codes))
     chosen = predictions[:, present]
     relative = chosen - chosen.mean(1, keepdims=True)
     offsets = relative.mean(0)
@@ -165,8 +186,23 @@ def _standard(
     scale = float(np.sqrt(np.square(centred).mean()))
     # all that there is may be what rounding leaves of constants
     if scale <= 1e-12 * np.abs(chosen).max():
-        return np.zeros_like(centred), _Units(np.zeros_like(offsets), 1.0, present)
-    return centred / scale, _Units(offsets, scale, present)
+        centred, offsets, scale = np.zeros_like(centred), np.zeros_like(offsets), 1.0
+    return _noise.Sample(centred / scale, codes, frequencies), _Units(offsets, scale, present)
+
+
+def _entropy(sample: _noise.Sample) -> float:
+    """Of the class frequencies, in nats."""
+    return -float(np.exp(sample.frequencies) @ sample.frequencies)
+
+
+def _without_errors(sample: _noise.Sample) -> tuple[_noise.Fit, float]:
+    """The fit if no label is wrong, and by how many nats in all it is likelier than the class frequencies."""
+    no_errors = np.zeros((len(sample.frequencies), len(sample.frequencies)))
+    plain = _noise.fit_at(sample, no_errors, 0.0, sample.prior)
+    # predictions that speak against their labels know nothing: left out, a label makes its class rarer among the others
+    if plain.parameters[0] <= 0:
+        return plain, 0.0
+    return plain, max(0.0, plain.log_likelihood + len(sample.labels) * _entropy(sample))
 
 
 def _untold(
@@ -179,15 +215,8 @@ def _untold(
         error_rate=float("nan"),
         interval=np.array([0.0, 1.0]),
         told=False,
+        fits=False,
         gain=gain,
         gain_per_example=gain / num_examples,
         loss=loss,
     )
-
-
-def _in_all_classes(
-    values: Float[np.ndarray, "examples present"], present: Bool[np.ndarray, " classes"]
-) -> Float[np.ndarray, "examples classes"]:
-    whole = np.zeros((len(values), len(present)))
-    whole[:, present] = values
-    return whole

@@ -26,13 +26,14 @@ class LabelErrors(NamedTuple):
         labels that the data allow; NaN where it cannot be told.
       error_rate: estimated share of wrong labels; NaN where it cannot be told.
       interval: from where to where it may be, with 95 % confidence; from 0 to 1 where it cannot be told.
+      fits: whether one sharpness, and errors that are all alike, fit as well as more numbers do.
       gain: log-likelihood of the given labels above that of the bare class frequencies, in nats.
       gain_per_example: the same for each label.
       sharpness: of the fitted probabilities, softmax(sharpness * predictions + bias).
       bias: theirs, one for each class.
       transition: probability of each label, in columns, for each true class, in rows.
-      threshold: margins below it are repaired.
-      repaired: which labels these are. A class keeps at least one of its labels.
+      threshold: margins below it may be repaired.
+      repaired: which labels are. A class keeps at least one of its labels.
       expected_precision: mean of `repairable` over them; NaN if there are none.
     """
 
@@ -42,6 +43,7 @@ class LabelErrors(NamedTuple):
     repairable: Float[np.ndarray, " examples"]
     error_rate: float
     interval: Float[np.ndarray, " ends"]
+    fits: bool
     gain: float
     gain_per_example: float
     sharpness: float
@@ -64,9 +66,10 @@ def find_label_errors(
     make the labels likelier than the class frequencies do by five nats. If not, nothing is claimed.
 
     The rule of repair: margins below a threshold, the highest for which the suggested labels are expected to be right
-    in a share `precision` of the repairs. The expectation is that at the lowest rate of wrong labels that is less
-    likely than the best by no more than five nats, so that where the labels may all be right none is repaired. A class
-    never loses all of its labels.
+    in a share `precision` of the repairs, and of those the labels whose suggestion is more likely right than not. The
+    expectation is the least of two models, with one sharpness and with one for each class, at the lowest rate of wrong
+    labels that is less likely than the best by no more than five nats: where the labels may all be right none is
+    repaired. A class never loses all of its labels.
 
     Args:
       predictions: outputs that never saw the label of their own example.
@@ -101,15 +104,15 @@ def estimated_errors(
     is_given = labels[:, None] == np.arange(num_classes)
     margins = np.asarray(margins_of(jnp.asarray(predictions), jnp.asarray(is_given)))
     suggested = predictions.argmax(1)
-    calibration, posterior, cautious = noise_model(predictions.astype(float), labels)
+    calibration, posterior, at_least = noise_model(predictions.astype(float), labels)
     wrong = repairable = np.full(num_examples, np.nan)
     threshold, repaired = -np.inf, np.zeros(num_examples, bool)
-    if posterior is not None and cautious is not None:
+    if posterior is not None and at_least is not None:
         examples = np.arange(num_examples)
         wrong = 1 - posterior[examples, labels]
-        repairable = np.where(suggested == labels, 0, cautious[examples, suggested])
+        repairable = np.where(suggested == labels, 0, at_least[examples, suggested])
         threshold = _highest_threshold(margins, repairable, precision)
-        repaired = margins < threshold
+        repaired = (margins < threshold) & (repairable > 0.5)
         repaired &= np.isin(labels, labels[~repaired])
     return LabelErrors(
         told=calibration.told,
@@ -118,6 +121,7 @@ def estimated_errors(
         repairable=repairable,
         error_rate=calibration.error_rate,
         interval=calibration.interval,
+        fits=calibration.fits,
         gain=calibration.gain,
         gain_per_example=calibration.gain_per_example,
         sharpness=calibration.sharpness,

@@ -10,11 +10,13 @@ import textwrap
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from infotheory_dl import audit
 from infotheory_dl._files import require_writable
 from infotheory_dl.audit.report import render
+from infotheory_dl.sample_information import find_label_errors
 from tests.report.reader import Page
 
 
@@ -162,3 +164,30 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"cannot write to .*file/audit: Not a directory"):
         require_writable(tmp_path / "file" / "audit")
+
+
+def test_what_cannot_be_told_is_not_claimed(result, tmp_path):
+    n = len(result.examples.labels)
+    nothing = find_label_errors(np.full((n, 10), 0.1), result.examples.labels)
+    untold = result._replace(label_errors=nothing)
+    sentences = audit.findings(untold)
+    assert sentences[0].startswith("Which labels are wrong cannot be told from these inputs")
+    assert any("x and y are not in the same order" in sentence for sentence in sentences)
+    text = Page(audit.write_report(untold, tmp_path).read_text(encoding="utf-8")).text
+    assert sentences[0] in text
+    assert "To be repaired" not in text
+    with (tmp_path / "scores.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["errors_told"], row["repaired"], row["wrong_probability"]) for row in rows} == {("0", "0", "nan")}
+    found = json.loads((tmp_path / "config.json").read_text())["found"]
+    assert not found["told"]
+
+
+def test_errors_that_are_not_alike_are_named(result):
+    errors, names = result.label_errors, result.examples.class_names
+    transition = 0.9 * np.eye(10) + 0.1 * np.roll(np.eye(10), 1, axis=1)
+    transition[3, 3], transition[3, 4] = 0.5, 0.5
+    alike = result._replace(label_errors=errors._replace(told=True, fits=True))
+    uneven = result._replace(label_errors=errors._replace(told=True, fits=False, transition=transition))
+    assert "not all alike" not in audit.findings(alike)[0]
+    assert f"most often {names[3]} is called {names[4]}, in 50\u00a0% of its examples" in audit.findings(uneven)[0]

@@ -100,13 +100,26 @@ def rate_of_errors(result: AuditResult) -> str:
         low, high = map(percent, errors.interval)
         return (
             f"By the audit's own estimate {percent(errors.error_rate)} of the labels are wrong; with 95\u00a0%"
-            f" confidence between {low} and {high}."
+            f" confidence between {low} and {high}.{_how_errors_differ(result)}"
         )
     return (
         "Which labels are wrong cannot be told from these inputs: a network trained without an example predicts its"
         f" label hardly better than the class frequencies do, by {errors.gain:.1f} nats over all"
         f" {len(errors.suggested)} labels, where chance gives up to {EVIDENCE:.0f}."
     )
+
+
+def _how_errors_differ(result: AuditResult) -> str:
+    """What is said where errors that are all alike, and one sharpness, do not fit."""
+    errors, names = result.label_errors, result.examples.class_names
+    others = np.where(np.eye(len(names), dtype=bool), np.nan, errors.transition)
+    if errors.fits:
+        return ""
+    if np.nanmax(others) <= 1.001 * np.nanmin(others):
+        return " The classes differ in how sharply they are told; the interval allows for it."
+    true, label = np.unravel_index(np.nanargmax(others), others.shape)
+    share = percent(errors.transition[true, label])
+    return f" Errors are not all alike: most often {names[true]} is called {names[label]}, in {share} of its examples."
 
 
 def smallest_sufficient(result: AuditResult) -> tuple[float, float, float]:
