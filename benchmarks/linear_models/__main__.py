@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.harness import Part, Report, Row, announce, main, timed
+from benchmarks.tables import ON_CPU, Table
 from infotheory_dl import linear_models
 
 PenaltyName: TypeAlias = Literal["l2", "l1"]
@@ -142,6 +143,7 @@ PARTS = {
         problems,
         Problems(),
         smoke=Problems(examples=100, problems=2, cases=((7, "l2", 1.0), (7, "l1", 0.1)), repeats=1),
+        table=Table(("problem", "solver"), ("seconds", "ratio", "slope"), where=ON_CPU),
     ),
 }
 

@@ -19,12 +19,21 @@ from infotheory_dl._validation import (
 )
 from infotheory_dl.linearization import KernelEigen, kernel_eigen
 from infotheory_dl.linearization.dynamics import require_eigen
-from infotheory_dl.metrics.labels import checked_log, forgettings
+from infotheory_dl.metrics.labels import area_under_margin, checked_log, forgettings
 from infotheory_dl.sample_information._examples import Loss, checked_examples, loss_of_example
 from infotheory_dl.training import half_squared_error
 from infotheory_dl.types import AnyArray, AnyLabels, ApplyFn, Params
 
-__all__ = ["el2n", "example_loss", "forgetting_events", "gradient_norm", "knn_shapley", "leverage", "tracin"]
+__all__ = [
+    "area_under_margin",
+    "el2n",
+    "example_loss",
+    "forgetting_events",
+    "gradient_norm",
+    "knn_shapley",
+    "leverage",
+    "tracin",
+]
 
 Scalar = float | Float[AnyArray, ""]
 
