@@ -398,7 +398,7 @@ PARTS = {
         Claims((3,), (5,), ("none", "strong"), (0.0, 0.2), examples=100, draws=1),
         table=Table(
             ("classes", "imbalance", "signal", "errors", "rate"),
-            ("told", "estimate", "width", "covered", "repairs", "right"),
+            ("told", "estimate", "width", "by a rule", "covered", "repairs", "right"),
             worst=("right", "covered"),
             shown=30,
         ),

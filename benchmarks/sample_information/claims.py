@@ -122,6 +122,8 @@ def _summary(case: Case, outcomes: list[Outcome]) -> Row:
         "estimate": mean([one.claim.error_rate for one in told]),
         "width": mean([float(np.ptp(one.claim.interval)) for one in told]),
         "covered": mean(covered),
+        "by a rule": mean([one.claim.systematic_rate for one in told]),
+        "covered by a rule": mean([one.claim.systematic_rate >= one.share for one in told]),
         "repairs": repairs,
         "right repairs": right,
         "right": right / repairs if repairs >= _FEW else None,

@@ -48,6 +48,7 @@ def write_report(
         "error_rate": errors.error_rate,
         "error_rate_at_least": float(errors.interval[0]),
         "error_rate_at_most": float(errors.interval[1]),
+        "error_rate_by_a_rule_at_most": errors.systematic_rate,
         "gain_in_nats": errors.gain,
         "repair_threshold": errors.threshold,
     }

@@ -18,6 +18,10 @@ Labels that have nothing to do with the predictions gain as much in fewer than o
 """
 
 
+# of the examples of a class: of fewer, a fit makes some look better told than they are
+_TOLD_BEST = 0.5
+
+
 @concise
 class Calibration(NamedTuple):
     """A model of label noise, and what the predictions know.
@@ -29,6 +33,9 @@ class Calibration(NamedTuple):
       transition: probability of each label, in columns, for each true class, in rows.
       error_rate: share of given labels that are another class; NaN where it cannot be told.
       interval: from where to where the rate may be, with 95 % confidence; from 0 to 1 where it cannot be told.
+      systematic_rate: share of labels that may be wrong where one class is taken for another as a rule, which looks
+        like classes that overlap: what a label lacks of certainty in the half of its class that is told best. At least
+        the upper end of the interval. An indication: nothing in the labels speaks for or against such errors.
       told: whether the predictions know enough of the labels, so that wrong ones can be told: they gain five nats.
       fits: whether one sharpness, and errors that are all alike, fit as well as more numbers do. If not, errors follow
         a pattern, which is estimated, or classes differ, which the interval allows for. False where nothing is told.
@@ -42,6 +49,7 @@ class Calibration(NamedTuple):
     transition: Float[np.ndarray, "classes classes"]
     error_rate: float
     interval: Float[np.ndarray, " ends"]
+    systematic_rate: float
     told: bool
     fits: bool
     gain: float
@@ -87,7 +95,8 @@ def calibrate(predictions: Float[AnyArray, "examples classes"], labels: AnyLabel
 
     Source: the noise model is that of Bootkrajang and Kabán, 2012. The interval spans those of four models, by the
       profile likelihood of each (Wilks, 1938): one s, or one for each class; errors that are all alike, or by a
-      pattern.
+      pattern. That the examples of a class that are told best bound what errors of a rule can hide is from the anchor
+      points of Liu and Tao, 2016.
     """
     require_rank("predictions", predictions, 2, "(examples, classes)")
     require_finite(predictions=predictions)
@@ -122,6 +131,7 @@ def noise_model(predictions: Float[np.ndarray, "examples classes"], labels: Int[
         transition=transition,
         error_rate=profile.best.rate,
         interval=np.array([min(ends), max(ends)]),
+        systematic_rate=max(*ends, _uncertainty(sample, profile)),
         told=True,
         fits=not is_patterned and by_class.best.objective > alike.best.objective - allowed,
         gain=gain,
@@ -205,6 +215,17 @@ def _without_errors(sample: _noise.Sample) -> tuple[_noise.Fit, float]:
     return plain, max(0.0, plain.log_likelihood + len(sample.labels) * _entropy(sample))
 
 
+def _uncertainty(sample: _noise.Sample, profile: _noise.Profile) -> float:
+    """How improbable labels are, by the fit, in the half of the examples of each label that are told best."""
+    labels = profile.best.probabilities @ _noise.transition(profile.best.rate, profile.pattern)
+    likeliest = labels.argmax(1)
+    certain = [
+        np.quantile(labels[likeliest == label, label], 1 - _TOLD_BEST) if (likeliest == label).any() else own.max()
+        for label, own in enumerate(labels.T)
+    ]
+    return float(np.exp(sample.frequencies) @ (1 - np.array(certain)))
+
+
 def _untold(
     units: _Units, parameters: Float[np.ndarray, " parameters"], gain: float, loss: float, num_examples: int
 ) -> Calibration:
@@ -214,6 +235,7 @@ def _untold(
         transition=np.eye(len(units.present)),
         error_rate=float("nan"),
         interval=np.array([0.0, 1.0]),
+        systematic_rate=1.0,
         told=False,
         fits=False,
         gain=gain,

@@ -26,6 +26,8 @@ class LabelErrors(NamedTuple):
         labels that the data allow; NaN where it cannot be told.
       error_rate: estimated share of wrong labels; NaN where it cannot be told.
       interval: from where to where it may be, with 95 % confidence; from 0 to 1 where it cannot be told.
+      systematic_rate: share of labels that may be wrong where one class is taken for another as a rule, see
+        `linearization.Calibration`.
       fits: whether one sharpness, and errors that are all alike, fit as well as more numbers do.
       gain: log-likelihood of the given labels above that of the bare class frequencies, in nats.
       gain_per_example: the same for each label.
@@ -43,6 +45,7 @@ class LabelErrors(NamedTuple):
     repairable: Float[np.ndarray, " examples"]
     error_rate: float
     interval: Float[np.ndarray, " ends"]
+    systematic_rate: float
     fits: bool
     gain: float
     gain_per_example: float
@@ -121,6 +124,7 @@ def estimated_errors(
         repairable=repairable,
         error_rate=calibration.error_rate,
         interval=calibration.interval,
+        systematic_rate=calibration.systematic_rate,
         fits=calibration.fits,
         gain=calibration.gain,
         gain_per_example=calibration.gain_per_example,

@@ -190,4 +190,9 @@ def test_errors_that_are_not_alike_are_named(result):
     alike = result._replace(label_errors=errors._replace(told=True, fits=True))
     uneven = result._replace(label_errors=errors._replace(told=True, fits=False, transition=transition))
     assert "not all alike" not in audit.findings(alike)[0]
+    hiding = alike._replace(
+        label_errors=alike.label_errors._replace(interval=np.array([0, 0.02]), systematic_rate=0.31)
+    )
+    assert "one class is taken for another as a rule" in audit.findings(hiding)[0]
+    assert "some 31\u00a0% may be wrong then" in audit.findings(hiding)[0]
     assert f"most often {names[3]} is called {names[4]}, in 50\u00a0% of its examples" in audit.findings(uneven)[0]

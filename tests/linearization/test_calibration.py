@@ -102,6 +102,18 @@ def test_errors_that_go_to_one_class_are_seen_as_such():
     assert (fit.transition * (1 - next_class - np.eye(4))).max() < 0.05
 
 
+def test_errors_of_a_rule_may_hide_where_classes_overlap():
+    """Where two labels in five go to the next class, predictions of the labels alone say so and nothing more."""
+    rng = np.random.default_rng(0)
+    true = np.repeat(np.arange(3), 200)
+    labels = (true + (rng.random(600) < 0.4)) % 3
+    of_labels = 0.6 * np.eye(3) + 0.4 * np.roll(np.eye(3), 1, axis=1)
+    fit = calibrate(np.log(0.9 * of_labels[true] + 0.1 / 3) + 0.3 * rng.normal(size=(600, 3)), labels)
+    assert fit.systematic_rate >= max(0.3, fit.interval[1])
+    apart = calibrate(np.eye(3)[true] + 0.1 * rng.normal(size=(600, 3)), true)
+    assert apart.systematic_rate < 0.02
+
+
 @pytest.mark.parametrize("shares", [(0.5, 0.5), (0.8, 0.2), (0.95, 0.05), (0.7, 0.2, 0.1), (0.1,) * 10])
 def test_of_predictions_that_know_nothing_no_rate_is_told(shares):
     gains = []
@@ -115,6 +127,7 @@ def test_of_predictions_that_know_nothing_no_rate_is_told(shares):
         if not fit.told:
             assert np.isnan(fit.error_rate)
             np.testing.assert_array_equal(fit.interval, [0, 1])
+            assert fit.systematic_rate == 1
     assert np.mean(np.array(gains) >= 5) <= 0.025
 
 

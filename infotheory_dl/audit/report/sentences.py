@@ -6,8 +6,10 @@ from infotheory_dl.audit._run import AuditResult
 from infotheory_dl.audit.detection import OWN_SCORES, of_audit
 from infotheory_dl.linearization.calibration import EVIDENCE
 from infotheory_dl.report import count, percent
+from infotheory_dl.sample_information import LabelErrors
 
 _TOLERATED_LOSS = 0.01
+_NOTABLE = 0.01
 
 
 def findings(result: AuditResult) -> list[str]:
@@ -114,12 +116,24 @@ def _how_errors_differ(result: AuditResult) -> str:
     errors, names = result.label_errors, result.examples.class_names
     others = np.where(np.eye(len(names), dtype=bool), np.nan, errors.transition)
     if errors.fits:
-        return ""
+        return _what_a_rule_hides(errors)
     if np.nanmax(others) <= 1.001 * np.nanmin(others):
-        return " The classes differ in how sharply they are told; the interval allows for it."
+        return " The classes differ in how sharply they are told; the interval allows for it." + _what_a_rule_hides(
+            errors
+        )
     true, label = np.unravel_index(np.nanargmax(others), others.shape)
     share = percent(errors.transition[true, label])
     return f" Errors are not all alike: most often {names[true]} is called {names[label]}, in {share} of its examples."
+
+
+def _what_a_rule_hides(errors: LabelErrors) -> str:
+    """What is said where mistakes of a rule could be more than the interval has."""
+    if errors.systematic_rate < errors.interval[1] + _NOTABLE:
+        return ""
+    return (
+        " If one class is taken for another as a rule, that looks like classes that overlap: some"
+        f" {percent(errors.systematic_rate)} may be wrong then."
+    )
 
 
 def smallest_sufficient(result: AuditResult) -> tuple[float, float, float]:
