@@ -113,7 +113,8 @@ def measured(correlations: Float[Array, "sources targets"], among: Float[Array, 
     excess = (1 + total) * left - 1
     information = jnp.log1p(explained / left) / 2
     informations = -jnp.log(noise) / 2
-    synergy = (excess - jnp.log1p(excess) + (1 + total) * apart) / 2
+    # what is not negative stays so where rounding is all that is left
+    synergy = (jnp.maximum(excess - jnp.log1p(excess), 0) + (1 + total) * apart) / 2
     calibrated = jnp.log1p(apart / left) / 2
     return GaussianSynergy(
         information=information,
