@@ -205,6 +205,6 @@ def _require_learnable(labels: ClassLabels, name: str, *, are_known: bool) -> No
         remedy = f"if {name} is a number to be predicted, cut it into classes, such as by np.digitize; {remedy}"
     raise ValueError(
         f"{name} has {classes} classes in {examples} examples, {single} of them with one example only, such as"
-        f" {labels.names[occurring[counts.argmin()]].item()!r}: more classes than a third of the examples cannot be"
+        f" {labels.names[occurring[np.argmin(counts)]].item()!r}: more classes than a third of the examples cannot be"
         f" learned; {remedy}; merge rare classes, or leave them out"
     )

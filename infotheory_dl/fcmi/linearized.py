@@ -17,7 +17,7 @@ from infotheory_dl._precision import in_double
 from infotheory_dl._validation import edge, is_concrete, require_finite, require_rank
 from infotheory_dl.fcmi.supersample import Selection, training_rows
 from infotheory_dl.linearization import kernel_eigen, trained_outputs
-from infotheory_dl.linearization.dynamics import decomposed, require_invertible
+from infotheory_dl.linearization.eigen import decomposed, require_invertible
 from infotheory_dl.types import AnyArray, Scalar
 
 

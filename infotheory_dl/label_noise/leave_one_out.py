@@ -34,7 +34,8 @@ from infotheory_dl.data.preprocessing import centred_targets
 from infotheory_dl.label_noise._labels import checked_probabilities
 from infotheory_dl.linearization import Calibration, KernelEigen
 from infotheory_dl.linearization.calibration import least_loss, noise_model, probabilities
-from infotheory_dl.linearization.dynamics import left_out_predictions, require_eigen, require_invertible
+from infotheory_dl.linearization.dynamics import left_out_predictions
+from infotheory_dl.linearization.eigen import require_eigen, require_invertible
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, AnyLabels, Key, Scalar
 

@@ -3,9 +3,6 @@
 from infotheory_dl.linearization.calibration import Calibration, calibrate
 from infotheory_dl.linearization.dynamics import (
     Dynamics,
-    KernelEigen,
-    SingularKernelError,
-    kernel_eigen,
     leave_one_out_predictions,
     response,
     select_weight_decay,
@@ -13,6 +10,7 @@ from infotheory_dl.linearization.dynamics import (
     trained_outputs,
     trained_params,
 )
+from infotheory_dl.linearization.eigen import KernelEigen, SingularKernelError, kernel_eigen
 from infotheory_dl.linearization.features import (
     Projection,
     ProjectionMethod,

@@ -22,7 +22,7 @@ from infotheory_dl._validation import (
     require_finite,
     require_rank,
 )
-from infotheory_dl.linearization.dynamics import KernelEigen, eigen_of, eigen_of_features, kernel_eigen
+from infotheory_dl.linearization.eigen import KernelEigen, eigen_of, eigen_of_features, kernel_eigen
 from infotheory_dl.linearization.kernels import block_jacobians, blockwise_kernel, empirical_kernel, mean_kernel
 from infotheory_dl.types import AnyArray, ApplyFn, Key, Params, Scalar
 

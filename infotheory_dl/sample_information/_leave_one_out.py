@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, Real
 from infotheory_dl._precision import in_double
 from infotheory_dl._validation import edge
 from infotheory_dl.linearization import Dynamics, KernelEigen, kernel_eigen, trained_outputs
-from infotheory_dl.linearization.dynamics import composed
+from infotheory_dl.linearization.eigen import composed
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information.removal import (
     Problem,

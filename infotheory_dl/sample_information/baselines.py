@@ -18,7 +18,7 @@ from infotheory_dl._validation import (
     require_rank,
 )
 from infotheory_dl.linearization import KernelEigen, kernel_eigen
-from infotheory_dl.linearization.dynamics import require_eigen
+from infotheory_dl.linearization.eigen import require_eigen
 from infotheory_dl.metrics.labels import area_under_margin, checked_log, forgettings
 from infotheory_dl.sample_information._examples import Loss, checked_examples, loss_of_example
 from infotheory_dl.training import half_squared_error

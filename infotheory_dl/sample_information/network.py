@@ -16,7 +16,7 @@ from infotheory_dl.linearization import (
     empirical_kernel,
     transposed_jacobian_products,
 )
-from infotheory_dl.linearization.dynamics import eigen_of
+from infotheory_dl.linearization.eigen import eigen_of
 from infotheory_dl.linearization.kernels import blockwise_kernel, require_network
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information._leave_one_out import coefficient_changes, leave_one_out

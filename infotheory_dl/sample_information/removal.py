@@ -30,7 +30,7 @@ from infotheory_dl._validation import (
     require_within,
 )
 from infotheory_dl.linearization import Dynamics, KernelEigen, SingularKernelError, kernel_eigen, response
-from infotheory_dl.linearization.dynamics import ENTRIES, REMEDY, TOLERANCE, require_eigen, require_invertible
+from infotheory_dl.linearization.eigen import ENTRIES, REMEDY, TOLERANCE, require_eigen, require_invertible
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information.contour import response_poles
 from infotheory_dl.types import AnyArray, Scalar

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from infotheory_dl._validation import edge, require_choice, require_within
 from infotheory_dl.linearization import KernelEigen, kernel_eigen
-from infotheory_dl.linearization.dynamics import composed
+from infotheory_dl.linearization.eigen import composed
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information import online
 from infotheory_dl.sample_information._leave_one_out import mean_square

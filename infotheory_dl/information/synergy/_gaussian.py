@@ -134,7 +134,7 @@ def warn_of_copies(among: Float[Array, "sources sources"]) -> None:
     if is_concrete(among):
         shared = np.abs(np.tril(np.asarray(among), -1))
         if shared.size and shared.max() > _NEAR_COPY:
-            second, first = np.unravel_index(shared.argmax(), shared.shape)
+            second, first = np.unravel_index(np.argmax(shared), shared.shape)
             correlation = float(among[second, first])
             warn(
                 f"sources {first} and {second} are near copies, their correlation is {correlation:.6f}: what"
