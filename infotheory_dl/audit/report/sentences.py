@@ -27,9 +27,11 @@ def findings(result: AuditResult) -> list[str]:
             " measurements and no classes; or the inputs tell little of these classes."
         )
     elif repairs:
+        # the cautious estimate is of this model; what is promised is what was asked for
+        promised = min(errors.expected_precision, result.settings.precision)
         sentence = (
             f"{count(contradicted, 'label is', 'labels are')} contradicted by the network trained without the example,"
-            f" {repairs} clearly enough for a repair. Of the repairs {percent(errors.expected_precision)} or more are"
+            f" {repairs} clearly enough for a repair. Of the repairs {percent(promised)} or more are"
             " expected to be right"
         )
         if flips:
