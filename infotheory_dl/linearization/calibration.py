@@ -14,7 +14,7 @@ EVIDENCE = 5.0
 """Nats that a claim must be ahead by: predictions of class frequencies, a rate of wrong labels of a lower one.
 
 Labels that have nothing to do with the predictions gain as much in fewer than one of a hundred cases
-(`benchmarks/sample_information`, part `rates`).
+(`benchmarks/sample_information`, part `claims`).
 """
 
 

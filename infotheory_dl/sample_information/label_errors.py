@@ -85,7 +85,7 @@ def find_label_errors(
     Raises:
       ValueError: if the shapes do not fit, a label is out of range, or the precision is not in (0, 1).
 
-    Source: the noise model is that of Bootkrajang and Kabán, 2012, with one rate for all pairs of classes.
+    Source: see `linearization.calibrate`.
     """
     require_within("(0, 1)", precision=precision)
     require_rank("predictions", predictions, 2, "(examples, classes)")

@@ -104,7 +104,7 @@ def rate_of_errors(result: AuditResult) -> str:
         low, high = map(percent, errors.interval)
         return (
             f"By the audit's own estimate {percent(errors.error_rate)} of the labels are wrong; with 95\u00a0%"
-            f" confidence between {low} and {high}.{_how_errors_differ(result)}"
+            f" confidence between {low} and {high}.{_how_errors_differ(result)}{_what_a_rule_hides(errors)}"
         )
     return (
         "Which labels are wrong cannot be told from these inputs: a network trained without an example predicts its"
@@ -118,11 +118,9 @@ def _how_errors_differ(result: AuditResult) -> str:
     errors, names = result.label_errors, result.examples.class_names
     others = np.where(np.eye(len(names), dtype=bool), np.nan, errors.transition)
     if errors.fits:
-        return _what_a_rule_hides(errors)
+        return ""
     if np.nanmax(others) <= 1.001 * np.nanmin(others):
-        return " The classes differ in how sharply they are told; the interval allows for it." + _what_a_rule_hides(
-            errors
-        )
+        return " The classes differ in how sharply they are told; the interval allows for it."
     true, label = np.unravel_index(np.nanargmax(others), others.shape)
     share = percent(errors.transition[true, label])
     return f" Errors are not all alike: most often {names[true]} is called {names[label]}, in {share} of its examples."
