@@ -18,6 +18,7 @@ __all__ = [
     "linear_models",
     "linearization",
     "metrics",
+    "minsyn",
     "networks",
     "report",
     "results",

@@ -13,7 +13,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from benchmarks.corex import published
 from benchmarks.harness import (
     Part,
     Report,
@@ -27,6 +26,7 @@ from benchmarks.harness import (
     reset_peak_memory,
     timed,
 )
+from benchmarks.peers import corex as published
 from benchmarks.tables import ON_CPU, Table
 from infotheory_dl import data
 from infotheory_dl.corex import linear, temporal
@@ -107,7 +107,7 @@ def iterations(settings: Iterations) -> Report:
                 x, start = draw(size, m, settings.n)
                 lengths = 5, settings.iterations
                 ours = seconds_of_iteration(
-                    functools.partial(fit, x, of_unit_noise(start, x)), lengths, settings.repeats
+                    functools.partial(fit, x, published.of_unit_noise(start, x)), lengths, settings.repeats
                 )
                 theirs = seconds_of_iteration(functools.partial(published_fit, x, start), lengths, settings.repeats)
                 floor = floor_of_iteration(size, m, settings.n)
@@ -132,7 +132,7 @@ def fits(settings: Fits) -> Report:
 def fits_of(settings: Fits, num_variables: int, num_factors: int) -> list[Row]:
     """Every program from one start, by the same measure of where it ends."""
     x, normalized = draw(num_variables, num_factors, settings.n)
-    start = of_unit_noise(normalized, x)
+    start = published.of_unit_noise(normalized, x)
 
     def ours() -> tuple[np.ndarray, int]:
         model = linear.fit(jax.random.key(0), x, num_factors, initial_weights=start, noises=_STAGES)
@@ -143,7 +143,7 @@ def fits_of(settings: Fits, num_variables: int, num_factors: int) -> list[Row]:
 
     def quasi_newton() -> tuple[np.ndarray, int]:
         weights, count = published.quasi_newton(x, normalized, _STAGES, max_iterations=10_000)
-        return of_unit_noise(weights, x), count
+        return published.of_unit_noise(weights, x), count
 
     programs: dict[str, Callable[[], tuple[np.ndarray, int]]] = {
         "ours": ours,
@@ -251,7 +251,7 @@ def growth(settings: Growth) -> Report:
             announce(f"{size} variables")
             x, start = draw(size, settings.factors, settings.n)
             reset_peak_memory()
-            run = functools.partial(fit, x, of_unit_noise(start, x))
+            run = functools.partial(fit, x, published.of_unit_noise(start, x))
             seconds = seconds_of_iteration(run, settings.iterations, settings.repeats)
             yield {
                 "variables": size,
@@ -308,12 +308,6 @@ def seconds_of_iteration(run: Callable[[int], int], lengths: tuple[int, int], re
 def floor_of_iteration(num_variables: int, num_factors: int, n: int) -> float:
     """Seconds of the two products with the data that an iteration cannot do without, or of reading the data."""
     return machine().floor(4 * n * num_variables * num_factors, 4 * n * num_variables)
-
-
-def of_unit_noise(weights: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Weights of factors of unit noise from those of normalized factors, which the published quasi-Newton loop has."""
-    signal = np.square(x @ weights.T).mean(0)
-    return weights / np.sqrt(1 - signal)[:, None]
 
 
 PARTS = {

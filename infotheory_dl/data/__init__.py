@@ -16,6 +16,7 @@ from infotheory_dl.data.label_noise import (
 from infotheory_dl.data.latent_factors import (
     LatentFactors,
     approximately_modular_factors,
+    correlated_groups,
     latent_factor_covariance,
     modular_factors,
     sample_latent_factors,
@@ -44,6 +45,7 @@ __all__ = [
     "approximately_modular_factors",
     "as_table",
     "cifar10_transition",
+    "correlated_groups",
     "corrupt_by_instance",
     "corrupt_labels",
     "corrupt_split_legacy",

@@ -6,9 +6,9 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from infotheory_dl._validation import edge, require_count
+from infotheory_dl._validation import edge, require_count, require_within
 from infotheory_dl.results import concise
-from infotheory_dl.types import Key
+from infotheory_dl.types import Key, Scalar
 
 Range: TypeAlias = tuple[float, float]
 
@@ -129,6 +129,39 @@ def approximately_modular_factors(
     mixing = np.sqrt(mixing / (2 + related_factors))
     noise_variances = np.full(num_variables, 1 - explained)
     return _as_default(LatentFactors(mixing.T @ loadings, noise_variances, parents))
+
+
+@edge
+def correlated_groups(
+    key: Key,
+    num_variables: int,
+    num_factors: int,
+    *,
+    correlation: Scalar = 0.8,
+    signal_to_noise: float | Range = 5.0,
+    std: float | Range = 1.0,
+) -> LatentFactors:
+    """Draws a modular model whose factors are correlated: what drives one group of variables drives the others too.
+
+    Any two factors have the same correlation. The groups are consecutive blocks of variables, of either sign.
+
+    Args:
+      key: source of randomness.
+      num_variables, num_factors, signal_to_noise, std: as in `modular_factors`.
+      correlation: of any two factors, in [0, 1).
+
+    Returns:
+      The model, written with independent factors; `parents` tell the groups.
+
+    Raises:
+      ValueError: as `modular_factors`, or if the correlation is out of its range.
+
+    Source: ours.
+    """
+    require_within("[0, 1)", correlation=correlation)
+    model = modular_factors(key, num_variables, num_factors, signal_to_noise=signal_to_noise, std=std)
+    among = correlation + (1 - correlation) * np.eye(num_factors)
+    return _as_default(model._replace(loadings=np.linalg.cholesky(among).T @ model.loadings))
 
 
 @edge

@@ -4,6 +4,7 @@ import pytest
 
 from infotheory_dl.data import (
     approximately_modular_factors,
+    correlated_groups,
     latent_factor_covariance,
     modular_factors,
     sample_latent_factors,
@@ -147,3 +148,17 @@ def test_impossible_settings_are_named(as_a_user_sees):
         approximately_modular_factors(KEY, 4, 2, related_factors=2)
     with pytest.raises(ValueError, match="num_samples must be at least 1, got 0"):
         sample_latent_factors(KEY, modular_factors(KEY, 4, 2), 0)
+
+
+def test_correlated_groups_are_modular_with_factors_of_one_correlation():
+    model = correlated_groups(KEY, 12, 3, correlation=0.6, signal_to_noise=3.0)
+    covariance = latent_factor_covariance(model)
+    np.testing.assert_allclose(np.diagonal(covariance), 1, rtol=1e-12)
+    # of variables of signal 3/4: 3/4 within a group, and 0.6 of that across
+    expected = 0.75 * np.where(model.parents[:, None] == model.parents, 1, 0.6)
+    np.testing.assert_allclose(np.abs(covariance[np.triu_indices(12, 1)]), expected[np.triu_indices(12, 1)], rtol=1e-12)
+
+
+def test_factors_that_are_the_same_are_no_groups():
+    with pytest.raises(ValueError, match=r"correlation must lie in \[0, 1\), got 1\.0"):
+        correlated_groups(KEY, 12, 3, correlation=1.0)

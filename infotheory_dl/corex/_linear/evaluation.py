@@ -63,17 +63,19 @@ def explained_total_correlation(
     *,
     noise: Scalar = 0.0,
     sample_weights: Float[AnyArray, " samples"] | None = None,
+    objective: FactorObjective = CORRELATION_EXPLANATION,
 ) -> Float[Array, ""]:
-    """Computes the total correlation that factors explain, the objective of linear CorEx.
+    """Computes the total correlation that factors explain, the objective of linear CorEx, and nothing beside it.
 
     It is sum_i I_cal(X_i; Z) - sum_j I(Z_j; X), for modular factors a lower bound of the total correlation of the
     variables.
 
     Args:
       weights, x, noise, sample_weights: as in `factor_moments`.
+      objective: what is computed in its place.
 
     Returns:
-      The total correlation, nats.
+      The total correlation, or the other objective, nats.
 
     Raises:
       ValueError: as `factor_moments`.
@@ -81,7 +83,7 @@ def explained_total_correlation(
     Source: Steeg et al., 2019 (section 3).
     """
     _require(weights, x, noise, sample_weights)
-    return _explained(jnp.asarray(weights), automatically_sharded(x), noise, sample_weights)
+    return _explained(jnp.asarray(weights), automatically_sharded(x), noise, sample_weights, objective)
 
 
 def _require(weights: AnyArray, x: AnyArray, noise: Scalar, sample_weights: AnyArray | None) -> None:
@@ -104,8 +106,10 @@ def _moments(
 
 
 @jax.jit
-def _explained(weights: Array, x: Array, noise: Scalar, sample_weights: Array | None) -> Array:
-    return CORRELATION_EXPLANATION(_correlations(weights, x, noise, sample_weights))
+def _explained(
+    weights: Array, x: Array, noise: Scalar, sample_weights: Array | None, objective: FactorObjective
+) -> Array:
+    return objective(_correlations(weights, x, noise, sample_weights))
 
 
 def _correlations(weights: Array, x: Array, noise: Scalar, sample_weights: Array | None) -> Correlations:

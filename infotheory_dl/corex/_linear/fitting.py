@@ -40,6 +40,7 @@ class LinearSettings(TypedDict, total=False):
     solver: Solver
     overlapping: bool
     objective: FactorObjective | None
+    warm_up: Sequence[FactorObjective]
     preprocessing: PreprocessingName
     missing: Missing
     missing_value: Scalar | None
@@ -64,6 +65,7 @@ def fit(
     solver: Solver = "quasi_newton",
     overlapping: bool = False,
     objective: FactorObjective | None = None,
+    warm_up: Sequence[FactorObjective] = (),
     preprocessing: PreprocessingName = "standard",
     missing: Missing = "refuse",
     missing_value: Scalar | None = None,
@@ -95,6 +97,8 @@ def fit(
       overlapping: whether a variable may be explained by several factors together, so that synergy costs nothing.
       objective: another one for "quasi_newton" and "adam" in place of these two: an `Objective` or any pytree that can
         be called, as `FactorObjective` says.
+      warm_up: objectives that are maximised before it, each from where the one before it ended; the stages of noise are
+        those of the first. What the fit returns is of the last.
       preprocessing: as in `fit_preprocessing`; "outliers" for tables that have some.
       missing: whether to "refuse" missing values, or put the "mean" in their place, which weakens correlations, or take
         every correlation over the samples that have both variables ("pairwise": needs memory for variables by
@@ -132,6 +136,7 @@ def fit(
         solver=solver,
         overlapping=overlapping,
         objective=objective,
+        warm_up=warm_up,
         initial_weights=initial_weights,
         num_restarts=num_restarts,
         noises=noises,
@@ -161,6 +166,7 @@ def asked(
     solver: Solver,
     overlapping: bool,
     objective: FactorObjective | None,
+    warm_up: Sequence[FactorObjective],
     initial_weights: AnyArray | None,
     num_restarts: int,
     noises: Sequence[float] | None,
@@ -175,11 +181,11 @@ def asked(
     require_choice("solver", solver, ("quasi_newton", "adam", "fixed_point"))
     if solver == "fixed_point" and not overlapping:
         raise ValueError("the solver 'fixed_point' is of the overlapping mode; set overlapping=True")
-    if solver == "fixed_point" and objective is not None:
+    if solver == "fixed_point" and (objective is not None or warm_up):
         raise ValueError("the solver 'fixed_point' has an objective of its own; give another solver or no objective")
     if sampled and solver != "adam":
         raise ValueError(f"only the solver 'adam' can be sampled, got {solver!r}")
-    if sampled and (overlapping or objective is not None):
+    if sampled and (overlapping or objective is not None or warm_up):
         raise ValueError("the sampled objective is the default one: neither overlapping nor another")
     require_count(1, num_restarts=num_restarts)
     if initial_weights is not None and num_restarts > 1:
@@ -195,4 +201,4 @@ def asked(
     if objective is None:
         objective = OVERLAPPING if overlapping else CORRELATION_EXPLANATION
     setup = LinearSetup(solver, max_iterations, sampled, precision)
-    return noises, setup, LinearRates(objective, tolerance, learning_rate, l1)
+    return noises, setup, LinearRates(objective, tolerance, learning_rate, l1, tuple(warm_up))

@@ -45,6 +45,7 @@ class LinearRates(NamedTuple):
     tolerance: Scalar = TOLERANCE
     learning_rate: Scalar = 1e-3
     l1: Scalar = 0.0
+    warm_up: tuple[FactorObjective, ...] = ()
 
 
 class Rows(NamedTuple):
@@ -196,6 +197,9 @@ def _fit_one(
     key: Key, start: Array, *, rows: Array, noises: Array, rates: LinearRates, setup: LinearSetup, free: bool
 ) -> Fits:
     """One fit; where the signs of the factors are free, they are such that the same data give the same."""
+    for objective in rates.warm_up:
+        start = _solve(key, start, rows, noises, rates._replace(objective=objective), setup).weights
+        noises = noises[-1:]
     solution = _solve(key, start, rows, noises, rates, setup)
     weights = solution.weights
     # no factor explains nothing, and comes last

@@ -117,6 +117,12 @@ def temporal(
     return _descend(loss, weights, noises, max_iterations, tolerance, learning_rate)
 
 
+def of_unit_noise(weights: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Weights of factors of unit noise from those of normalized factors, which the quasi-Newton loop has."""
+    signal = np.square(x @ weights.T).mean(0)
+    return weights / np.sqrt(1 - signal)[:, None]
+
+
 def _product(weights: np.ndarray, x: np.ndarray, noise: float) -> np.ndarray:
     return (1 - noise**2) / len(x) * (x.T @ (x @ weights.T)).T + noise**2 * weights
 
