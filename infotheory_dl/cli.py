@@ -4,6 +4,7 @@ import dataclasses
 import dis
 import importlib
 import importlib.metadata
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
       arguments: of the command line; by default those of the process.
     """
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    with _until_the_reader_leaves():
+        _call(sys.argv[1:] if arguments is None else list(arguments))
+
+
+def _call(arguments: Sequence[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_usage())
     elif arguments[0] == "--version":
@@ -67,6 +72,8 @@ def run(name: str, config: type[Config], act: Callable[[Config, "Console"], None
             act(settings, console)
     except KeyboardInterrupt:
         _end(f"infotheory-dl {name}: interrupted", 130)
+    except BrokenPipeError:
+        raise
     except Exception as error:
         if debug:
             raise
@@ -142,6 +149,20 @@ def _warnings_as_notes(console: "Console") -> Iterator[None]:
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = show
         yield
+
+
+@contextmanager
+def _until_the_reader_leaves() -> Iterator[None]:
+    """Ends quietly, as `head` and `less` expect, where nobody reads any longer what is printed."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # what is still in the buffer goes nowhere, so that Python has nothing to complain of when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + 13)  # as the shell says of a process that SIGPIPE ended
 
 
 def _end(message: str, status: int) -> None:

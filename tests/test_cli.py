@@ -1,6 +1,9 @@
 """How every command ends."""
 
 import dataclasses
+import signal
+import subprocess
+import sys
 import warnings
 
 import jax
@@ -125,6 +128,14 @@ def test_anything_else_is_a_bug_whose_traceback_is_a_flag_away(fail, capsys):
 
 def test_an_interruption_ends_quietly(capsys):
     assert ends(capsys, lambda: throw(KeyboardInterrupt())) == (130, "", "infotheory-dl nothing: interrupted\n")
+
+
+def test_a_reader_that_leaves_ends_it_quietly():
+    program = [sys.executable, "-m", "infotheory_dl.cli", "--help"]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 128 + signal.SIGPIPE
 
 
 def test_warnings_are_notes_each_once(capsys):
