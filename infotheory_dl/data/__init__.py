@@ -1,5 +1,6 @@
-"""Named data sets, subsets of them, label noise, and draws from latent factors. Everything here is NumPy, in memory."""
+"""Named data sets, subsets of them, label noise, and draws from known factors. Everything here is NumPy, in memory."""
 
+from infotheory_dl.data.binary_factors import GrueBleen, grue_bleen
 from infotheory_dl.data.datasets import DataNotFoundError, ImageSet, load
 from infotheory_dl.data.folds import stratified_folds
 from infotheory_dl.data.label_noise import (
@@ -27,11 +28,15 @@ from infotheory_dl.data.preprocessing import Moments, one_hot, pixel_moments, st
 from infotheory_dl.data.published_noise import NoisySplit, corrupt_split_legacy, read_noisy_labels, save_noisy_labels
 from infotheory_dl.data.subsets import Subset, first, random_subset, select_classes, train_validation_split
 from infotheory_dl.data.tables import ColumnEncoding, Source, Table, TableEncoding, as_table, read_table
+from infotheory_dl.data.word_images import MONOSPACE_FONTS, WORD_LETTERS, WordGrid, WordImages, word_grid, words
 
 __all__ = [
     "CIFAR10_PAIRS",
+    "MONOSPACE_FONTS",
+    "WORD_LETTERS",
     "ColumnEncoding",
     "DataNotFoundError",
+    "GrueBleen",
     "ImageSet",
     "InstanceNoise",
     "LatentFactors",
@@ -42,6 +47,8 @@ __all__ = [
     "Subset",
     "Table",
     "TableEncoding",
+    "WordGrid",
+    "WordImages",
     "approximately_modular_factors",
     "as_table",
     "cifar10_transition",
@@ -50,6 +57,7 @@ __all__ = [
     "corrupt_labels",
     "corrupt_split_legacy",
     "first",
+    "grue_bleen",
     "latent_factor_covariance",
     "load",
     "modular_factors",
@@ -71,4 +79,6 @@ __all__ = [
     "train_validation_split",
     "uniform_transition",
     "unstandardize",
+    "word_grid",
+    "words",
 ]
