@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "infotheory_dl"
 FLOORS = (
     {"types"},
     {"_validation", "_files", "_roots", "_blocks", "_differences"},
-    {"_sharding", "_precision", "results"},
+    {"_moments", "_sharding", "_precision", "results"},
     {"information", "data", "networks", "metrics", "linear_models", "report"},
     {"training", "linearization"},
     {"sample_information", "fcmi", "label_noise", "corex"},

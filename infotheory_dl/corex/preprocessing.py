@@ -12,11 +12,12 @@ import numpy as np
 from jax.scipy.special import ndtr, ndtri
 from jaxtyping import Array, Float, Int, Real
 
+from infotheory_dl._moments import observed_moments
 from infotheory_dl._sharding import automatically_sharded, placed_like
 from infotheory_dl._validation import edge, is_concrete, require_choice
 from infotheory_dl.corex._columns import named, varying, working_dtype
 from infotheory_dl.corex._outliers import SOFT_LIMIT, robust_moments
-from infotheory_dl.data.preprocessing import observed_moments, standardize, unstandardize
+from infotheory_dl.data.preprocessing import standardize, unstandardize
 from infotheory_dl.data.tables.numbers import ColumnNames, Numbers, as_numbers, with_gaps
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, AnyTable, Scalar

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num
 
+from infotheory_dl._moments import observed_moments
 from infotheory_dl._sharding import placed_like
 from infotheory_dl._validation import edge, is_concrete, require_choice, require_rank, require_within
 from infotheory_dl.corex._columns import named, varying, working_dtype
-from infotheory_dl.data.preprocessing import observed_moments, standardize
+from infotheory_dl.data.preprocessing import standardize
 from infotheory_dl.data.tables.columns import is_frame
 from infotheory_dl.data.tables.numbers import ColumnNames, Numbers, as_numbers, with_gaps
 from infotheory_dl.results import concise

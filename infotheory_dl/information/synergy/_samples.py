@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Real
 
+from infotheory_dl._moments import observed_moments, standardized
 from infotheory_dl._validation import (
     class_labels,
     edge,
@@ -21,7 +22,7 @@ from infotheory_dl._validation import (
     require_within,
     warn,
 )
-from infotheory_dl.information._tables import as_table, in_double_precision, result_dtype
+from infotheory_dl.information._tables import as_table, result_dtype
 from infotheory_dl.information.copula import normal_scores
 from infotheory_dl.information.synergy._discrete import DiscreteSynergy, measured
 from infotheory_dl.information.synergy._gaussian import GaussianSynergy, require_positive_definite, warn_of_copies
@@ -239,13 +240,16 @@ def _standardised(table: Any, by_ranks: bool, dtype: Any) -> Array:
 
     Columns where nothing varies are zeros.
     """
-    xp: Any = np if is_concrete(table) else jnp
-    values = normal_scores(table) if by_ranks else in_double_precision(table)
+    values = normal_scores(table) if by_ranks else table
+    if is_concrete(values):
+        values = np.asarray(values)
+        mean, std, remainder, _ = observed_moments(values)
+        return jnp.asarray(standardized(values, mean, np.where(std > 0, std, 1), remainder, dtype))
     values = values - values.mean(0)
-    largest = xp.abs(values).max(0)
-    values = values / xp.where(largest > 0, largest, 1)
-    spread = xp.sqrt((values**2).mean(0))
-    return jnp.asarray((values / xp.where(spread > 0, spread, 1)).astype(dtype))
+    largest = jnp.abs(values).max(0)
+    values = values / jnp.where(largest > 0, largest, 1)
+    spread = jnp.sqrt((values**2).mean(0))
+    return (values / jnp.where(spread > 0, spread, 1)).astype(dtype)
 
 
 @jax.jit
