@@ -19,6 +19,7 @@ __all__ = [
     "linearization",
     "metrics",
     "minsyn",
+    "mixhop",
     "networks",
     "report",
     "results",

@@ -1,0 +1,32 @@
+"""Graph convolution over several powers of the adjacency: networks of nodes, on graphs of any size."""
+
+from infotheory_dl.mixhop.features import SparseRows, project, sparse_dropout, sparse_rows, to_dense, unit_rows
+from infotheory_dl.mixhop.graph import Graph, normalize
+from infotheory_dl.mixhop.losses import Losses, column_norms, node_loss
+from infotheory_dl.mixhop.mixing import mix, weighted_sum
+from infotheory_dl.mixhop.networks import GCN, MLP, NGCN, SGC, SIGN, MixHop, Mixing
+from infotheory_dl.mixhop.propagation import propagate
+
+__all__ = [
+    "GCN",
+    "MLP",
+    "NGCN",
+    "SGC",
+    "SIGN",
+    "Graph",
+    "Losses",
+    "MixHop",
+    "Mixing",
+    "SparseRows",
+    "column_norms",
+    "mix",
+    "node_loss",
+    "normalize",
+    "project",
+    "propagate",
+    "sparse_dropout",
+    "sparse_rows",
+    "to_dense",
+    "unit_rows",
+    "weighted_sum",
+]
