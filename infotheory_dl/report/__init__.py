@@ -2,6 +2,7 @@
 
 from infotheory_dl.report.charts import Bar, Line, Row, bar_chart, distribution_chart, line_chart
 from infotheory_dl.report.format import count, known, percent, signed
+from infotheory_dl.report.graphs import Hub, Link, hub_chart
 from infotheory_dl.report.html import Html, element, joined
 from infotheory_dl.report.layout import (
     code,
@@ -15,6 +16,7 @@ from infotheory_dl.report.layout import (
     sentence,
     subsection,
 )
+from infotheory_dl.report.matrices import heat_map
 from infotheory_dl.report.pictures import Picture, data_uris, gallery
 from infotheory_dl.report.record import as_json, versions
 from infotheory_dl.report.tables import Column, measures, table, terminal_table
@@ -24,7 +26,9 @@ __all__ = [
     "Bar",
     "Column",
     "Html",
+    "Hub",
     "Line",
+    "Link",
     "Picture",
     "Row",
     "Stages",
@@ -40,6 +44,8 @@ __all__ = [
     "figures",
     "gallery",
     "header",
+    "heat_map",
+    "hub_chart",
     "joined",
     "known",
     "line_chart",

@@ -59,9 +59,15 @@ figcaption { font-size: .9rem; margin-bottom: .3rem; }
 .chart .line.s0 { stroke: var(--hue); } .chart .line.s1 { stroke: var(--accent); stroke-dasharray: 7 4; }
 .chart .line.s2 { stroke: var(--grey); stroke-dasharray: 2 4; }
 .chart .line.s3 { stroke: var(--green); stroke-dasharray: 9 3 2 3; } .chart .line.s4 { stroke: var(--violet); }
-.chart .s0:not(.line) { fill: var(--hue); } .chart .s1:not(.line) { fill: var(--accent); }
-.chart .s2:not(.line) { fill: var(--grey); } .chart .s3:not(.line) { fill: var(--green); }
-.chart .s4:not(.line) { fill: var(--violet); }
+.chart .s0:not(.line, .link) { fill: var(--hue); } .chart .s1:not(.line, .link) { fill: var(--accent); }
+.chart .s2:not(.line, .link) { fill: var(--grey); } .chart .s3:not(.line, .link) { fill: var(--green); }
+.chart .s4:not(.line, .link) { fill: var(--violet); }
+.chart .link { fill: none; opacity: .55; }
+.chart .link.s0 { stroke: var(--hue); } .chart .link.s1 { stroke: var(--accent); }
+.chart .link.s2 { stroke: var(--grey); } .chart .link.s3 { stroke: var(--green); }
+.chart .link.s4 { stroke: var(--violet); }
+.chart .member { fill: var(--ink); }
+.chart .parting { stroke: var(--ink); stroke-width: .8; opacity: .6; }
 .chart .bar { fill: var(--hue); } .chart .bar.faint { fill: #8db3d6; }
 .chart .interval { stroke: var(--ink); stroke-width: 1.4; }
 .chart .mark { stroke: var(--accent); stroke-width: 2.5; }

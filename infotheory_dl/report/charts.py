@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from infotheory_dl.report._drawing import WIDTH, shortened, svg, text
 from infotheory_dl.report.html import Html
 
-_WIDTH, _HEIGHT = 520.0, 280.0
+_HEIGHT = 280.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 66.0, 132.0, 14.0, 46.0
 _ROW = 22.0
 _LABEL_GAP = 15.0
@@ -84,17 +85,17 @@ def line_chart(
       log_x: whether the horizontal axis is logarithmic.
       percent: whether shares are written in percent, on the axes that are linear.
     """
-    right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
+    right, bottom = WIDTH - _RIGHT, _HEIGHT - _BOTTOM
     all_x = np.concatenate([line.x for line in lines])
     all_y = np.concatenate([values for line in lines for values in (line.y, line.low, line.high) if values is not None])
     x = _log_scale(all_x, _LEFT, right) if log_x else _linear_scale(all_x, _LEFT, right)
     y = _linear_scale(all_y, bottom, _TOP)
     write_y = _percent if percent else _number
     parts = [_grid_line(_LEFT, y.place(tick), right, y.place(tick)) for tick in y.ticks]
-    parts += [_text(_LEFT - 8, y.place(tick) + 4, write_y(tick), "end") for tick in y.ticks]
+    parts += [text(_LEFT - 8, y.place(tick) + 4, write_y(tick), "end") for tick in y.ticks]
     write_x = _power if log_x else (_percent if percent else _number)
-    parts += [_text(x.place(tick), bottom + 18, write_x(tick), "middle") for tick in x.ticks]
-    parts.append(_text((_LEFT + right) / 2, _HEIGHT - 8, x_label, "middle", "axis"))
+    parts += [text(x.place(tick), bottom + 18, write_x(tick), "middle") for tick in x.ticks]
+    parts.append(text((_LEFT + right) / 2, _HEIGHT - 8, x_label, "middle", "axis"))
     parts.append(
         f'<text class="axis" transform="translate(13 {(_TOP + bottom) / 2:.1f}) rotate(-90)" text-anchor="middle">'
         f"{escape(y_label)}</text>"
@@ -109,8 +110,8 @@ def line_chart(
         parts += [f'<circle class="dot s{i}" cx="{a:.1f}" cy="{b:.1f}" r="2.6"/>' for a, b in points]
     ends = [y.place(line.y[np.argmax([x.place(a) for a in line.x])]) for line in lines]
     for i, (line, end) in enumerate(zip(lines, _spread(ends), strict=True)):
-        parts.append(_text(right + 9, end + 4, line.label, "start", f"label s{i}"))
-    return _svg(_HEIGHT, title, parts)
+        parts.append(text(right + 9, end + 4, line.label, "start", f"label s{i}"))
+    return svg(_HEIGHT, title, parts)
 
 
 def distribution_chart(rows: Sequence[Row], *, title: str, x_label: str, marked_label: str = "") -> Html:
@@ -124,17 +125,17 @@ def distribution_chart(rows: Sequence[Row], *, title: str, x_label: str, marked_
     """
     bottom = _TOP + _ROW * len(rows)
     height = bottom + _BOTTOM + (16 if marked_label else 0)
-    left, right = 24.0 + 7 * max(len(_shortened(row.label)) for row in rows), _WIDTH - 16
+    left, right = 24.0 + 7 * max(len(shortened(row.label)) for row in rows), WIDTH - 16
     boxes = [np.percentile(row.values, [5, 25, 50, 75, 95]) if row.values.size else np.zeros(0) for row in rows]
     drawn = np.concatenate([*boxes, *(row.marked for row in rows)])
     positive = drawn[drawn > 0] if (drawn > 0).any() else np.ones(1)
     x = _log_scale(positive, left, right)
     place = lambda value: x.place(max(value, np.min(positive)))
     parts = [_grid_line(x.place(tick), _TOP - 4, x.place(tick), bottom + 4) for tick in x.ticks]
-    parts += [_text(x.place(tick), bottom + 20, _power(tick), "middle") for tick in x.ticks]
+    parts += [text(x.place(tick), bottom + 20, _power(tick), "middle") for tick in x.ticks]
     for i, row in enumerate(rows):
         middle = _TOP + _ROW * (i + 0.5)
-        parts.append(_text(left - 10, middle + 4, _shortened(row.label), "end"))
+        parts.append(text(left - 10, middle + 4, shortened(row.label), "end"))
         if row.values.size:
             low, first, median, third, high = map(place, boxes[i])
             parts.append(f'<line class="whisker" x1="{low:.1f}" x2="{high:.1f}" y1="{middle:.1f}" y2="{middle:.1f}"/>')
@@ -143,11 +144,11 @@ def distribution_chart(rows: Sequence[Row], *, title: str, x_label: str, marked_
             stroke = f'x1="{median:.1f}" x2="{median:.1f}" y1="{middle - 7:.1f}" y2="{middle + 7:.1f}"'
             parts.append(f'<line class="median" {stroke}/>')
         parts += [f'<circle class="marked" cx="{place(v):.1f}" cy="{middle:.1f}" r="2.4"/>' for v in row.marked]
-    parts.append(_text((left + right) / 2, bottom + 38, x_label, "middle", "axis"))
+    parts.append(text((left + right) / 2, bottom + 38, x_label, "middle", "axis"))
     if marked_label:
         parts.append(f'<circle class="marked" cx="{left + 4:.1f}" cy="{height - 8:.1f}" r="2.8"/>')
-        parts.append(_text(left + 13, height - 4, marked_label, "start"))
-    return _svg(height, title, parts)
+        parts.append(text(left + 13, height - 4, marked_label, "start"))
+    return svg(height, title, parts)
 
 
 def bar_chart(bars: Sequence[Bar], *, title: str, x_label: str, mark_label: str = "") -> Html:
@@ -161,14 +162,14 @@ def bar_chart(bars: Sequence[Bar], *, title: str, x_label: str, mark_label: str 
     """
     bottom = _TOP + _ROW * len(bars)
     height = bottom + _BOTTOM + (16 if mark_label else 0)
-    left, right = 24.0 + 7 * max(len(_shortened(bar.label)) for bar in bars), _WIDTH - 60
+    left, right = 24.0 + 7 * max(len(shortened(bar.label)) for bar in bars), WIDTH - 60
     drawn = [value for bar in bars for value in (bar.value, bar.low, bar.high, bar.mark) if value is not None]
     x = _linear_scale(np.array([0.0, *drawn]), left, right)
     parts = [_grid_line(x.place(tick), _TOP - 4, x.place(tick), bottom + 4) for tick in x.ticks]
-    parts += [_text(x.place(tick), bottom + 20, _number(tick), "middle") for tick in x.ticks]
+    parts += [text(x.place(tick), bottom + 20, _number(tick), "middle") for tick in x.ticks]
     for i, bar in enumerate(bars):
         middle = _TOP + _ROW * (i + 0.5)
-        parts.append(_text(left - 10, middle + 4, _shortened(bar.label), "end"))
+        parts.append(text(left - 10, middle + 4, shortened(bar.label), "end"))
         start, end = sorted((x.place(0), x.place(bar.value)))
         box = f'x="{start:.1f}" y="{middle - 6:.1f}" width="{max(0.5, end - start):.1f}" height="12"'
         parts.append(f'<rect class="bar{" faint" if bar.faint else ""}" {box} rx="2"/>')
@@ -180,21 +181,14 @@ def bar_chart(bars: Sequence[Bar], *, title: str, x_label: str, mark_label: str 
             ends = f'x1="{place:.1f}" x2="{place:.1f}" y1="{middle - 9:.1f}" y2="{middle + 9:.1f}"'
             parts.append(f'<line class="mark" {ends}/>')
         farthest = max(x.place(value) for value in (0.0, bar.value, bar.high, bar.mark) if value is not None)
-        parts.append(_text(farthest + 7, middle + 4, f"{bar.value:.3f}", "start"))
-    parts.append(_text((left + right) / 2, bottom + 38, x_label, "middle", "axis"))
+        parts.append(text(farthest + 7, middle + 4, f"{bar.value:.3f}", "start"))
+    parts.append(text((left + right) / 2, bottom + 38, x_label, "middle", "axis"))
     if mark_label:
         parts.append(
             f'<line class="mark" x1="{left:.1f}" x2="{left:.1f}" y1="{height - 14:.1f}" y2="{height - 2:.1f}"/>'
         )
-        parts.append(_text(left + 9, height - 4, mark_label, "start"))
-    return _svg(height, title, parts)
-
-
-def _svg(height: float, title: str, parts: Sequence[str]) -> Html:
-    return Html(
-        f'<svg class="chart" viewBox="0 0 {_WIDTH:.0f} {height:.0f}" role="img" aria-label="{escape(title)}">'
-        f"{''.join(parts)}</svg>"
-    )
+        parts.append(text(left + 9, height - 4, mark_label, "start"))
+    return svg(height, title, parts)
 
 
 def _linear_scale(values: np.ndarray, start: float, end: float) -> _Scale:
@@ -234,10 +228,6 @@ def _grid_line(x1: float, y1: float, x2: float, y2: float) -> str:
     return f'<line class="grid" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
 
-def _text(x: float, y: float, text: str, anchor: str, kind: str = "tick") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
-
-
 def _number(value: float) -> str:
     return f"{value:.4g}"
 
@@ -250,7 +240,3 @@ def _power(value: float) -> str:
     exponent = round(math.log10(value))
     superscript = str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
     return {0: "1", 1: "10"}.get(exponent, f"10{superscript}")
-
-
-def _shortened(label: str) -> str:
-    return label if len(label) <= 14 else label[:13] + "…"

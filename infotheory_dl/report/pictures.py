@@ -1,7 +1,5 @@
 """Images as small PNGs that stand inside an HTML page, alone or as a gallery."""
 
-import base64
-import io
 from collections.abc import Iterable
 from html import escape
 from typing import NamedTuple
@@ -10,6 +8,7 @@ import numpy as np
 from jaxtyping import Real
 from PIL import Image
 
+from infotheory_dl.report._drawing import png_uri
 from infotheory_dl.report.html import Html, element
 
 _LARGEST_SIDE = 96
@@ -66,6 +65,4 @@ def data_uris(images: Real[np.ndarray, "examples height width channels"]) -> lis
 def _data_uri(pixels: np.ndarray) -> str:
     image = Image.fromarray(pixels)
     image.thumbnail((_LARGEST_SIDE, _LARGEST_SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return png_uri(image)

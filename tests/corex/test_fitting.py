@@ -80,6 +80,14 @@ def test_the_number_of_modules_is_found_with_and_without_validation_data():
     np.testing.assert_allclose(by_overlap.model.total_correlation, alone.total_correlation, rtol=1e-9)
 
 
+def test_factors_that_explain_next_to_nothing_are_not_chosen():
+    x = np.repeat(np.random.default_rng(0).normal(size=(1000, 2)), 3, axis=1)
+    x += np.random.default_rng(1).normal(size=x.shape)
+    chosen = linear.choose_num_factors(KEY, x, [1, 2, 3, 4])
+    np.testing.assert_allclose(chosen.scores[2:], chosen.scores[1], rtol=1e-3)
+    assert chosen.num_factors == 2
+
+
 def test_a_number_of_factors_is_chosen_also_among_scores_below_zero():
     x = np.random.default_rng(0).normal(size=(30, 6))
     chosen = linear.choose_num_factors(KEY, x, [4, 5], overlapping=True)

@@ -26,6 +26,10 @@ def test_noise_is_called_noise_and_modules_are_not():
     assert of_modules.p_value == 1 / 20
     assert of_modules.excess > 0.7 * of_modules.total_correlation
     np.testing.assert_allclose(of_modules.total_correlation, of_modules.model.total_correlation)
+    # the best factor of noise is no more than the best of its permutations; both modules are
+    assert of_noise.factor_p_values.min() > 0.05
+    np.testing.assert_array_equal(of_modules.factor_p_values, 1 / 20)
+    assert (of_modules.factor_null < of_modules.model.total_correlations.min()).all()
     # permuted columns of the one are like the other
     spread = 4 * of_noise.null.std()
     np.testing.assert_allclose(of_modules.null.mean(), of_noise.null.mean(), atol=spread)

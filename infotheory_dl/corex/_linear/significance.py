@@ -39,12 +39,17 @@ class TotalCorrelationTest(NamedTuple):
       p_value: share of the permuted tables, and the table itself, of which at least as much is explained.
       total_correlation: of the fit, nats.
       null: that of the fit to each permuted table, nats.
+      factor_p_values: for each factor the share of the permuted tables, and the table itself, whose best factor explains
+        at least as much.
+      factor_null: what the best factor explains of each permuted table, nats.
       model: the fit.
     """
 
     p_value: float
     total_correlation: float
     null: Float[np.ndarray, " permutations"]
+    factor_p_values: Float[np.ndarray, " factors"]
+    factor_null: Float[np.ndarray, " permutations"]
     model: LinearCorex
 
     @property
@@ -60,7 +65,8 @@ def total_correlation_test(
     """Fits a table, and tables with the values of each column in an order of its own.
 
     Any fit explains something of noise: it has more parameters than there are samples, or restarts to choose from. What
-    it explains of permuted columns, which share nothing, is what there is to be beaten.
+    it explains of permuted columns, which share nothing, is what there is to be beaten: by the fit as a whole, and by
+    each factor, where the best factors of the permuted tables stand for chance.
 
     Args:
       key: source of randomness, of the starts and of the permutations.
@@ -92,10 +98,20 @@ def total_correlation_test(
     )
     stages, pairwise = jnp.asarray(noises, table.dtype), settings.get("missing") == "pairwise"
     with jax.default_matmul_precision(setup.precision):
-        null = np.asarray(_null(keys, table, active, stages, rates, setup, pairwise))
+        null, of_factors = map(np.asarray, _null(keys, table, active, stages, rates, setup, pairwise))
     reached = float(model.total_correlation)
-    p_value = (1 + int((null >= reached).sum())) / (1 + num_permutations)
-    return TotalCorrelationTest(p_value, reached, null, model)
+    return TotalCorrelationTest(
+        p_value=float(_p_values(null, np.array([reached]))[0]),
+        total_correlation=reached,
+        null=null,
+        factor_p_values=_p_values(of_factors, np.asarray(model.total_correlations)),
+        factor_null=of_factors,
+        model=model,
+    )
+
+
+def _p_values(null: np.ndarray, reached: np.ndarray) -> Float[np.ndarray, " values"]:
+    return (1 + (null[:, None] >= reached).sum(0)) / (1 + len(null))
 
 
 @functools.partial(jax.jit, static_argnames=("setup", "pairwise"))
@@ -107,19 +123,20 @@ def _null(
     rates: LinearRates,
     setup: LinearSetup,
     pairwise: bool,
-) -> Float[Array, " permutations"]:
-    """What the best of the starts explains of each permuted table."""
+) -> tuple[Float[Array, " permutations"], Float[Array, " permutations"]]:
+    """What the best of the starts explains of each permuted table, and what its best factor does."""
 
     def rows_in(permuted: Array) -> Rows:
         if pairwise:
             return Rows(counts_and_root(permuted)[1], skewness_of(jnp.nan_to_num(permuted)))
         return rows_of(permuted, compress=not setup.sampled)
 
-    def of_one(key: Key) -> Array:
+    def of_one(key: Key) -> tuple[Array, Array]:
         key_order, key_fit = jax.random.split(key)
         permuted = jax.random.permutation(key_order, table, axis=0, independent=True)
         fits = fit_starts(key_fit, rows_in(permuted), None, active, noises, setup, rates)
-        return fits.moments.total_correlation[best_of(fits)]
+        best = best_of(fits)
+        return fits.moments.total_correlation[best], fits.moments.total_correlations[best].max()
 
     # side by side every fit takes as long as the longest, which accelerators make up for, and CPUs do not
     at_once = None if jax.default_backend() == "cpu" else max(1, min(len(keys), _ENTRIES_AT_ONCE // table.size))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from infotheory_dl.data.tables.encoding import Missing
 from infotheory_dl.data.tables.reading import read_table
 from infotheory_dl.data.tables.table import Table
 
@@ -43,7 +44,7 @@ class Source:
         """What to call the data set."""
         return Path(self.data or self.x or "").stem
 
-    def read(self, *, labelled: bool) -> Table:
+    def read(self, *, labelled: bool, missing: Missing = "fill") -> Table:
         """Reads it by `read_table`."""
         return read_table(
             self.data,
@@ -53,6 +54,7 @@ class Source:
             labelled=labelled,
             row_names=self.row_names,
             drop=self.drop,
+            missing=missing,
             delimiter=self.delimiter,
             image_size=self.image_size,
         )
