@@ -173,10 +173,13 @@ def whole_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
             shutil.rmtree(staging, ignore_errors=True)
 
 
-def write_together(folder: str | os.PathLike[str], contents: Mapping[str, str | bytes]) -> None:
+def write_together(folder: str | os.PathLike[str], contents: Mapping[str, str | bytes]) -> Path:
     """Writes files, by name, into a folder once all of them are complete, in the place of those before.
 
     The folder is made if it is absent. An OSError names it, and leaves the files before as they were.
+
+    Returns:
+      The folder.
     """
     folder = Path(folder).expanduser()
     with _naming(f"cannot write to {folder}"):
@@ -190,6 +193,7 @@ def write_together(folder: str | os.PathLike[str], contents: Mapping[str, str | 
                 os.replace(staging / name, folder / name)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+    return folder
 
 
 def csv_table(columns: Mapping[str, Iterable[Any]]) -> str:

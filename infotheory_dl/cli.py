@@ -24,6 +24,10 @@ COMMANDS = {
         "infotheory_dl.fcmi.command",
         "bound the generalization gap by what predictions tell of training sets",
     ),
+    "corex": (
+        "infotheory_dl.corex.command",
+        "find the factors that explain why columns depend on each other, and how they change over time",
+    ),
 }
 
 

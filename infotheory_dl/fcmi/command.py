@@ -1,7 +1,6 @@
 """The subcommand `infotheory-dl fcmi`."""
 
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
 
 import jax
@@ -12,7 +11,7 @@ from infotheory_dl.fcmi._evaluation import LossEstimator
 from infotheory_dl.fcmi.files import read_runs
 from infotheory_dl.fcmi.page import render
 from infotheory_dl.fcmi.report import bound_columns, bounds_csv, draw, evaluate_runs, row_columns, scope
-from infotheory_dl.report import terminal_table, versions
+from infotheory_dl.report import ran_with, terminal_table
 
 
 @dataclass(frozen=True)
@@ -56,18 +55,11 @@ def main(config: Config, console: Console) -> None:
     title = f"epoch {last.epoch}, the last of {len(evaluations)}" if len(evaluations) > 1 else None
     caption = "spread: over supersamples. observed: the gap, beside bounds on the loss the loss on the ghosts."
     console.print(terminal_table(bound_columns(last), title=title, caption=caption))
-    settings = {name: value for name, value in asdict(config).items() if value is not None}
-    facts = {"created": datetime.now().astimezone().isoformat(timespec="seconds"), **settings, **versions()}
     contents: dict[str, str | bytes] = {
         "bounds.csv": bounds_csv(evaluations),
         "rows.csv": csv_table(row_columns(runs, last)),
         "bounds.png": draw(evaluations),
-        "report.html": render(runs, evaluations, title=config.data.stem, facts=facts),
+        "report.html": render(runs, evaluations, title=config.data.stem, facts=ran_with(asdict(config))),
     }
-
-    def write(folder: Path) -> Path:
-        write_together(folder, contents)
-        return folder
-
-    folder = write_or_keep(folder, write)
+    folder = write_or_keep(folder, lambda folder: write_together(folder, contents))
     console.print(f"{', '.join(contents)} are in {folder.resolve()}", soft_wrap=True)

@@ -55,7 +55,7 @@ def heat_map(
         parts.append(text(margin - 5, top + place + 4, label, "end"))
         parts.append(
             f'<g transform="translate({margin + place + 4:.1f} {top + side + 5:.1f}) rotate(-90)">'
-            f"{text(0, 0, label, 'end')}</g>"
+            f"{text(0.0, 0.0, label, 'end')}</g>"
         )
     for edge in np.cumsum(groups)[:-1].tolist():
         place = edge * cell

@@ -5,9 +5,16 @@ import json
 import math
 import platform
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 _PACKAGES = ("infotheory_dl", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "scikit-learn")
+
+
+def ran_with(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """When a command ran and with which settings, those that are None left out, and on which versions."""
+    created = datetime.now().astimezone().isoformat(timespec="seconds")
+    return {"created": created, **{name: value for name, value in settings.items() if value is not None}, **versions()}
 
 
 def versions() -> dict[str, str]:

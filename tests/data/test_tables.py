@@ -6,6 +6,7 @@ from PIL import Image
 
 from infotheory_dl.data import as_table, read_table
 from infotheory_dl.data.tables.numbers import as_numbers
+from infotheory_dl.data.tables.variables import variables_of
 
 ROWS = 40
 
@@ -606,3 +607,24 @@ def test_images_to_measure_on_lie_in_a_folder_test(folder, tmp_path_factory):
     table = read_table(parts)
     assert len(table.x) == 2
     assert table.held_out[1].tolist() == ["cat", "dog"]
+
+
+def test_columns_are_variables_of_numbers_or_of_states(frame):
+    variables = {one.name: one for one in variables_of(as_table(frame, missing="keep"))}
+    assert list(variables) == ["age", "visits", "sex", "ward", "smokes", "admitted", "ill"]
+    np.testing.assert_array_equal(variables["age"].values, frame["age"])
+    assert variables["age"].states == variables["smokes"].states == ()
+    for name in ("sex", "ward", "ill"):
+        states, values = np.array([*variables[name].states, None], object), variables[name].values
+        codes = np.where(np.isnan(values), len(states) - 1, values).astype(int)
+        assert states[codes].tolist() == [value if isinstance(value, str) else None for value in frame[name]]
+    pixels = variables_of(as_table(np.arange(24).reshape(4, 2, 3)))
+    assert [one.name for one in pixels[:4]] == ["pixel 0,0", "pixel 0,1", "pixel 0,2", "pixel 1,0"]
+    np.testing.assert_array_equal(pixels[4].values, [4, 10, 16, 22])
+
+
+def test_the_rarest_of_many_states_share_one():
+    letters = np.array(list("aabbccdde") * 2)
+    (letter,) = variables_of(as_table({"letter": letters}, missing="keep", max_categories=3))
+    assert letter.states == ("a", "b", "c", "(other)")
+    np.testing.assert_array_equal(letter.values, np.minimum(np.unique(letters, return_inverse=True)[1], 3))

@@ -213,7 +213,7 @@ def test_a_full_disk_loses_neither_the_bounds_nor_the_files(tmp_path, capsys, mo
     def fail_when_full(where, contents):
         if where == folder:
             raise OSError(28, f"cannot write to {folder}: No space left on device")
-        write(where, contents)
+        return write(where, contents)
 
     monkeypatch.setattr(command, "write_together", fail_when_full)
     cli.main(["fcmi", "--data", str(path), "--output", str(folder)])

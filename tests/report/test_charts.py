@@ -1,11 +1,25 @@
 """Charts are drawn to scale."""
 
+import base64
+import io
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from infotheory_dl.report import Bar, Line, Row, bar_chart, distribution_chart, line_chart
+from infotheory_dl.report import (
+    Bar,
+    Hub,
+    Line,
+    Link,
+    Row,
+    bar_chart,
+    distribution_chart,
+    heat_map,
+    hub_chart,
+    line_chart,
+)
 
 
 def test_lines_are_drawn_to_scale_and_labels_do_not_overlap():
@@ -50,3 +64,52 @@ def test_bars_begin_at_zero_with_their_intervals_and_marks():
     assert float(re.search(r'class="mark" x1="([^"]*)"', drawing)[1]) == pytest.approx(zero + 1.5 * half, abs=0.2)
     assert "a &lt; b" in drawing
     assert "observed" in drawing
+
+
+def test_a_map_has_a_colour_for_each_entry_and_lines_between_groups():
+    values = np.array([[1.0, 0.0, -1.0], [0.0, 1.0, np.nan], [-1.0, np.nan, 1.0]])
+    labels = ["a < b", "b", "c"]
+    drawing = heat_map(values, title="map", limits=(-1.0, 1.0), labels=labels, groups=[2, 1], key="correlation")
+    assert drawing.count("a &lt; b") == 2
+    picture = re.search(r'pixelated" href="data:image/png;base64,([^"]*)"', drawing)[1]
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture)))).astype(int)
+    assert pixels.shape == (3, 3, 3)
+    assert (pixels[0, 1] == 255).all()
+    most, least, unknown = pixels[0, 0], pixels[0, 2], pixels[1, 2]
+    assert most[0] > most[2]
+    assert least[0] < least[2]
+    assert np.ptp(unknown) < 15
+    side = float(re.search(r'image x="[^"]*" y="[^"]*" width="([^"]*)"', drawing)[1])
+    left, top = map(float, re.search(r'image x="([^"]*)" y="([^"]*)"', drawing).groups())
+    across, down = [tuple(map(float, x)) for x in re.findall(r'parting" x1="([^"]*)" x2="[^"]*" y1="([^"]*)"', drawing)]
+    assert across == pytest.approx((left, top + 2 * side / 3), abs=0.1)
+    assert down == pytest.approx((left + 2 * side / 3, top), abs=0.1)
+
+
+def test_a_large_map_shows_the_means_of_blocks():
+    values = np.kron(np.array([[1.0, 0.0], [0.0, 1.0]]), np.ones((650, 650)))
+    drawing = heat_map(values, title="map", limits=(0.0, 1.0), labels=["no"] * 1300)
+    assert ">no<" not in drawing
+    picture = re.search(r'pixelated" href="data:image/png;base64,([^"]*)"', drawing)[1]
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture)))).astype(int)
+    assert len(pixels) <= 600
+    assert (pixels[0, -1] == 255).all()
+    assert (pixels[0, 0] < 255).any()
+
+
+def test_factors_stand_beside_the_middle_of_their_variables():
+    hubs = [
+        Hub("first", ["a", "b", "c < d"], [Link(0, 2.0), Link(1, 1.0, positive=False), Link(3, 0.5)]),
+        Hub("second", ["e"], [Link(3, 1.0)]),
+    ]
+    drawing = hub_chart(hubs, title="graph")
+    members = [float(y) for y in re.findall(r'class="member" cx="[^"]*" cy="([^"]*)"', drawing)]
+    middles = [float(y) for y in re.findall(r'class="dot s\d" cx="[^"]*" cy="([^"]*)"', drawing)]
+    assert middles == pytest.approx([members[1], members[3]])
+    assert members == sorted(members)
+    links = re.findall(r'class="link s(\d)" d="M\d+ ([\d.]+) [^"]* ([\d.]+)" stroke-width="([\d.]+)"( s)?', drawing)
+    ends = {(int(hub), float(end)): (float(width), bool(broken)) for hub, _, end, width, broken in links}
+    assert ends[0, members[0]][0] == pytest.approx(2 * ends[0, members[1]][0])
+    assert [broken for _, broken in ends.values()].count(True) == 1
+    assert ends[0, members[1]][1]
+    assert "c &lt; d" in drawing

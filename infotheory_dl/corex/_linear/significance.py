@@ -39,8 +39,8 @@ class TotalCorrelationTest(NamedTuple):
       p_value: share of the permuted tables, and the table itself, of which at least as much is explained.
       total_correlation: of the fit, nats.
       null: that of the fit to each permuted table, nats.
-      factor_p_values: for each factor the share of the permuted tables, and the table itself, whose best factor explains
-        at least as much.
+      factor_p_values: for each factor the share of the permuted tables, and the table itself, whose best factor
+        explains at least as much.
       factor_null: what the best factor explains of each permuted table, nats.
       model: the fit.
     """

@@ -1,0 +1,156 @@
+"""The subcommand `infotheory-dl corex`, and the tables that it reads."""
+
+import csv
+
+import numpy as np
+import polars
+import pytest
+
+from infotheory_dl import cli
+from tests.report.reader import Page
+
+RANDOM = np.random.default_rng(0)
+ROWS = 60
+FIRST, SECOND = RANDOM.normal(size=(2, ROWS))
+NAMES = ("a", "b", "c", "d", "e", "f", "g")
+# two factors of three columns each, one of them falling, and a column of its own
+TABLE = {
+    **{name: FIRST + 0.4 * RANDOM.normal(size=ROWS) for name in "abc"},
+    **{name: sign * SECOND + 0.4 * RANDOM.normal(size=ROWS) for name, sign in zip("def", (1, 1, -1), strict=True)},
+    "g": RANDOM.normal(size=ROWS),
+}
+NOISE = {name: RANDOM.normal(size=ROWS) for name in NAMES}
+HOLES = {name: np.where(RANDOM.random(ROWS) < 0.1, np.nan, values) for name, values in TABLE.items()}
+
+
+def rows_of(file):
+    with file.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def write(folder, columns, name="my.csv"):
+    polars.DataFrame(columns).fill_nan(None).write_csv(folder / name)
+    return folder / name
+
+
+def run(capsys, folder, path, *arguments) -> str:
+    cli.main(["corex", "--data", str(path), "--output", str(folder / "out"), "--debug", *map(str, arguments)])
+    return capsys.readouterr().out
+
+
+def fail(capsys, *arguments) -> str:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["corex", *map(str, arguments)])
+    assert stopped.value.code == 2
+    return capsys.readouterr().err
+
+
+def grouped(folder):
+    """The columns of each factor, whatever its number is."""
+    groups = {}
+    for row in rows_of(folder / "out" / "variables.csv"):
+        groups.setdefault(row["factor"], set()).add(row["column"])
+    return {frozenset(group) for number, group in groups.items() if number}
+
+
+MODULES = {frozenset("abc"), frozenset("def")}
+
+
+def test_factors_are_found_chosen_and_told(tmp_path, capsys):
+    extra = {"id": [f"r{row}" for row in range(ROWS)], "same": [1.0] * ROWS, "twice": 5 - 2 * TABLE["a"]}
+    kinds = {"kind": ["x", "y", "z"] * (ROWS // 3)}
+    printed = run(capsys, tmp_path, write(tmp_path, {**extra, **TABLE, **kinds}))
+    assert "60 rows of 7 columns." in printed
+    assert "2 factors explain" in printed
+    assert "(p = 0.05)" in printed
+    assert "1 column belongs to no factor: g." in printed
+    flat = printed.replace("\n", " ")
+    assert "Left out, columns that do not vary: 'same'." in flat
+    assert "Left out, copies of columns" in flat
+    assert "'a' (of 'twice')" in flat
+    assert "Left out, text of more than two values" in flat
+    assert max(len(line) for line in printed.splitlines() if not line.startswith(("Note", "cov"))) <= 80
+    out = tmp_path / "out"
+    assert grouped(tmp_path) == {frozenset({"twice", "b", "c"}), frozenset("def")}
+    variables = {row["column"]: row for row in rows_of(out / "variables.csv")}
+    assert variables["f"]["sign"] != variables["d"]["sign"] == variables["e"]["sign"]
+    factors = rows_of(out / "factors.csv")
+    assert [float(row["p_value"]) for row in factors] == [0.05, 0.05]
+    explained = [float(row["total_correlation"]) for row in factors]
+    assert explained == sorted(explained, reverse=True)
+    scores = {row["row"]: row for row in rows_of(out / "rows.csv")}
+    assert len(scores) == ROWS
+    number = variables["d"]["factor"]
+    factor = [float(scores[f"r{row}"][f"factor_{number}"]) for row in range(ROWS)]
+    assert abs(np.corrcoef(factor, SECOND)[0, 1]) > 0.95
+    density = [float(row["log_density"]) for row in rows_of(out / "rows.csv")]
+    assert density == sorted(density)
+    null = [float(row["total_correlation"]) for row in rows_of(out / "null.csv")]
+    assert len(null) == 20
+    assert null[0] > max(null[1:])
+    covariance = {row["column"]: row for row in rows_of(out / "covariance.csv")}
+    assert float(covariance["d"]["d"]) == pytest.approx(np.var(TABLE["d"]), rel=1e-6)
+    assert float(covariance["d"]["f"]) == pytest.approx(np.cov(TABLE["d"], TABLE["f"])[0, 1], rel=0.2)
+    page = Page((out / "report.html").read_text(encoding="utf-8"))
+    assert page.open == []
+    for words in ("Factors of my", "2 factors were chosen", "factors that are more than chance", "factor 2"):
+        assert words in page.text
+
+
+def test_noise_has_no_factors(tmp_path, capsys):
+    printed = run(capsys, tmp_path, write(tmp_path, NOISE), "--factors", 2)
+    assert "No factors: what 2 factors explain" in printed
+    assert "is no more than of columns that share nothing" in printed.replace("\n", " ")
+    for name in ("factors", "variables", "links", "rows", "covariance"):
+        assert rows_of(tmp_path / "out" / f"{name}.csv") == []
+    page = Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
+    assert "No factors: what 2 factors explain" in page.text
+    assert "Correlations, factor by factor" not in page.text
+
+
+def test_units_orders_and_formats_change_no_factor(tmp_path, capsys):
+    run(capsys, tmp_path, write(tmp_path, TABLE), "--factors", 2)
+    assert grouped(tmp_path) == MODULES
+    expected = [float(row["total_correlation"]) for row in rows_of(tmp_path / "out" / "factors.csv")]
+    order = RANDOM.permutation(ROWS)
+    others = {name: (1e6 + 1e-3 * TABLE[name])[order] for name in reversed(NAMES)}
+    polars.DataFrame(others).write_parquet(tmp_path / "my.parquet")
+    np.savez(tmp_path / "my.npz", x=np.stack(list(others.values()), axis=1), feature_names=list(others))
+    for file in ("my.parquet", "my.npz"):
+        run(capsys, tmp_path, tmp_path / file, "--factors", 2)
+        assert grouped(tmp_path) == MODULES
+        found = [float(row["total_correlation"]) for row in rows_of(tmp_path / "out" / "factors.csv")]
+        np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("missing", ["pairwise", "mean"])
+def test_missing_values_are_no_hindrance(missing, tmp_path, capsys):
+    printed = run(capsys, tmp_path, write(tmp_path, HOLES), "--factors", 2, "--missing", missing)
+    assert "Missing values stayed NaN" in printed
+    assert grouped(tmp_path) == MODULES
+
+
+@pytest.mark.parametrize(
+    ("columns", "arguments", "message"),
+    [
+        (TABLE, ("--factors", 8), "factors must lie in [1, 7], the number of columns, got 8"),
+        (TABLE, ("--factors", 0), "factors must lie in [1, 7], the number of columns, got 0"),
+        (TABLE, ("--permutations", 5), "permutations must be at least 19, got 5"),
+        (TABLE, ("--label", "h"), "there is no column 'h' of the labels; it has 'a', 'b'"),
+        ({"a": [1.0, 2.0] * 10}, (), "2 columns or more share, and 1 of numbers is left: a"),
+        ({"a": [1.0, 2.0] * 10, "b": [3.0] * 20}, (), "1 of them varies; constant: 'b'"),
+        ({"a": [1.0, 2.0] * 10, "b": [4.0, 2.0] * 10}, (), "1 of them varies; copies: 'b' (of 'a')"),
+        ({"a": [1.0, 2.0, 5.0], "b": [3.0, 2.0, 0.0]}, (), "factors need at least 8 rows, got 3"),
+        ({"a": [1.0, np.inf] * 10, "b": [3.0, 2.0] * 10}, (), "column 'a' has 10 of 20 values that are infinite"),
+    ],
+)
+@pytest.mark.usefixtures("as_a_user_sees")
+def test_what_cannot_be_explained_is_told_with_the_remedy(columns, arguments, message, tmp_path, capsys):
+    told = fail(capsys, "--data", write(tmp_path, columns), "--output", tmp_path / "out", *arguments)
+    assert message in told
+    assert len(told.splitlines()) == 1
+
+
+def test_without_data_the_options_that_are_needed_are_told(tmp_path, capsys):
+    assert "give the path of the data" in fail(capsys, "--output", tmp_path)
+    assert "No such file or directory" in fail(capsys, "--data", tmp_path / "absent.csv", "--output", tmp_path)
