@@ -31,11 +31,13 @@ MONOSPACE_FONTS = (
 """Those that matplotlib ships; the first is that of images that do not vary."""
 
 # the words of these letters in the list of American English of Debian's package wamerican
-_ENGLISH = """sat say sad sot son soy sos sod set see sit sin sis sim sir sun sue sum aid aim air ass ant any and art are
-arm bat ban bay bad bar bot boy bet bed bee bit bin bid but bun buy bus bud bum bur brr pat pan pay pas pad par pot pod
-pet pen pee per pit pin pis pie put pun pus pry day dad dam dot don dos doe den din dis did die dim dun dud due dry fat
-fan fad far foe for fen fey fed fee fem fer fit fin fie fir fun fum fur fry tat tan tad tam tar tot ton toy toe tom tor
-ten tee tit tin tie tun try lat lay lad lam lot let led lee lit lid lie"""
+_ENGLISH = """
+sat say sad sot son soy sos sod set see sit sin sis sim sir sun sue sum aid aim air ass ant any and art are arm bat
+ban bay bad bar bot boy bet bed bee bit bin bid but bun buy bus bud bum bur brr pat pan pay pas pad par pot pod pet
+pen pee per pit pin pis pie put pun pus pry day dad dam dot don dos doe den din dis did die dim dun dud due dry fat
+fan fad far foe for fen fey fed fee fem fer fit fin fie fir fun fum fur fry tat tan tad tam tar tot ton toy toe tom
+tor ten tee tit tin tie tun try lat lay lad lam lot let led lee lit lid lie
+"""
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 _SIDE = 28
 _POINTS = 24

@@ -1,5 +1,16 @@
 """Representations with little synergy: factors that each tell something, and keep it when others are hidden."""
 
-from infotheory_dl.minsyn import linear
+from infotheory_dl.minsyn import evaluation, linear
+from infotheory_dl.minsyn.report import SynergyMeasure, SynergyReport, draw_synergy, synergy_report
+from infotheory_dl.minsyn.rotation import Rotation, rotate
 
-__all__ = ["linear"]
+__all__ = [
+    "Rotation",
+    "SynergyMeasure",
+    "SynergyReport",
+    "draw_synergy",
+    "evaluation",
+    "linear",
+    "rotate",
+    "synergy_report",
+]

@@ -20,7 +20,7 @@ from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray
 
 # sources that share more than this of their variance are counted twice by a reader who takes them to be independent
-_NEAR_COPY = 0.999
+NEAR_COPY = 0.999
 # of squared correlations below one: what the decoder's precision is bounded by
 _LEAST_NOISE = 1e-12
 
@@ -133,7 +133,7 @@ def warn_of_copies(among: Float[Array, "sources sources"]) -> None:
     """Warns of two sources that are near copies of each other, naming them."""
     if is_concrete(among):
         shared = np.abs(np.tril(np.asarray(among), -1))
-        if shared.size and shared.max() > _NEAR_COPY:
+        if shared.size and shared.max() > NEAR_COPY:
             second, first = np.unravel_index(np.argmax(shared), shared.shape)
             correlation = float(among[second, first])
             warn(

@@ -154,16 +154,33 @@ def gaussian_from_samples(
 
     Source: see `gaussian`.
     """
-    tables = as_table("targets", targets), as_table("sources", sources)
-    require_same_length(targets=targets, sources=sources)
+    samples = standardised_samples("targets", targets, "sources", sources, rank_gaussianize=rank_gaussianize)
+    warn_of_copies(samples.among)
+    return measured_gaussian(samples.across, samples.among)
+
+
+class StandardisedSamples(NamedTuple):
+    """Sources of mean zero and variance one, and correlations of sources with targets and among each other."""
+
+    sources: Float[Array, "samples sources"]
+    across: Float[Array, "sources targets"]
+    among: Float[Array, "sources sources"]
+
+
+def standardised_samples(
+    targets_name: str, targets: AnyArray, sources_name: str, sources: AnyArray, *, rank_gaussianize: bool
+) -> StandardisedSamples:
+    """Checks samples as `gaussian_from_samples` says, under the names that the caller has for them."""
+    tables = as_table(targets_name, targets), as_table(sources_name, sources)
+    require_same_length(**{targets_name: targets, sources_name: sources})
     samples, num_sources = np.shape(sources)
     if samples <= num_sources:
-        raise ValueError(f"more samples than sources are needed, got {samples} of {num_sources}")
+        raise ValueError(f"more samples than {sources_name} are needed, got {samples} of {num_sources}")
     dtype = result_dtype(*tables)
-    across, among = _correlations(*(_standardised(table, rank_gaussianize, dtype) for table in tables))
-    require_positive_definite("sources", among)
-    warn_of_copies(among)
-    return measured_gaussian(across, among)
+    columns = [_standardised(table, rank_gaussianize, dtype) for table in tables]
+    across, among = _correlations(*columns)
+    require_positive_definite(sources_name, among)
+    return StandardisedSamples(columns[1], across, among)
 
 
 def _joint_counts(target: AnyLabels, sources: Sequence[AnyLabels] | Any) -> Int[np.ndarray, "target *sources"]:
@@ -236,7 +253,7 @@ def _from_counts(
 
 
 def _standardised(table: Any, by_ranks: bool, dtype: Any) -> Array:
-    """Columns of mean zero and unit variance, on the host in double precision if they can be looked at.
+    """Columns of mean zero and variance one, on the host in double precision if they can be looked at.
 
     Columns where nothing varies are zeros.
     """
