@@ -144,6 +144,8 @@ def _caps(lengths):
 
     Rows without entries have a bucket of their own, without slots.
     """
+    # of more slots than one pass takes, whole passes
+    lengths = np.where(lengths > _AT_ONCE, -(-lengths // _AT_ONCE) * _AT_ONCE, lengths)
     sizes, counts = np.unique(lengths, return_counts=True)
     if sizes[0] == 0:
         return np.append(0, _caps(lengths[lengths > 0])) if len(sizes) > 1 else sizes
