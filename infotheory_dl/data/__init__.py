@@ -1,5 +1,6 @@
 """Named data sets, subsets of them, label noise, and draws from known factors. Everything here is NumPy, in memory."""
 
+from infotheory_dl.data import graphs
 from infotheory_dl.data.binary_factors import GrueBleen, grue_bleen
 from infotheory_dl.data.datasets import DataNotFoundError, ImageSet, load
 from infotheory_dl.data.folds import stratified_folds
@@ -57,6 +58,7 @@ __all__ = [
     "corrupt_labels",
     "corrupt_split_legacy",
     "first",
+    "graphs",
     "grue_bleen",
     "latent_factor_covariance",
     "load",

@@ -7,18 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from infotheory_dl._validation import (
-    edge,
-    real_array,
-    require_choice,
-    require_count,
-    require_finite,
-    require_indices,
-    require_not_empty,
-    require_rank,
-    require_same_length,
-    require_square,
-)
+from infotheory_dl._validation import edge, require_choice
+from infotheory_dl.data.graphs import adjacency_matrix
 from infotheory_dl.mixhop._slots import Slots, make_slots, spread
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray
@@ -102,7 +92,7 @@ def normalize(
     require_choice("normalization", normalization, ("symmetric", "row", "none"))
     from scipy import sparse
 
-    matrix = _as_matrix(adjacency, num_nodes)
+    matrix = adjacency_matrix(adjacency, num_nodes=num_nodes)
     if symmetrize:
         matrix = matrix.maximum(matrix.T).tocsr()
     elif not directed:
@@ -132,54 +122,6 @@ def _of_rows(matrix):
     slots = make_slots(matrix.indptr, matrix.indices)
     senders = jnp.asarray(matrix.indices.astype(np.int32))
     return Graph(jnp.asarray(receivers), senders, weights, slots, spread(slots, weights))
-
-
-def _as_matrix(adjacency, num_nodes):
-    """The adjacency as a sparse matrix of SciPy by rows, in double precision, without duplicates and zeros."""
-    from scipy import sparse
-
-    if hasattr(adjacency, "is_directed") and hasattr(adjacency, "adj"):
-        import networkx
-
-        # an edge of networkx goes from its row to its column
-        adjacency = networkx.to_scipy_sparse_array(adjacency, dtype=float).T
-    if isinstance(adjacency, tuple):
-        entries = _of_edges(adjacency, num_nodes)
-    elif hasattr(adjacency, "tocoo"):
-        entries = adjacency.tocoo()
-    else:
-        dense = np.asarray(real_array("adjacency", adjacency))
-        require_rank("adjacency", dense, 2, "(nodes, nodes)")
-        entries = sparse.coo_array(dense)
-    require_square("adjacency", entries, "(nodes, nodes)")
-    require_not_empty(adjacency=entries)
-    data = np.asarray(real_array("weights", entries.data), float)
-    require_finite(weights=data)
-    matrix = sparse.coo_array((data, (entries.row, entries.col)), shape=entries.shape).tocsr()
-    if (data == 1).all():
-        matrix.data[:] = 1
-    matrix.eliminate_zeros()
-    return matrix
-
-
-def _of_edges(edges, num_nodes):
-    from scipy import sparse
-
-    if len(edges) not in (2, 3):
-        raise ValueError(
-            f"edges must be (senders, receivers) or (senders, receivers, weights), got {len(edges)} arrays"
-        )
-    senders, receivers = (
-        np.asarray(real_array(name, nodes)) for name, nodes in zip(("senders", "receivers"), edges, strict=False)
-    )
-    weights = np.asarray(real_array("weights", edges[2])) if len(edges) == 3 else np.ones(len(senders))
-    require_same_length(senders=senders, receivers=receivers, weights=weights)
-    if num_nodes is None:
-        num_nodes = 1 + int(max(senders.max(initial=-1), receivers.max(initial=-1)))
-    require_count(1, num_nodes=num_nodes)
-    if len(senders):
-        require_indices(num_nodes, senders=senders, receivers=receivers)
-    return sparse.coo_array((weights, (receivers.astype(int), senders.astype(int))), shape=(num_nodes, num_nodes))
 
 
 def _symmetric(matrix):

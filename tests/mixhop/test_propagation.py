@@ -155,7 +155,7 @@ def test_a_row_longer_than_any_bucket_is_multiplied():
 
 def test_fewest_slots_are_left_empty():
     """The choice of the buckets, beside all choices."""
-    lengths = np.random.default_rng(0).permutation(np.repeat([1, 2, 3, 5, 8, 13, 21, 34], [9, 1, 7, 2, 5, 4, 1, 2]))
+    lengths = np.random.default_rng(0).permutation(np.repeat([1, 2, 3, 5, 8, 16, 24, 40], [9, 1, 7, 2, 5, 4, 1, 2]))
     sizes = np.unique(lengths)
     slots = lambda caps: np.asarray(caps)[np.searchsorted(caps, lengths)].sum()
     fewest = min(slots([*chosen, sizes[-1]]) for chosen in combinations(sizes[:-1], 5))
