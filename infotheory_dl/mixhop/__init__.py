@@ -1,5 +1,12 @@
 """Graph convolution over several powers of the adjacency: networks of nodes, on graphs of any size."""
 
+from infotheory_dl.mixhop.analysis import (
+    Homophily,
+    count_delta_operators,
+    delta_operator,
+    homophily,
+    neighborhood_mixing,
+)
 from infotheory_dl.mixhop.features import SparseRows, project, sparse_dropout, sparse_rows, to_dense, unit_rows
 from infotheory_dl.mixhop.graph import Graph, normalize
 from infotheory_dl.mixhop.losses import Losses, column_norms, node_loss
@@ -14,12 +21,17 @@ __all__ = [
     "SGC",
     "SIGN",
     "Graph",
+    "Homophily",
     "Losses",
     "MixHop",
     "Mixing",
     "SparseRows",
     "column_norms",
+    "count_delta_operators",
+    "delta_operator",
+    "homophily",
     "mix",
+    "neighborhood_mixing",
     "node_loss",
     "normalize",
     "project",

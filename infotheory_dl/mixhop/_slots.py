@@ -41,7 +41,7 @@ class Slots(NamedTuple):
 
 
 def make_slots(starts: np.ndarray, columns: np.ndarray, order: np.ndarray | None = None) -> Slots:
-    """Puts the entries of a matrix, sorted by row, into slots.
+    """Puts the entries of a matrix, sorted by row, into slots, on the host.
 
     Args:
       starts: where the entries of each row begin, and, last, their number.
@@ -78,6 +78,12 @@ def spread(slots: Slots, values: Num[Array, " entries"]) -> tuple[Num[Array, "_ 
     return tuple(
         lax.optimization_barrier(padded.at[entries].get(mode="promise_in_bounds")) for entries in slots.entries
     )
+
+
+def placed(slots: Slots, values: np.ndarray) -> tuple[np.ndarray, ...]:
+    """What `spread` gives, of arrays of NumPy: nothing is compiled."""
+    padded = np.append(values, np.zeros(1, values.dtype))
+    return tuple(padded[entries] for entries in slots.entries)
 
 
 def product(
@@ -184,11 +190,6 @@ def _fill(columns, order, pieces, buckets, caps, sizes, num_rows, num_pieces):
             np.pad(np.where(is_held, of_values, num_entries), absent, constant_values=num_entries).astype(np.int32)
         )
     absent_pieces = (0, num_pieces - (len(parents) - num_rows))
-    return Slots(
-        tuple(map(jnp.asarray, filled)),
-        tuple(map(jnp.asarray, held)),
-        jnp.asarray(places[:num_rows]),
-        # one past the last row where there is no piece, which a sum drops
-        jnp.asarray(np.pad(parents[num_rows:], absent_pieces, constant_values=num_rows).astype(np.int32)),
-        jnp.asarray(np.pad(places[num_rows:], absent_pieces)),
-    )
+    # one past the last row where there is no piece, which a sum drops
+    of_pieces = np.pad(parents[num_rows:], absent_pieces, constant_values=num_rows).astype(np.int32)
+    return Slots(tuple(filled), tuple(held), places[:num_rows], of_pieces, np.pad(places[num_rows:], absent_pieces))

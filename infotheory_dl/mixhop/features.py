@@ -84,13 +84,11 @@ def sparse_rows(matrix: Any) -> SparseRows:
     rows = np.repeat(np.arange(matrix.shape[0], dtype=np.int32), np.diff(matrix.indptr))
     # of every entry, row by row, its number, in the order of the columns
     numbers = sparse.csr_array((np.arange(len(values)), matrix.indices, matrix.indptr), shape=matrix.shape).tocsc()
-    return SparseRows(
-        jnp.asarray(values, jax.dtypes.canonicalize_dtype(values.dtype)),
-        jnp.asarray(rows),
-        jnp.asarray(matrix.indices.astype(np.int32)),
-        make_slots(matrix.indptr, matrix.indices),
-        make_slots(numbers.indptr, numbers.indices, numbers.data),
-    )
+    by_row = make_slots(matrix.indptr, matrix.indices)
+    by_column = make_slots(numbers.indptr, numbers.indices, numbers.data)
+    values = values.astype(jax.dtypes.canonicalize_dtype(values.dtype))
+    arrays = values, rows, matrix.indices.astype(np.int32), by_row, by_column
+    return SparseRows(*jax.tree.map(jnp.asarray, arrays))
 
 
 @edge
@@ -103,7 +101,7 @@ def project(features: SparseRows, kernel: Float[AnyArray, "columns outputs"]) ->
     require_shape(
         "kernel", kernel, (features.shape[1], *jnp.shape(kernel)[1:]), "a row for each column of the features"
     )
-    return project_core(features, jnp.asarray(kernel))
+    return _project(features, jnp.asarray(kernel))
 
 
 @jax.custom_vjp
@@ -126,6 +124,7 @@ def _project_backward(residuals, cotangent):
 
 
 project_core.defvjp(_project_forward, _project_backward)
+_project = jax.jit(project_core)
 
 
 @edge

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 
 from infotheory_dl._validation import edge, require_choice
 from infotheory_dl.data.graphs import adjacency_matrix
-from infotheory_dl.mixhop._slots import Slots, make_slots, spread
+from infotheory_dl.mixhop._slots import Slots, make_slots, placed
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray
 
@@ -118,10 +118,10 @@ def graph_of_matrix(matrix: Any, *, is_symmetric: bool) -> Graph:
 def _of_rows(matrix):
     matrix.sort_indices()
     receivers = np.repeat(np.arange(matrix.shape[0], dtype=np.int32), np.diff(matrix.indptr))
-    weights = jnp.asarray(matrix.data, jax.dtypes.canonicalize_dtype(float))
+    weights = matrix.data.astype(jax.dtypes.canonicalize_dtype(float))
     slots = make_slots(matrix.indptr, matrix.indices)
-    senders = jnp.asarray(matrix.indices.astype(np.int32))
-    return Graph(jnp.asarray(receivers), senders, weights, slots, spread(slots, weights))
+    arrays = receivers, matrix.indices.astype(np.int32), weights, slots, placed(slots, weights)
+    return Graph(*jax.tree.map(jnp.asarray, arrays))
 
 
 def _symmetric(matrix):

@@ -57,7 +57,7 @@ def mix(
         require_shape(f"kernels[{place}]", kernel, shape, "a row for each column of the inputs")
     if bias is not None:
         require_shape("bias", bias, (sum(jnp.shape(kernel)[1] for kernel in kernels),), "one for each column")
-    return mix_core(graph, inputs, kernels, powers, bias=bias, order=order, backend=backend)
+    return _mix(graph, inputs, list(kernels), tuple(powers), bias=bias, order=order, backend=backend)
 
 
 def mix_core(
@@ -84,6 +84,9 @@ def mix_core(
         columns = _propagate_first(graph, inputs, kernels, powers, max(used, default=0), backend)
     mixed = jnp.concatenate(columns, axis=1)
     return mixed if bias is None else mixed + bias
+
+
+_mix = jax.jit(mix_core, static_argnames=("powers", "order", "backend"))
 
 
 def _project_first(graph, inputs, kernels, powers, backend):

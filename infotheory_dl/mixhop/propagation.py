@@ -35,12 +35,15 @@ def propagate(
     """
     require_choice("backend", backend, get_args(Backend))
     require_shape("x", x, (graph.num_nodes, *jnp.shape(x)[1:]), "a row for each node")
-    return propagate_core(graph, jnp.asarray(x), backend)
+    return _propagate(graph, jnp.asarray(x), backend=backend)
 
 
 def propagate_core(graph: Graph, x: Array, backend: Backend = "auto") -> Array:
     """The core of `propagate`."""
     return _product("ell" if backend == "auto" else backend, graph, x.reshape(len(x), -1)).reshape(x.shape)
+
+
+_propagate = jax.jit(propagate_core, static_argnames="backend")
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
