@@ -79,7 +79,8 @@ def fit(
       synergy_weight: as in `objective`; or several, of which each begins where the one before it ended, such as
         (0, 1, 2). The fit is of the last.
       capacity_weight, calibrated: as in `objective`.
-      settings: the others of `corex.linear.fit`, such as `initial_weights`, which take the place of restarts.
+      settings: the others of `corex.linear.fit`, such as `initial_weights`, which take the place of restarts, and
+        `noise`, without which nothing bounds what variables that are copies of each other are worth.
 
     Returns:
       The fit; `total_correlation` and `history` are of the objective.

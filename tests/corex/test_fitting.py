@@ -144,6 +144,7 @@ X = np.random.default_rng(5).normal(size=(6, 4))
         (2, {"initial_weights": np.full((2, 4), np.nan)}, "initial_weights has 8 of 8 entries that are NaN"),
         (2, {"noises": (0.5, 1.0, 0.0)}, r"noises must lie in \[0, 1\), got 1.0 at index 1"),
         (2, {"noises": (0.5,)}, r"noises must end with 0, got \[0.5\]"),
+        (2, {"noise": 1.0}, r"noise must lie in \[0, 1\), got 1\.0"),
         (2, {"max_iterations": 0}, "max_iterations must be at least 1, got 0"),
         (2, {"tolerance": 0.0}, "tolerance must be positive, got 0.0"),
         (2, {"l1": 0.1}, "only the solver 'adam' has an l1 penalty, got 'quasi_newton'"),

@@ -78,6 +78,22 @@ def test_a_path_of_weights_goes_on_from_where_it_has_come_to(case):
     assert len(on.history) < len(path.history)
 
 
+def test_noise_that_stays_bounds_what_copies_are_worth(case):
+    x = np.repeat(case["X"][:, :4], 3, axis=1)
+    with pytest.warns(UserWarning, match="variables are copies of each other"):
+        assert linear.fit(KEY, x, 3, restarts=2, noises=(0.0,)).diverged
+    bounded = linear.fit(KEY, x, 3, restarts=2, noise=0.1)
+    assert bounded.converged
+    # it is the optimum for variables that are mixed with such noise
+    standardised = (x - x.mean(0)) / x.std(0)
+    moments = corex.factor_moments(bounded.weights, standardised, noise=0.1)
+    np.testing.assert_allclose(bounded.moments.correlations, moments.correlations, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(bounded.history[-1], moments.total_correlation, rtol=1e-6)
+    again = linear.fit(KEY, x, 3, noise=0.1, initial_weights=bounded.weights)
+    np.testing.assert_allclose(again.total_correlation, bounded.total_correlation, atol=1e-4)
+    assert len(again.history) < 10
+
+
 def test_units_offsets_and_constant_columns_make_no_difference(case, fit):
     x = case["X"] * np.logspace(-3, 3, 12) + 1e5
     table = np.insert(x, [0, 5], 7.0, axis=1)

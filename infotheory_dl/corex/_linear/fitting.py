@@ -6,7 +6,7 @@ from typing import Literal, TypedDict
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from infotheory_dl._validation import edge, require_choice, require_count
+from infotheory_dl._validation import edge, require_choice, require_count, require_within
 from infotheory_dl.corex._linear.model import LinearCorex
 from infotheory_dl.corex._linear.programs import (
     LinearRates,
@@ -48,6 +48,7 @@ class LinearSettings(TypedDict, total=False):
     initial_weights: Float[AnyArray, "factors variables"] | None
     num_restarts: int
     noises: Sequence[float] | None
+    noise: Scalar
     max_iterations: int | None
     tolerance: Scalar
     learning_rate: Scalar
@@ -73,6 +74,7 @@ def fit(
     initial_weights: Float[AnyArray, "factors variables"] | None = None,
     num_restarts: int = 1,
     noises: Sequence[float] | None = None,
+    noise: Scalar = 0.0,
     max_iterations: int | None = None,
     tolerance: Scalar = TOLERANCE,
     learning_rate: Scalar = 1e-3,
@@ -109,6 +111,8 @@ def fit(
       num_restarts: random starts, side by side; the one with the largest objective is kept.
       noises: standard deviation of the noise on the variables, stage by stage, in [0, 1) and 0 at last; by default the
         published 0.6, 0.36, …, 0 from random starts, and 0 alone from given ones and where `overlapping`.
+      noise: that of the last stage, which stays, in [0, 1); stages of less are left out. The objective and all moments
+        are then those of the noisy variables. It bounds what variables that are copies of each other are worth.
       max_iterations: in each stage; 1000 for "adam", else 10000.
       tolerance: a stage ends when an iteration changes the objective by less, in nats; with "adam", when its mean over
         50 iterations changes by less, relatively.
@@ -140,6 +144,7 @@ def fit(
         initial_weights=initial_weights,
         num_restarts=num_restarts,
         noises=noises,
+        noise=noise,
         max_iterations=max_iterations,
         tolerance=tolerance,
         learning_rate=learning_rate,
@@ -170,6 +175,7 @@ def asked(
     initial_weights: AnyArray | None,
     num_restarts: int,
     noises: Sequence[float] | None,
+    noise: Scalar,
     max_iterations: int | None,
     tolerance: Scalar,
     learning_rate: Scalar,
@@ -195,6 +201,9 @@ def asked(
     if max_iterations is None:
         max_iterations = GRADIENT_ITERATIONS if solver == "adam" else QUASI_NEWTON_ITERATIONS
     require_stages(noises, max_iterations)
+    require_within("[0, 1)", noise=noise)
+    if noise != 0:
+        noises = (*(stage for stage in noises if stage > noise), float(noise))
     require_ascent(tolerance=tolerance, learning_rate=learning_rate, l1=l1)
     if solver != "adam" and l1 != 0:
         raise ValueError(f"only the solver 'adam' has an l1 penalty, got {solver!r}")

@@ -22,7 +22,7 @@ class LinearCorex(NamedTuple):
     Attributes:
       weights: of factors of unit noise, Z_j = weights_j x + noise of variance one with x standardised, in descending
         order of the total correlations.
-      moments: of these factors with the training data, without noise on the data.
+      moments: of these factors with the training data; with the noise on the data that the last stage of the fit has.
       preprocessing: of the training data.
       history: the objective after each iteration, of all stages of noise, nats.
       converged: whether the last stage settled within its iterations.

@@ -12,7 +12,7 @@ from infotheory_dl.corex._linear.model import LinearCorex
 from infotheory_dl.corex._linear.objective import drawn_objective, exact_objective
 from infotheory_dl.corex._settings import PRECISION, QUASI_NEWTON_ITERATIONS, TOLERANCE
 from infotheory_dl.corex.annealing import EndOfStage, Solution, first_entries
-from infotheory_dl.corex.correlations import second_moment_product, unit_noise_correlations
+from infotheory_dl.corex.correlations import add_noise, second_moment_product, unit_noise_correlations
 from infotheory_dl.corex.moments import FactorMoments, all_moments, noise_is_lost
 from infotheory_dl.corex.objectives import CORRELATION_EXPLANATION, FactorObjective
 from infotheory_dl.corex.preprocessing import (
@@ -204,12 +204,12 @@ def _fit_one(
     weights = solution.weights
     # no factor explains nothing, and comes last
     used = jnp.any(weights != 0, axis=1)
-    found = moments_of(weights, rows, rates.objective)
+    found = moments_of(weights, rows, rates.objective, noises[-1])
     order = jnp.argsort(jnp.where(used, -found.total_correlations, jnp.inf))
     if free:
         weights *= jnp.where((found.correlations**3).sum(1) < 0, -1, 1)[:, None]
     weights = weights[order]
-    moments = moments_of(weights, rows, rates.objective)
+    moments = moments_of(weights, rows, rates.objective, noises[-1])
     return Fits(weights, moments, solution, solution.diverged | noise_is_lost(moments))
 
 
@@ -232,9 +232,10 @@ def _solve(key: Key, start: Array, rows: Array, noises: Array, rates: LinearRate
 
 
 @jax.jit
-def moments_of(weights: Array, rows: Array, objective: FactorObjective) -> FactorMoments:
-    """The moments of factors with the data that the rows stand for."""
-    return all_moments(unit_noise_correlations(weights, second_moment_product(weights, rows)), objective)
+def moments_of(weights: Array, rows: Array, objective: FactorObjective, noise: Scalar = 0.0) -> FactorMoments:
+    """The moments of factors with the data that the rows stand for, mixed with noise."""
+    product = add_noise(second_moment_product(weights, rows), weights, noise)
+    return all_moments(unit_noise_correlations(weights, product), objective)
 
 
 def best_of(fits: Fits) -> Int[Array, ""]:

@@ -92,7 +92,8 @@ def solve(
 
     Source: Steeg et al., 2019, and its published code.
     """
-    start = initial_weights / jnp.sqrt(1 + _signal(initial_weights, x))
+    # the published start is of the data without noise; a single stage goes on from weights of its own noise
+    start = initial_weights / jnp.sqrt(1 + _signal(initial_weights, x, noises[0] if len(noises) == 1 else 0.0))
     zero = jnp.zeros_like(start)
     solution = anneal(
         lambda state, noise: enter_stage(state, x, noise, objective),
@@ -104,7 +105,7 @@ def solve(
     )
     weights = solution.weights
     # where rounding hides the noise, less than what counts as lost
-    left = jnp.maximum(1 - _signal(weights, x), noise_floor(weights.dtype) / 2)
+    left = jnp.maximum(1 - _signal(weights, x, noises[-1]), noise_floor(weights.dtype) / 2)
     return solution._replace(weights=weights / jnp.sqrt(left))
 
 
@@ -200,9 +201,9 @@ def _correlations_at(weights: Array, product: Array, noise: Array) -> Correlatio
     return normalized_correlations(weights, add_noise(product, weights, noise))
 
 
-def _signal(weights: Array, x: Array) -> Array:
-    """w S wᵀ of each factor, as a column."""
-    return (weights * second_moment_product(weights, x)).sum(-1, keepdims=True)
+def _signal(weights: Array, x: Array, noise: Scalar = 0.0) -> Array:
+    """w S_e wᵀ of each factor, as a column."""
+    return (weights * add_noise(second_moment_product(weights, x), weights, noise)).sum(-1, keepdims=True)
 
 
 def _ratio(numerator: Array | float, denominator: Array) -> Array:
