@@ -7,12 +7,16 @@ from infotheory_dl.mixhop.analysis import (
     homophily,
     neighborhood_mixing,
 )
+from infotheory_dl.mixhop.batches import GraphBatches, cluster_batches, pool_nodes, small_graph_batches
 from infotheory_dl.mixhop.features import SparseRows, project, sparse_dropout, sparse_rows, to_dense, unit_rows
 from infotheory_dl.mixhop.graph import Graph, normalize
 from infotheory_dl.mixhop.losses import Losses, column_norms, node_loss
 from infotheory_dl.mixhop.mixing import mix, weighted_sum
-from infotheory_dl.mixhop.networks import GCN, MLP, NGCN, SGC, SIGN, MixHop, Mixing
+from infotheory_dl.mixhop.networks import GCN, MLP, NGCN, MixHop, Mixing
+from infotheory_dl.mixhop.propagated import SGC, SIGN, propagated_features
 from infotheory_dl.mixhop.propagation import propagate
+from infotheory_dl.mixhop.sampling import SampledGraph, sample_neighbors
+from infotheory_dl.mixhop.sharding import ShardedGraph, shard_graph, shard_nodes
 
 __all__ = [
     "GCN",
@@ -21,11 +25,15 @@ __all__ = [
     "SGC",
     "SIGN",
     "Graph",
+    "GraphBatches",
     "Homophily",
     "Losses",
     "MixHop",
     "Mixing",
+    "SampledGraph",
+    "ShardedGraph",
     "SparseRows",
+    "cluster_batches",
     "column_norms",
     "count_delta_operators",
     "delta_operator",
@@ -34,8 +42,14 @@ __all__ = [
     "neighborhood_mixing",
     "node_loss",
     "normalize",
+    "pool_nodes",
     "project",
     "propagate",
+    "propagated_features",
+    "sample_neighbors",
+    "shard_graph",
+    "shard_nodes",
+    "small_graph_batches",
     "sparse_dropout",
     "sparse_rows",
     "to_dense",

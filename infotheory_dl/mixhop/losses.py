@@ -7,7 +7,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from infotheory_dl._validation import edge
-from infotheory_dl.mixhop.graph import Graph
+from infotheory_dl.mixhop.mixing import AnyGraph
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, Key, Params, Scalar
 
@@ -40,7 +40,7 @@ class Losses(NamedTuple):
 def node_loss(
     network: Any,
     variables: Params,
-    graph: Graph,
+    graph: AnyGraph,
     inputs: Any,
     labels: Int[AnyArray, " nodes"],
     mask: Bool[AnyArray, " nodes"],

@@ -1,7 +1,7 @@
 """The layer of MixHop, as a pure function: powers of the adjacency, each with columns of its own, side by side."""
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -12,14 +12,19 @@ from infotheory_dl._validation.edge import whole_number
 from infotheory_dl.mixhop.features import SparseRows, project_core, to_dense
 from infotheory_dl.mixhop.graph import Graph
 from infotheory_dl.mixhop.propagation import Backend, propagate_core
+from infotheory_dl.mixhop.sampling import SampledGraph, sampled_product
+from infotheory_dl.mixhop.sharding import ShardedGraph
 from infotheory_dl.types import AnyArray
+
+AnyGraph: TypeAlias = Graph | ShardedGraph | SampledGraph
+"""The normalised adjacency of nodes: whole, shared by devices, or sampled around some of them."""
 
 Order: TypeAlias = Literal["auto", "project", "propagate"]
 
 
 @edge
 def mix(
-    graph: Graph,
+    graph: AnyGraph,
     inputs: Float[AnyArray, "nodes inputs"] | SparseRows,
     kernels: Sequence[Float[AnyArray, "inputs _"]],
     powers: Sequence[int],
@@ -27,18 +32,19 @@ def mix(
     bias: Float[AnyArray, " outputs"] | None = None,
     order: Order = "auto",
     backend: Backend = "auto",
-) -> Float[Array, "nodes outputs"]:
+) -> Float[Array, "chosen outputs"]:
     """Computes the columns A^j H W_j of every power j, side by side in the order in which the powers are given.
 
     Args:
-      graph: the normalised adjacency A, of which no power is formed.
+      graph: the normalised adjacency A, of which no power is formed; of a sampled one, the outputs are those of the
+        chosen nodes.
       inputs: H, dense or sparse.
       kernels: W_j, one for each power; a kernel without columns gives none.
       powers: j, different whole numbers.
       bias: one number for each column of the result.
       order: "project" multiplies by the kernels first, and then propagates only columns that still need it,
         "propagate" the other way round. "auto" takes what propagates fewer columns, sum of j times the width of W_j
-        or the largest j times that of H, and projects sparse inputs first.
+        or the largest j times that of H, and projects sparse inputs and those of sampled nodes first.
       backend: of `propagate`.
 
     Raises:
@@ -55,13 +61,18 @@ def mix(
     for place, kernel in enumerate(kernels):
         shape = (inputs.shape[1], *jnp.shape(kernel)[1:])
         require_shape(f"kernels[{place}]", kernel, shape, "a row for each column of the inputs")
+    if isinstance(graph, SampledGraph):
+        if len(graph.hops) < max(powers):
+            raise ValueError(f"graph must be sampled with num_hops={max(powers)} at least, got {len(graph.hops)}")
+        if order == "propagate":
+            raise ValueError("order must be 'auto' or 'project' where the graph is sampled, got 'propagate'")
     if bias is not None:
         require_shape("bias", bias, (sum(jnp.shape(kernel)[1] for kernel in kernels),), "one for each column")
     return _mix(graph, inputs, list(kernels), tuple(powers), bias=bias, order=order, backend=backend)
 
 
 def mix_core(
-    graph: Graph,
+    graph: AnyGraph,
     inputs: AnyArray | SparseRows,
     kernels: Sequence[AnyArray],
     powers: Sequence[int],
@@ -76,9 +87,10 @@ def mix_core(
     used = [power for power, width in zip(powers, widths, strict=True) if width]
     if order == "auto":
         cost = sum(power * width for power, width in zip(powers, widths, strict=True))
-        is_projected = isinstance(inputs, SparseRows) or cost <= max(used, default=0) * inputs.shape[1]
+        is_projected = isinstance(inputs, SparseRows) or isinstance(graph, SampledGraph)
+        is_projected |= cost <= max(used, default=0) * inputs.shape[1]
         order = "project" if is_projected else "propagate"
-    if order == "project":
+    if order == "project" or isinstance(graph, SampledGraph):
         columns = _project_first(graph, inputs, kernels, powers, backend)
     else:
         columns = _propagate_first(graph, inputs, kernels, powers, max(used, default=0), backend)
@@ -96,17 +108,24 @@ def _project_first(graph, inputs, kernels, powers, backend):
 
 
 def propagate_blocks(
-    graph: Graph, blocks: Sequence[Array], powers: Sequence[int], backend: Backend = "auto"
+    graph: AnyGraph, blocks: Sequence[Array], powers: Sequence[int], backend: Backend = "auto"
 ) -> list[Array]:
     """Every block of columns multiplied by its power of the adjacency; step by step, all that still need it at once."""
     descending = sorted(range(len(powers)), key=lambda place: -powers[place])
     moving: list[int] = []
-    columns = blocks[0][:, :0]
+    columns: Any = None
     for power in range(powers[descending[0]], -1, -1):
         joining = [place for place in descending if powers[place] == power]
-        columns = jnp.concatenate([columns, *(blocks[place] for place in joining)], axis=1)
+        # of sampled nodes, those that are left after the hops of higher powers
+        num_rows = graph.reached(power) if isinstance(graph, SampledGraph) else graph.num_nodes
+        joined = [blocks[place][:num_rows] for place in joining]
+        columns = jnp.concatenate(joined if columns is None else [columns, *joined], axis=1)
         moving += joining
-        if power and columns.shape[1]:
+        if power == 0:
+            break
+        if isinstance(graph, SampledGraph):
+            columns = sampled_product(graph, columns, power - 1)
+        elif columns.shape[1]:
             columns = propagate_core(graph, columns, backend)
     parts = dict(zip(moving, _parted(columns, [blocks[place].shape[1] for place in moving]), strict=True))
     return [parts[place] for place in range(len(powers))]
@@ -118,7 +137,7 @@ def _parted(columns, widths):
     return [columns[:, end - width : end] for end, width in zip(ends, widths, strict=True)]
 
 
-def _propagate_first(graph, inputs, kernels, powers, highest, backend):
+def _propagate_first(graph: Any, inputs, kernels, powers, highest, backend):
     propagated = [to_dense(inputs) if isinstance(inputs, SparseRows) else jnp.asarray(inputs)]
     for _ in range(highest):
         propagated.append(propagate_core(graph, propagated[-1], backend))

@@ -6,7 +6,7 @@ key of dropout.
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 import flax.linen as nn
@@ -15,9 +15,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from infotheory_dl._validation import require_choice, require_count, require_shape, require_within
-from infotheory_dl.mixhop.features import SparseRows, project_core, sparse_dropout, to_dense, unit_rows
+from infotheory_dl.mixhop.features import SparseRows, project_core, sparse_dropout, unit_rows
 from infotheory_dl.mixhop.graph import Graph
 from infotheory_dl.mixhop.mixing import (
+    AnyGraph,
     Order,
     mix_core,
     propagate_blocks,
@@ -25,7 +26,9 @@ from infotheory_dl.mixhop.mixing import (
     require_segments,
     weighted_sum_core,
 )
-from infotheory_dl.mixhop.propagation import Backend, propagate_core
+from infotheory_dl.mixhop.propagation import Backend
+from infotheory_dl.mixhop.sampling import SampledGraph
+from infotheory_dl.mixhop.sharding import ShardedGraph
 from infotheory_dl.networks import batch_moments
 from infotheory_dl.types import AnyArray, Params
 
@@ -33,7 +36,7 @@ Activation: TypeAlias = Literal["relu", "tanh"]
 Head: TypeAlias = Literal["weighted_sum", "dense"]
 Inputs: TypeAlias = Float[AnyArray, "nodes features"] | SparseRows
 
-_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {"relu": nn.relu, "tanh": jnp.tanh}
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {"relu": nn.relu, "tanh": jnp.tanh}
 
 
 class Offset(nn.Module):
@@ -86,7 +89,7 @@ class Mixing(nn.Module):
     backend: Backend = "auto"
 
     @nn.compact
-    def __call__(self, graph: Graph, inputs: Inputs) -> Float[Array, "nodes outputs"]:
+    def __call__(self, graph: AnyGraph, inputs: Inputs) -> Float[Array, "chosen outputs"]:
         """Columns for every node.
 
         Raises:
@@ -146,8 +149,8 @@ class MixHop(nn.Module):
         return tuple((widths,) if isinstance(widths, int) else tuple(widths) for widths in self.widths)
 
     @nn.compact
-    def __call__(self, graph: Graph, inputs: Inputs, *, train: bool = False) -> Float[Array, "nodes classes"]:
-        """Logits of every node.
+    def __call__(self, graph: AnyGraph, inputs: Inputs, *, train: bool = False) -> Float[Array, "chosen classes"]:
+        """Logits of every node, or of those that a graph was sampled around.
 
         Raises:
           ValueError: if a setting does not fit the others, or the inputs have not one row for each node.
@@ -160,11 +163,12 @@ class MixHop(nn.Module):
         hidden: Any = prepared(self, inputs, train)
         for layer, widths in enumerate(self.layer_widths):
             mixing = Mixing(self.powers, widths, self.use_bias, self.order, self.backend, name=f"layer_{layer}")
-            columns = mixing(graph, hidden)
+            part = hops_of_layer(graph, layer, len(self.widths), max(self.powers))
+            columns = mixing(part, hidden)
             if activated[layer]:
                 if self.batch_norm:
-                    columns = Offset(self.running_average, name=f"norm_{layer}")(columns, graph.mask, train)
-                columns = _ACTIVATIONS[self.activation](columns)
+                    columns = Offset(self.running_average, name=f"norm_{layer}")(columns, mask_of(part, columns), train)
+                columns = ACTIVATIONS[self.activation](columns)
             if layer + 1 < len(self.widths) or self.head == "dense":
                 columns = nn.Dropout(self.hidden_dropout, deterministic=not train)(columns)
             hidden = columns
@@ -173,12 +177,12 @@ class MixHop(nn.Module):
     def penalized(self, params: Params) -> list[Array]:
         """The kernels whose size a loss may penalise: of the layers and of a dense head."""
         head = [params["head"]["kernel"]] if self.head == "dense" else []
-        return _kernels(params) + head
+        return kernels_of(params) + head
 
     def _checked(self) -> tuple[bool, ...]:
         """For each layer whether it is activated; an error if a setting does not fit the others."""
         require_choice("head", self.head, ("weighted_sum", "dense"))
-        require_choice("activation", self.activation, tuple(_ACTIVATIONS))
+        require_choice("activation", self.activation, tuple(ACTIVATIONS))
         require_within("[0, 1)", input_dropout=self.input_dropout, hidden_dropout=self.hidden_dropout)
         require_count(1, num_classes=self.num_classes)
         if not self.widths:
@@ -265,7 +269,9 @@ class NGCN(nn.Module):
     backend: Backend = "auto"
 
     @nn.compact
-    def __call__(self, graph: Graph, inputs: Inputs, *, train: bool = False) -> Float[Array, "nodes classes"]:
+    def __call__(
+        self, graph: Graph | ShardedGraph, inputs: Inputs, *, train: bool = False
+    ) -> Float[Array, "nodes classes"]:
         """Logits of every node.
 
         Raises:
@@ -274,7 +280,7 @@ class NGCN(nn.Module):
         """
         require_powers(self.powers)
         require_choice("head", self.head, ("weighted_sum", "dense"))
-        require_choice("activation", self.activation, tuple(_ACTIVATIONS))
+        require_choice("activation", self.activation, tuple(ACTIVATIONS))
         require_within("[0, 1)", input_dropout=self.input_dropout, hidden_dropout=self.hidden_dropout)
         require_count(1, num_classes=self.num_classes, replicas=self.replicas, width=self.width)
         require_shape("inputs", inputs, (graph.num_nodes, *inputs.shape[1:]), "a row for each node")
@@ -285,8 +291,8 @@ class NGCN(nn.Module):
         first = self._kernels("layer_0", inputs.shape[1], self.width, inputs.dtype)
         blocks = [_projected(prepared(self, inputs, train), first[power][replica]) for replica, power in towers]
         hidden = jnp.concatenate(propagate_blocks(graph, blocks, powers, self.backend), axis=1)
-        hidden = Offset(self.running_average, name="norm_0")(hidden, graph.mask, train)
-        hidden = nn.Dropout(self.hidden_dropout, deterministic=not train)(_ACTIVATIONS[self.activation](hidden))
+        hidden = Offset(self.running_average, name="norm_0")(hidden, mask_of(graph, hidden), train)
+        hidden = nn.Dropout(self.hidden_dropout, deterministic=not train)(ACTIVATIONS[self.activation](hidden))
 
         second = self._kernels("layer_1", self.width, self.num_classes, inputs.dtype)
         parts = jnp.split(hidden, len(towers), axis=1)
@@ -301,7 +307,7 @@ class NGCN(nn.Module):
 
     def penalized(self, params: Params) -> list[Array]:
         """The kernels whose size a loss may penalise: those of the towers."""
-        return _kernels(params)
+        return kernels_of(params)
 
     def _kernels(self, name: str, num_inputs: int, width: int, dtype: Any) -> dict[int, Array]:
         """The kernels of the towers of a layer, for each power one for each replica."""
@@ -327,96 +333,21 @@ class Stacked(nn.Module):
         return {power: self.param(f"power_{power}", glorot, self.shape, self.dtype) for power in self.powers}
 
 
-class SGC(nn.Module):
-    """A linear classifier of the features after some steps of propagation: A^power X W + b.
-
-    Attributes:
-      num_classes: the number of classes.
-      power: of the adjacency.
-      input_dropout: share of the features that is dropped while the network trains, in [0, 1).
-      normalize_rows: whether the rows of the inputs are brought to unit length.
-      backend: of `mix`.
-
-    Source: Wu et al., 2019.
-    """
-
-    num_classes: int
-    power: int = 2
-    input_dropout: float = 0.0
-    normalize_rows: bool = True
-    backend: Backend = "auto"
-
-    @nn.compact
-    def __call__(self, graph: Graph, inputs: Inputs, *, train: bool = False) -> Float[Array, "nodes classes"]:
-        """Logits of every node; errors are those of `MixHop`."""
-        require_within("[0, 1)", input_dropout=self.input_dropout)
-        mixing = Mixing((self.power,), (self.num_classes,), use_bias=True, backend=self.backend, name="layer_0")
-        return mixing(graph, prepared(self, inputs, train))
-
-    def penalized(self, params: Params) -> list[Array]:
-        """The kernels whose size a loss may penalise."""
-        return _kernels(params)
+def hops_of_layer(graph: AnyGraph, layer: int, num_layers: int, highest: int) -> AnyGraph:
+    """What a layer multiplies by: of a sampled graph its hops, otherwise the graph."""
+    if not isinstance(graph, SampledGraph):
+        return graph
+    if len(graph.hops) != num_layers * highest:
+        raise ValueError(
+            f"graph must be sampled with num_hops={num_layers * highest}, the highest power of each of {num_layers}"
+            f" layers, got {len(graph.hops)}"
+        )
+    return graph.of_layer(layer, num_layers, highest)
 
 
-class SIGN(nn.Module):
-    """A dense network of features that were propagated beforehand, A^j X of every power j: nodes are plain examples.
-
-    Attributes:
-      powers: j.
-      width: hidden units of each power.
-      num_classes: the number of classes.
-      activation, hidden_dropout: as in `MixHop`.
-      input_dropout: of the propagated features.
-      backend: of `propagate`.
-
-    Source: Frasca et al., 2020.
-    """
-
-    powers: tuple[int, ...]
-    width: int
-    num_classes: int
-    activation: Activation = "relu"
-    input_dropout: float = 0.0
-    hidden_dropout: float = 0.5
-    backend: Backend = "auto"
-
-    @nn.compact
-    def __call__(
-        self,
-        graph: Graph | None,
-        inputs: Inputs | Float[AnyArray, "nodes powers features"],
-        *,
-        train: bool = False,
-    ) -> Float[Array, "nodes classes"]:
-        """Logits of every node.
-
-        Args:
-          graph: None where the inputs have been propagated by `propagated_features`.
-          inputs: features of the nodes, or those of any nodes after propagation.
-          train: whether the network trains.
-        """
-        require_powers(self.powers)
-        require_choice("activation", self.activation, tuple(_ACTIVATIONS))
-        require_within("[0, 1)", input_dropout=self.input_dropout, hidden_dropout=self.hidden_dropout)
-        examples: Any = inputs if graph is None else propagated_core(graph, inputs, self.powers, self.backend)
-        dropout = lambda rate, values: nn.Dropout(rate, deterministic=not train)(values)
-        examples = dropout(self.input_dropout, examples)
-        kernels = Stacked(self.powers, (1, examples.shape[2], self.width), examples.dtype, name="layer_0")()
-        hidden = jnp.concatenate([examples[:, i] @ kernels[power][0] for i, power in enumerate(self.powers)], axis=1)
-        hidden = dropout(self.hidden_dropout, _ACTIVATIONS[self.activation](hidden))
-        return Classes(self.num_classes, "dense", use_bias=True, name="head")(hidden)
-
-    def penalized(self, params: Params) -> list[Array]:
-        """The kernels whose size a loss may penalise."""
-        return [*_kernels(params), params["head"]["kernel"]]
-
-
-def propagated_core(graph: Graph, inputs: Any, powers: Sequence[int], backend: Backend = "auto") -> Array:
-    """The core of `propagated_features`."""
-    propagated = [to_dense(inputs) if isinstance(inputs, SparseRows) else jnp.asarray(inputs)]
-    for _ in range(max(powers)):
-        propagated.append(propagate_core(graph, propagated[-1], backend))
-    return jnp.stack([propagated[power] for power in powers], axis=1)
+def mask_of(graph: AnyGraph, rows: Array) -> Any:
+    """Which of the rows are nodes; of a sampled graph there may be fewer rows than nodes."""
+    return None if graph.mask is None else graph.mask[: len(rows)]
 
 
 def prepared(module: Any, inputs: Inputs, train: bool) -> Inputs:
@@ -440,7 +371,7 @@ def _projected(inputs, kernel):
     return project_core(inputs, kernel) if isinstance(inputs, SparseRows) else jnp.asarray(inputs) @ kernel
 
 
-def _kernels(params: Params) -> list[Array]:
+def kernels_of(params: Params) -> list[Array]:
     """The kernels of all layers, layer by layer."""
     return [
         kernel

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from infotheory_dl._validation import edge, require_choice, require_shape
 from infotheory_dl.mixhop import _slots
 from infotheory_dl.mixhop.graph import Graph
+from infotheory_dl.mixhop.sharding import ShardedGraph, sharded_product
 from infotheory_dl.types import AnyArray
 
 Backend: TypeAlias = Literal["auto", "ell", "segment_sum", "bcoo", "dense"]
@@ -17,7 +18,7 @@ Backend: TypeAlias = Literal["auto", "ell", "segment_sum", "bcoo", "dense"]
 
 @edge
 def propagate(
-    graph: Graph, x: Float[AnyArray, "nodes *features"], *, backend: Backend = "auto"
+    graph: Graph | ShardedGraph, x: Float[AnyArray, "nodes *features"], *, backend: Backend = "auto"
 ) -> Float[Array, "nodes *features"]:
     """Computes A x: to every node what it receives of its neighbours.
 
@@ -25,7 +26,7 @@ def propagate(
     no gradient goes to its weights.
 
     Args:
-      graph: the normalised adjacency.
+      graph: the normalised adjacency, also one that devices share, which has one backend.
       x: features of the nodes; the result is of their dtype.
       backend: "ell" sums over slots of rows of about equal length, "segment_sum" over the sorted entries, "bcoo" is
         JAX's sparse product, "dense" makes the whole matrix. "auto" is "ell", the fastest on CPU at any size.
@@ -38,7 +39,7 @@ def propagate(
     return _propagate(graph, jnp.asarray(x), backend=backend)
 
 
-def propagate_core(graph: Graph, x: Array, backend: Backend = "auto") -> Array:
+def propagate_core(graph: Graph | ShardedGraph, x: Array, backend: Backend = "auto") -> Array:
     """The core of `propagate`."""
     return _product("ell" if backend == "auto" else backend, graph, x.reshape(len(x), -1)).reshape(x.shape)
 
@@ -48,7 +49,7 @@ _propagate = jax.jit(propagate_core, static_argnames="backend")
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _product(backend, graph, x):
-    return _BACKENDS[backend](graph, x)
+    return sharded_product(graph, x) if isinstance(graph, ShardedGraph) else _BACKENDS[backend](graph, x)
 
 
 def _forward(backend, graph, x):
