@@ -154,3 +154,84 @@ def test_what_cannot_be_explained_is_told_with_the_remedy(columns, arguments, me
 def test_without_data_the_options_that_are_needed_are_told(tmp_path, capsys):
     assert "give the path of the data" in fail(capsys, "--output", tmp_path)
     assert "No such file or directory" in fail(capsys, "--data", tmp_path / "absent.csv", "--output", tmp_path)
+
+
+def series(change):
+    """Rows of days whose columns change the factor they belong to in the middle, or do not."""
+    random = np.random.default_rng(1)
+    parents = np.where(np.arange(240)[:, None] < (120 if change else 240), np.repeat([0, 1], 3), np.tile([0, 1], 3))
+    factors = random.normal(size=(240, 2))
+    x = np.take_along_axis(factors, parents, axis=1) + 0.4 * random.normal(size=(240, 6))
+    days = [f"2020-{1 + day // 28:02}-{1 + day % 28:02}" for day in range(240)]
+    return {"day": days, **dict(zip("abcdef", x.T, strict=True))}
+
+
+SHORT = ("--period", 40, "--factors", 2)
+
+
+def test_a_change_point_is_found_with_the_columns_that_change(tmp_path, capsys):
+    columns = series(change=True)
+    order = RANDOM.permutation(240)  # the rows of a file may be in any order
+    path = write(tmp_path, {name: np.asarray(values)[order] for name, values in columns.items()})
+    printed = run(capsys, tmp_path, path, "--time", "day", *SHORT)
+    printed = " ".join(printed.split())
+    before, after = columns["day"][119], columns["day"][120]
+    assert "240 rows of 6 columns, in 6 periods." in printed
+    assert f"1 change point: between {before} and {after}." in printed
+    out = tmp_path / "out"
+    periods = rows_of(out / "periods.csv")
+    assert [row["change_point"] for row in periods] == ["no"] * 2 + ["yes"] + ["no"] * 2 + [""]
+    assert [row["rows"] for row in periods] == ["40"] * 6
+    assert periods[2]["period"] == f"{columns['day'][80]} to {before}"
+    assert periods[2]["p_value"] == "0.05"
+    changed = {row["column"] for row in rows_of(out / "changes.csv") if float(row["p_value"]) <= 0.05}
+    assert changed >= {"b", "e"}
+    clusters = rows_of(out / "clusters.csv")
+    assert clusters[0]["a"] == clusters[0]["b"] != clusters[0]["d"] == clusters[0]["e"]
+    assert clusters[5]["a"] == clusters[5]["c"] == clusters[5]["e"] != clusters[5]["b"]
+    matrices = rows_of(out / "correlations.csv")
+    assert {row["periods"] for row in matrices} == {
+        f"{columns['day'][0]} to {before}",
+        f"{after} to {columns['day'][239]}",
+    }
+    page = Page((out / "report.html").read_text(encoding="utf-8"))
+    assert page.open == []
+    for words in ("Factors of my over time", "Correlations between change points", f"between {before} and {after}"):
+        assert words in page.text
+
+
+def test_no_change_point_is_claimed_where_nothing_changes(tmp_path, capsys):
+    printed = run(capsys, tmp_path, write(tmp_path, series(change=False)), "--time", "day", *SHORT)
+    printed = " ".join(printed.split())
+    assert "No change point: the largest change" in printed
+    assert "is no more than of the same rows in another order" in printed
+    assert {row["change_point"] for row in rows_of(tmp_path / "out" / "periods.csv")} == {"no", ""}
+
+
+@pytest.mark.parametrize(
+    ("columns", "arguments", "message"),
+    [
+        (series(change=False), ("--period", 5), "--period is of a series; give --time too"),
+        (
+            series(change=False),
+            ("--time", "date"),
+            "the column of times: there is no column 'date' of the labels; it has",
+        ),
+        (
+            series(change=False),
+            ("--time", "day", "--period", 130),
+            "period must lie in [2, 120], half of the rows, got 130",
+        ),
+        ({**TABLE, "time": [2020] * ROWS}, ("--time", "time"), "all rows have one time, 2020; a change needs two"),
+        (
+            {**TABLE, "time": [None, *range(1, ROWS)]},
+            ("--time", "time"),
+            "the column of times: column 'time' has 1 of 60 labels missing, the first in row 0",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("as_a_user_sees")
+def test_what_is_no_series_is_told_with_the_remedy(columns, arguments, message, tmp_path, capsys):
+    told = fail(capsys, "--data", write(tmp_path, columns), "--output", tmp_path / "out", *arguments)
+    assert message in told
+    assert len(told.splitlines()) == 1

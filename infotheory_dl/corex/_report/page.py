@@ -36,18 +36,23 @@ def render(found: Explanation, *, title: str, facts: Mapping[str, Any]) -> str:
       HTML.
     """
     lead = f"{len(found.columns.rows)} rows of {len(found.columns.names)} columns."
-    parts = [] if found.is_chance else [_factors(found), _matrices(found), _variables(found), _rows(found)]
     return report.page(
         f"Factors of {title}",
-        report.header(f"Factors of {title}", lead, _figures(found), [*findings(found), *found.columns.notices]),
-        *parts[:1],
-        _chance(found),
-        *parts[1:],
+        report.header(f"Factors of {title}", lead, figures(found), [*findings(found), *found.columns.notices]),
+        *sections(found),
         report.section("Settings and versions", report.facts(facts), files_note()),
     )
 
 
-def _figures(found: Explanation) -> list[tuple[str, str]]:
+def sections(found: Explanation) -> list[Html]:
+    """The factors, and whether they are more than chance; where they are not, that alone."""
+    if found.is_chance:
+        return [_chance(found)]
+    return [_factors(found), _chance(found), _matrices(found), _variables(found), _rows(found)]
+
+
+def figures(found: Explanation) -> list[tuple[str, str]]:
+    """The numbers that count."""
     test = found.test
     kept = 0 if found.is_chance else int(found.significant.sum())
     return [

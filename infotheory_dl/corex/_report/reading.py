@@ -63,7 +63,13 @@ def read_series(source: Source, time: str) -> tuple[Columns, Times]:
     """
     if source.label is not None:
         source = dataclasses.replace(source, drop=(*source.drop, source.label))
-    table = dataclasses.replace(source, label=time).read(labelled=True, missing="keep")
+    try:
+        table = dataclasses.replace(source, label=time).read(labelled=True, missing="keep")
+    except ValueError as error:
+        path, told = str(source.data), str(error)
+        if repr(time) not in told:
+            raise
+        raise ValueError(f"{path}: the column of times: {told.removeprefix(f'{path}: ')}") from error
     assert table.y is not None
     times = _times(time, table.y)
     columns = _kept(table)

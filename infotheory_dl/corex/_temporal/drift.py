@@ -9,7 +9,8 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from infotheory_dl._validation import edge, require_choice, require_within
-from infotheory_dl.corex._temporal.model import TemporalCorex, covariances
+from infotheory_dl.corex._temporal.model import TemporalCorex
+from infotheory_dl.corex.moments import estimated_covariance
 from infotheory_dl.information import low_rank
 from infotheory_dl.information.low_rank import LowRankPlusDiagonal
 from infotheory_dl.results import concise
@@ -60,17 +61,14 @@ def changes(
     require_choice("norm", norm, ("frobenius", "spectral"))
     if len(model.weights) < 2:
         raise ValueError("a change needs at least 2 periods, got 1")
-    matrices, std = covariances(model), np.asarray(model.std, float)
-    # in units of the largest of all, on the devices: no square is beyond their precision
-    unit = std.max() if of == "covariances" else 1.0
-    scale = std / unit if of == "covariances" else np.ones_like(std)
-    dtype = matrices.diagonal.dtype
-    matrices = matrices._replace(scale=jnp.asarray(scale, dtype), mean=jnp.zeros(std.shape, dtype))
-    if of == "inverse_correlations":
-        matrices = jax.vmap(low_rank.inverse)(matrices)
-    found = _changes_between(matrices, norm == "spectral")
+    loadings, spectral = model.moments.loadings, norm == "spectral"
     if of != "covariances":
-        return found
+        return correlation_changes(loadings, inverse=of == "inverse_correlations", spectral=spectral)
+    # in units of the largest of all, on the devices: no square is beyond their precision
+    std = np.asarray(model.std, float)
+    unit = std.max()
+    scale = jnp.asarray(std / unit, loadings.dtype)
+    found = _changes_between(estimated_covariance(loadings, jnp.zeros_like(scale), scale), spectral)
     if not 1e-150 < unit < 1e150:
         place = int(np.argmax(std.max(0)))
         variable = place if model.columns is None else repr(model.columns.names[place])
@@ -79,6 +77,17 @@ def changes(
             " ask for changes of correlations, or give it another unit"
         )
     return Changes(*(unit**2 * np.asarray(norms, float) for norms in found))
+
+
+def correlation_changes(
+    loadings: Float[Array, "periods factors variables"], *, inverse: bool = False, spectral: bool = False
+) -> Changes:
+    """The core of `changes` of the correlations that loadings imply, or of their inverses."""
+    one = jnp.ones_like(loadings[:, 0])
+    matrices = estimated_covariance(loadings, jnp.zeros_like(one), one)
+    if inverse:
+        matrices = jax.vmap(low_rank.inverse)(matrices)
+    return _changes_between(matrices, spectral)
 
 
 def change_points(found: Changes, *, num_deviations: float = 3.0) -> Int[np.ndarray, " points"]:
@@ -90,7 +99,7 @@ def change_points(found: Changes, *, num_deviations: float = 3.0) -> Int[np.ndar
 
     Returns:
       Indices of changes, ascending; t means between periods t and t + 1. With few samples in a period the
-      scores of sampling noise are large too.
+      scores of sampling noise are large too: `change_test` says which are more.
     """
     scores = np.asarray(found.scores)
     spread = _DEVIATIONS * np.median(np.abs(scores - np.median(scores)))

@@ -61,6 +61,14 @@ class TemporalSettings(TypedDict, total=False):
     missing_value: Scalar | None
 
 
+class FitSettings(TemporalSettings, total=False):
+    """All settings of `fit`."""
+
+    decay: Scalar
+    l1: Scalar
+    l2: Scalar
+
+
 @edge
 def fit(
     key: Key,
