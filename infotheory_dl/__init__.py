@@ -12,6 +12,7 @@ __all__ = [
     "audit",
     "corex",
     "data",
+    "domain_generalization",
     "fcmi",
     "information",
     "label_noise",

@@ -3,6 +3,7 @@
 from infotheory_dl.data import graphs
 from infotheory_dl.data.binary_factors import GrueBleen, grue_bleen
 from infotheory_dl.data.datasets import DataNotFoundError, ImageSet, load
+from infotheory_dl.data.domains import Features, GaussianDomains, gaussian_domains
 from infotheory_dl.data.folds import stratified_folds
 from infotheory_dl.data.label_noise import (
     CIFAR10_PAIRS,
@@ -37,6 +38,8 @@ __all__ = [
     "WORD_LETTERS",
     "ColumnEncoding",
     "DataNotFoundError",
+    "Features",
+    "GaussianDomains",
     "GrueBleen",
     "ImageSet",
     "InstanceNoise",
@@ -58,6 +61,7 @@ __all__ = [
     "corrupt_labels",
     "corrupt_split_legacy",
     "first",
+    "gaussian_domains",
     "graphs",
     "grue_bleen",
     "latent_factor_covariance",
