@@ -241,3 +241,14 @@ def test_logits_are_linear():
 def test_impossible_input_is_refused_in_words(as_a_user_sees, call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_several_classes_converge_in_single_precision_in_as_many_steps():
+    """Rounding leaves a slope where all classes move together, which no step can follow."""
+    random = np.random.default_rng(0)
+    y = np.arange(900) % 3
+    x = random.normal(size=(900, 12)) + np.eye(12)[y]
+    double, single = (fit(x.astype(dtype), y, l2=1e-3) for dtype in (np.float64, np.float32))
+    assert bool(single.converged)
+    assert int(single.iterations) <= int(double.iterations) + 1
+    np.testing.assert_allclose(single.coefficients, double.coefficients, atol=1e-3)

@@ -231,7 +231,7 @@ def _solve(problem: Problem, state: State, coupled: Array, curvature: Array) -> 
         return problem.whitening.T @ (problem.whitening @ residual)
 
     norm = jnp.linalg.norm
-    slope = jnp.where(coupled, state.slope, 0)
+    slope = jnp.where(coupled, _between_classes(problem, state.slope), 0)
     accuracy = jnp.minimum(0.1, jnp.sqrt(steepest)) * norm(slope)
 
     def unsolved(carry):
@@ -252,6 +252,19 @@ def _solve(problem: Problem, state: State, coupled: Array, curvature: Array) -> 
     first = precondition(-slope)
     carry = jnp.zeros_like(slope), -slope, first, (-slope * first).sum(), 0
     return lax.while_loop(unsolved, improve, carry)[0]
+
+
+def _between_classes(problem: Problem, slope: Array) -> Array:
+    """The slope without what rounding leaves of it where all classes move together.
+
+    The loss has no curvature there, and in single precision conjugate gradients would look for it in vain. Where an L1
+    penalty is, `_references` holds the classes.
+    """
+    if slope.shape[1] == 1:
+        return slope
+    present = problem.offset == 0
+    common = jnp.mean(slope, axis=1, keepdims=True, where=present)
+    return jnp.where((problem.lasso[:, None] == 0) & present, slope - common, slope)
 
 
 def _value(problem: Problem, parameters: Array, logits: Array) -> Array:
