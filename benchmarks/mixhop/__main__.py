@@ -5,6 +5,7 @@
 
 import functools
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,11 +16,26 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import sparse
 
-from benchmarks.harness import Part, Report, Row, announce, machine, main
+from benchmarks.harness import (
+    Part,
+    Report,
+    Row,
+    announce,
+    machine,
+    main,
+    of_peer,
+    peak_memory,
+    reset_peak_memory,
+    timed,
+)
+from benchmarks.mixhop import geometric, published
 from benchmarks.tables import ON_CPU, Table
 from infotheory_dl import mixhop
+from infotheory_dl.data import graphs
 from infotheory_dl.mixhop.propagation import Backend
 
+# where the graphs of others lie, see CONTRIBUTING
+CORA = os.path.join(os.environ.get("INFOTHEORY_DL_TEST_DATA", "data"), "graphs", "cora.npz")
 BACKENDS: tuple[Backend, ...] = ("ell", "segment_sum", "bcoo", "dense")
 
 
@@ -79,6 +95,130 @@ def products(settings: Products) -> Report:
 
 
 @dataclass(frozen=True)
+class Steps:
+    """A step of training one network on a citation graph, with the accuracies after it."""
+
+    graph: str | None = CORA
+    """An .npz file, see `data.graphs.read_graph`; None draws one."""
+    steps: int = 20
+    repeats: int = 5
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A step of training by the size of a random graph, with dense features."""
+
+    edges: tuple[int, ...] = (10_000, 100_000, 1_000_000, 10_000_000)
+    """Each in both directions."""
+    degree: int = 10
+    features: int = 64
+    widths: tuple[tuple[int, ...], ...] = ((22, 21, 21), (2, 2, 2))
+    repeats: int = 3
+
+
+def steps(settings: Steps) -> Report:
+    """Milliseconds of a step of one network, and of the passes that evaluate it."""
+    nodes = _citations(settings.graph)
+    graph, features = mixhop.normalize(nodes.adjacency), mixhop.sparse_rows(nodes.features)
+    widths = (24, 18, 18), (0, nodes.num_classes, nodes.num_classes)
+    network = mixhop.MixHop((0, 1, 2), widths, nodes.num_classes)
+    params = jax.jit(network.init)(jax.random.key(0), graph, features)["params"]
+    masks = nodes.train, nodes.validation, nodes.test
+    given = jax.tree.map(jnp.asarray, (graph, features, nodes.labels, masks))
+
+    def ours(carry: Any, key: Any) -> Any:
+        params, (graph, features, labels, masks) = carry
+
+        def total(params: Any) -> Any:
+            losses, _, _ = mixhop.node_loss(
+                network, {"params": params}, graph, features, labels, masks[0], l2=5e-3, lasso=5e-3, key=key
+            )
+            return losses.total
+
+        params = jax.tree.map(lambda value, slope: value - slope, params, jax.grad(total)(params))
+        logits: Any = network.apply({"params": params}, graph, features)
+        is_right = logits.argmax(1) == labels
+        accuracies = [(is_right & mask).sum() / mask.sum() for mask in masks[1:]]
+        return (params, carry[1]), jnp.stack(accuracies)
+
+    keys = jax.random.split(jax.random.key(1), settings.steps)
+    in_one_program = jax.jit(lambda params, given: jax.lax.scan(ours, (params, given), keys))
+
+    entries = graph.receivers, graph.senders, graph.weights
+    arrays = published.Citations(*entries, features.rows, features.columns, *given[2:])
+    kernels = published.initial_params(features.shape, widths, nodes.num_classes)
+
+    def plainly() -> Any:
+        reached = kernels
+        for key in keys:
+            reached = published.step(features.shape, nodes.num_classes, reached, key, arrays)
+            seen = [published.accuracy(features.shape, nodes.num_classes, part, reached, arrays) for part in (1, 2)]
+        return reached, seen
+
+    def of_geometric() -> Row:
+        dense = np.asarray(mixhop.to_dense(features), np.float32)
+        edges = np.stack([np.asarray(graph.senders), np.asarray(graph.receivers)]).astype(int)
+        step = geometric.training_step(dense, edges, np.asarray(nodes.labels, int), np.asarray(nodes.train))
+        return row("PyTorch Geometric, its example, without evaluation", step, 1)
+
+    def row(program: str, call: Callable[[], Any], number: int) -> Row:
+        announce(program)
+        _, first = timed(call)
+        timing = clocked(call, settings.repeats)
+        return {
+            "program": program,
+            "ms": 1e3 * timing.wall / number,
+            "CPU ms": 1e3 * timing.processor / number,
+            "compilation": first - timing.wall,
+        }
+
+    def rows() -> Iterator[Row]:
+        yield row("ours", functools.partial(in_one_program, params, given), settings.steps)
+        yield row("the published step, plainly", plainly, settings.steps)
+        yield of_peer(of_geometric)
+
+    return Report(f"Milliseconds of a step of one network on {nodes.name}, evaluations included", rows())
+
+
+def growth(settings: Growth) -> Report:
+    """Seconds and memory of a step by the size of the graph."""
+
+    def row(edges: int) -> Row:
+        announce(f"{edges:,} edges")
+        num_nodes = 2 * edges // settings.degree
+        adjacency = random_adjacency(num_nodes, edges)
+        graph, making = timed(lambda: mixhop.normalize(adjacency))
+        del adjacency
+        num_classes = settings.widths[-1][0]
+        network = mixhop.MixHop((0, 1, 2), settings.widths, num_classes)
+        x = jax.random.normal(jax.random.key(0), (num_nodes, settings.features), jnp.float32)
+        labels = jnp.arange(num_nodes) % num_classes
+        mask = jnp.arange(num_nodes) % 10 == 0
+        params = jax.jit(network.init)(jax.random.key(1), graph, x)["params"]
+
+        @jax.jit
+        def step(params: Any, graph: mixhop.Graph, x: Any, labels: Any, mask: Any, key: Any) -> Any:
+            total = lambda params: (
+                mixhop.node_loss(network, {"params": params}, graph, x, labels, mask, l2=5e-4, key=key)[0].total
+            )
+            return jax.tree.map(lambda value, slope: value - 0.1 * slope, params, jax.grad(total)(params))
+
+        reset_peak_memory()
+        timing = clocked(lambda: step(params, graph, x, labels, mask, jax.random.key(2)), settings.repeats)
+        return {
+            "edges": edges,
+            "entries": len(graph.weights),
+            "seconds": timing.wall,
+            "CPU seconds": timing.processor,
+            "GiB": peak_memory(),
+            "seconds to normalise": making,
+        }
+
+    title = f"A step of training on random graphs, {settings.features} features, layers of {settings.widths}"
+    return Report(title, map(row, settings.edges))
+
+
+@dataclass(frozen=True)
 class Timing:
     """Fastest of some calls: seconds on the wall, and of all cores."""
 
@@ -96,6 +236,15 @@ def clocked(program: Callable[[], Any], repeats: int) -> Timing:
         walls.append(time.perf_counter() - wall)
         processors.append(time.process_time() - processor)
     return Timing(min(walls), min(processors))
+
+
+def _citations(path: str | None) -> graphs.NodeData:
+    if path is not None:
+        return graphs.read_graph(path)
+    nodes = graphs.homophilous_graph(jax.random.key(0), 0.5, num_nodes=300, num_classes=3)
+    x = graphs.radial_features(nodes.features, num_centers=20) > 0.5
+    split = graphs.split_by_class(jax.random.key(1), np.asarray(nodes.labels), num_validation=50, num_test=50)
+    return nodes._replace(features=x.astype(np.float32), **split._asdict())
 
 
 def random_adjacency(num_nodes: int, edges: int) -> sparse.csr_array:
@@ -121,6 +270,18 @@ def _gradient(backend: Backend) -> Callable[..., Any]:
 
 
 PARTS = {
+    "steps": Part(
+        steps,
+        Steps(),
+        Steps(graph=None, steps=2, repeats=1),
+        table=Table(("program",), ("ms", "CPU ms", "compilation"), where=ON_CPU),
+    ),
+    "growth": Part(
+        growth,
+        Growth(),
+        Growth(edges=(500,), features=4, widths=((2, 2, 2), (2, 2, 2)), repeats=1),
+        table=Table(("edges",), ("seconds", "CPU seconds", "GiB", "seconds to normalise"), where=ON_CPU),
+    ),
     "products": Part(
         products,
         Products(),
