@@ -1,22 +1,52 @@
-"""MinSyn: linear fits.
+"""MinSyn: measures of synergy, and linear fits.
 
 `python -m benchmarks.minsyn --help` lists the parts; without a part all of them run.
 """
 
 import functools
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.harness import Part, Report, Row, announce, main, measure, of_peer
+from benchmarks.harness import Part, Report, Row, announce, main, of_peer, timed
+from benchmarks.minsyn import peers
 from benchmarks.peers import corex as published
-from infotheory_dl import data
+from benchmarks.tables import ON_CPU, Table
+from infotheory_dl import data, minsyn
 from infotheory_dl.corex import linear as corex
+from infotheory_dl.information import synergy
+from infotheory_dl.information.synergy._gaussian import measured
 from infotheory_dl.minsyn import linear
+
+
+@dataclass(frozen=True)
+class Distributions:
+    """Joint distributions of a binary target and some binary sources, all measures of each."""
+
+    sources: tuple[int, ...] = (2, 3)
+    number: int = 100_000
+    """Of distributions at once."""
+    loop: int = 300
+    """Of these, one after the other by the plain loop and by dit."""
+    repeats: int = 5
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Synergy of Gaussian sources about every target."""
+
+    targets: int = 10_000
+    sources: int = 32
+    n: int = 300
+    loop: int = 300
+    """Targets of the plain loop."""
+    repeats: int = 5
 
 
 @dataclass(frozen=True)
@@ -28,6 +58,93 @@ class LinearFits:
     n: int = 300
     correlation: float = 0.5
     repeats: int = 5
+
+
+def discrete_synergy(settings: Distributions) -> Report:
+    """Distributions in a second of the clock, and of a processor."""
+
+    def rows() -> Iterator[Row]:
+        for sources in settings.sources:
+            size = settings.number, *(sources + 1) * (2,)
+            pmfs = np.random.default_rng(sources).exponential(size=size).astype(np.float32)
+            pmfs /= pmfs.sum(axis=tuple(range(1, pmfs.ndim)), keepdims=True)
+            of_all = jax.jit(jax.vmap(synergy.discrete))
+            few = pmfs[: settings.loop].astype(float)
+            few /= few.sum(axis=tuple(range(1, few.ndim)), keepdims=True)
+            programs: dict[str, tuple[int, Callable[[], object]]] = {
+                "ours": (len(pmfs), functools.partial(of_all, pmfs)),
+                "plain loop, NumPy": (len(few), functools.partial(of_each, peers.discrete_measures, few)),
+                "dit": (len(few), functools.partial(of_each, peers.dit_measures, few)),
+            }
+
+            def row(program: str, number: int, run: Callable[[], object], sources: int = sources) -> Row:
+                announce(f"{program}, {sources} sources")
+                clock, processor = seconds_of(run, settings.repeats if program == "ours" else 1)
+                about: Row = {"sources": sources, "program": program}
+                return about | {"a second": number / clock, "a CPU second": number / processor}
+
+            for program, (number, run) in programs.items():
+                yield of_peer(functools.partial(row, program, number, run))
+
+    return Report(
+        "Distributions in a second, binary target and sources",
+        rows(),
+        ["Ours has all measures; the loop has I, each I_j and S_CI; dit I, each I_j and TC."],
+    )
+
+
+def gaussian_report(settings: Reports) -> Report:
+    """Milliseconds for all targets."""
+    rng = np.random.default_rng(0)
+    codes = rng.normal(size=(settings.n, settings.sources)).astype(np.float32)
+    mixing = rng.normal(size=(settings.sources, settings.targets)).astype(np.float32) / settings.sources**0.5
+    x = codes @ mixing + rng.normal(size=(settings.n, settings.targets)).astype(np.float32)
+    across, among = map(jnp.asarray, correlations_of(codes, x))
+    few = np.array(across[:, : settings.loop], float), np.array(among, float)
+    programs: dict[str, tuple[int, Callable[[], object]]] = {
+        "ours, from correlations": (settings.targets, lambda: measured(across, among)),
+        "ours, from samples": (settings.targets, lambda: synergy.gaussian_from_samples(x, codes)),
+        "ours, report": (settings.targets, lambda: minsyn.synergy_report(codes, x)),
+        "plain loop, NumPy": (settings.loop, lambda: [peers.gaussian_measures(one, few[1]) for one in few[0].T]),
+    }
+
+    def rows() -> Iterator[Row]:
+        for program, (targets, run) in programs.items():
+            announce(program)
+            clock, processor = seconds_of(run, settings.repeats)
+            scale = 1e3 * settings.targets / targets
+            yield {
+                "targets": settings.targets,
+                "sources": settings.sources,
+                "samples": settings.n,
+                "program": program,
+                "ms": scale * clock,
+                "CPU ms": scale * processor,
+            }
+
+    return Report("Milliseconds for the synergy about all targets", rows(), ["The loop by a part of the targets."])
+
+
+def of_each(measures: Callable[[np.ndarray], object], pmfs: np.ndarray) -> list[object]:
+    """The measures of one distribution after the other."""
+    return [measures(pmf) for pmf in pmfs]
+
+
+def correlations_of(codes: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of codes with variables, and among the codes."""
+    codes, x = ((table - table.mean(0)) / table.std(0) for table in (codes, x))
+    return codes.T @ x / len(x), codes.T @ codes / len(x)
+
+
+def seconds_of(run: Callable[[], object], repeats: int) -> tuple[float, float]:
+    """Seconds of the clock and of all processors of a call, the least of some repeats after a first."""
+    timed(run)
+    clocks, processors = [], []
+    for _ in range(repeats):
+        begun = time.process_time()
+        clocks.append(timed(run)[1])
+        processors.append(time.process_time() - begun)
+    return min(clocks), min(processors)
 
 
 def linear_fits(settings: LinearFits) -> Report:
@@ -59,7 +176,9 @@ def fits_of(settings: LinearFits, num_variables: int, num_factors: int) -> Itera
     def independent_components() -> None:
         from sklearn.decomposition import FastICA
 
-        FastICA(num_factors, random_state=0, whiten="unit-variance").fit(x)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Gaussian factors have no independent components to settle at
+            FastICA(num_factors, random_state=0, whiten="unit-variance").fit(x)
 
     programs: dict[str, Callable[[], np.ndarray | None]] = {
         "ours": ours,
@@ -70,16 +189,15 @@ def fits_of(settings: LinearFits, num_variables: int, num_factors: int) -> Itera
 
     def row(program: str, run: Callable[[], np.ndarray | None]) -> Row:
         announce(f"{program}, {num_variables} variables, {num_factors} factors")
-        found, timing = measure(run, repeats=settings.repeats)
-        begun = time.process_time()
-        run()
+        found, first = timed(run)
+        clock, processor = seconds_of(run, 1 if run is published_loop else settings.repeats)
         return {
             "variables": num_variables,
             "factors": num_factors,
             "program": program,
-            "seconds": timing.median,
-            "CPU seconds": time.process_time() - begun,
-            "compilation": timing.compilation if run in (ours, of_corex) else None,
+            "seconds": clock,
+            "CPU seconds": processor,
+            "compilation": max(0.0, first - clock) if run in (ours, of_corex) else None,
             "objective": None if found is None else float(linear.objective(found.astype(x.dtype), x)),
         }
 
@@ -88,10 +206,23 @@ def fits_of(settings: LinearFits, num_variables: int, num_factors: int) -> Itera
 
 
 PARTS = {
+    "synergy": Part(
+        discrete_synergy,
+        Distributions(),
+        Distributions((2,), number=100, loop=5, repeats=1),
+        table=Table(("sources", "program"), ("a second", "a CPU second"), where=ON_CPU),
+    ),
+    "report": Part(
+        gaussian_report,
+        Reports(),
+        Reports(targets=50, sources=3, n=40, loop=5, repeats=1),
+        table=Table(("targets", "sources", "samples", "program"), ("ms", "CPU ms"), where=ON_CPU),
+    ),
     "linear": Part(
         linear_fits,
         LinearFits(),
         LinearFits((60,), (4,), n=50, repeats=1),
+        table=Table(("variables", "factors"), ("seconds",), across="program", where=ON_CPU),
     ),
 }
 

@@ -71,30 +71,28 @@ PRESETS = {
 
 # purity and largest objective over three seeds of the published code
 PUBLISHED_PURITY = {3: "0.999-1.000", 6: "0.999-1.000", 12: "0.997-0.998", 21: "0.992-0.996"}
-PUBLISHED_OBJECTIVE = {3: 93.7, 6: 155.6, 12: 210.4}
+PUBLISHED_OBJECTIVE = {3: "93.7", 6: "155.6", 12: "210.4"}
 
 
 def words(settings: Settings, results: Results) -> None:
     """The purity of the codes of every method, by the number of factors."""
-    rows: list[Row] = []
-    objectives: list[Row] = []
-    for num_factors in settings.factors:
-        row = results.once(f"words m={num_factors}", functools.partial(purities, settings, num_factors))
-        rows.append(
-            {"factors": num_factors}
-            | {method: spread(found) for method, found in row["purity"].items()}
-            | {"published code": PUBLISHED_PURITY.get(num_factors)}
-        )
-        objectives.append(
-            {"factors": num_factors}
-            | {f"{name}, nats": max(values) for name, values in row["objective"].items()}
-            | {"published code, nats": PUBLISHED_OBJECTIVE.get(num_factors)}
-            | {f"{name}, of each position": str(found) for name, found in row["positions"].items()}
-        )
+    found = {m: results.once(f"words m={m}", functools.partial(purities, settings, m)) for m in settings.factors}
+    methods = found[settings.factors[0]]["purity"]
+    rows: list[Row] = [
+        {"codes": method} | {f"{m} factors": spread(row["purity"][method]) for m, row in found.items()}
+        for method in methods
+    ]
+    rows.append({"codes": "MinSyn, published code"} | {f"{m} factors": PUBLISHED_PURITY.get(m) for m in found})
     results.table(f"Purity of codes on all 512 words, from worst to best of {settings.seeds} seeds", rows)
+    shown = lambda row, name: f"{max(row['objective'][name]):.1f}, {row['positions'][name]}"
+    fits: list[Row] = [
+        {"fit": name} | {f"{m} factors": shown(row, name) for m, row in found.items()}
+        for name in found[settings.factors[0]]["objective"]
+    ]
+    fits.append({"fit": "published code"} | {f"{m} factors": PUBLISHED_OBJECTIVE.get(m) for m in found})
     results.table(
-        "The best objective of MinSyn, and how many factors of that fit each position has",
-        objectives,
+        "The best objective of MinSyn in nats, and how many factors of that fit each position has",
+        fits,
         notes=["Images that do not vary have pixels that are copies: without noise nothing bounds it but rounding."],
     )
 
@@ -133,21 +131,23 @@ def synergy(settings: Settings, results: Results) -> None:
     """How much of what codes tell of the pixels is synergy."""
     drawn, m, seed = word_pixels(), settings.factors[0], settings.seed
     codes = {
-        "MinSyn": minimal_synergy(drawn, m, seed, settings.restarts, settings.noise)[0],
+        "MinSyn": minimal_synergy(drawn, m, seed, settings.seeds * settings.restarts, settings.noise)[0],
         "PCA": baselines.principal_components(drawn, m, seed),
         "ICA": baselines.independent_components(drawn, m, seed),
         "linear CorEx with synergy": baselines.overlapping_corex(drawn, m, seed),
     }
 
     def row(name: str) -> Row:
-        report = minsyn.synergy_report(codes[name][drawn.train], drawn.standardised[drawn.train])
+        with jax.enable_x64(True):
+            found = codes[name][drawn.train].astype(float)
+            report = minsyn.synergy_report(found, drawn.standardised[drawn.train])
         totals = {
             "information": report.information,
             "S_CI": report.synergy,
             "S_cal": report.calibrated_synergy,
             "whole minus sum": report.whole_minus_sum,
         }
-        return {name: float(values.sum()) for name, values in totals.items()}
+        return {name: float(np.asarray(values).sum()) for name, values in totals.items()}
 
     rows = [{"codes": name} | results.once(f"synergy {name}", functools.partial(row, name)) for name in codes]
     results.table(f"Nats that {m} codes tell of all pixels of the training words", rows)
@@ -162,7 +162,7 @@ def pictures(settings: Settings, results: Results) -> None:
     """The correlations of every pixel with every factor."""
     drawn, m, seed = word_pixels(), settings.factors[0], settings.seed
     methods = {
-        "MinSyn": minimal_synergy(drawn, m, seed, settings.restarts, settings.noise)[0],
+        "MinSyn": minimal_synergy(drawn, m, seed, settings.seeds * settings.restarts, settings.noise)[0],
         "PCA": baselines.principal_components(drawn, m, seed),
         "ICA": baselines.independent_components(drawn, m, seed),
     }

@@ -129,9 +129,9 @@ def draw_synergy(report: SynergyReport) -> "Figure":
     maps = {"information": report.information, "synergy": report.synergy}
     for place, (hidden, copy) in enumerate(zip(report.hidden, report.near_copies, strict=True)):
         maps[f"lost without Z{place}" + ", a near copy" * bool(copy)] = hidden
-    columns = min(len(maps), 4)
+    columns = math.ceil(math.sqrt(len(maps)))
     rows = math.ceil(len(maps) / columns)
-    figure = Figure((3 * columns, 1 + 1.6 * rows), layout="constrained")
+    figure = Figure((3.5 * columns, 0.8 + 1.6 * rows), layout="constrained")
     figure.suptitle(f"{report.measure}: {report.synergy_share:.1%} of the information, nats")
     largest = max(float(jnp.max(values)) for values in maps.values()) or 1.0
     for axes in figure.subplots(rows, columns, squeeze=False).ravel()[len(maps) :]:

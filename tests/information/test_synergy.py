@@ -348,3 +348,11 @@ def test_impossible_input_is_refused_in_words(as_a_user_sees, call, message):
 def test_few_samples_are_told():
     with pytest.warns(UserWarning, match="fewer than 5: estimates are biased upwards"):
         synergy.discrete_from_samples([0, 1, 1], [[0, 1, 0]])
+
+
+def test_what_sources_tell_together_exactly_is_finite_in_single_precision():
+    sources = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)
+    for target in (sources @ np.float32([1, -1]), sources[:, 0]):
+        found = synergy.gaussian_from_samples(target[:, None], sources)
+        assert np.isfinite(found.synergy).all()
+        assert np.isfinite(found.calibrated_synergy).all()

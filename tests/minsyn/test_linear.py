@@ -9,7 +9,7 @@ from sklearn.metrics import adjusted_rand_score
 from infotheory_dl import data
 from infotheory_dl.corex import linear as corex
 from infotheory_dl.information import synergy
-from infotheory_dl.minsyn import linear
+from infotheory_dl.minsyn import evaluation, linear
 from tests.conftest import reference
 
 KEY = jax.random.key(0)
@@ -109,6 +109,27 @@ def test_correlated_factors_are_recovered_group_by_group():
         x = data.sample_latent_factors(jax.random.key(2), truth, 500)
         found = corex.clusters(linear.fit(KEY, x, 3, restarts=4))
         assert adjusted_rand_score(truth.parents, found) == 1
+
+
+@pytest.mark.filterwarnings("ignore:the fit ended at something infinite")
+@pytest.mark.parametrize("m", [3, 12])
+def test_factors_of_words_are_letters(m):
+    """As in the published experiment: every second pixel of fixed images, some of them copies of each other."""
+    case, grid = reference("minsyn_words"), data.word_grid()
+    pixels = data.words(grid.words).images[:, ::2, ::2].reshape(512, -1).astype(float)
+    found = linear.fit(KEY, pixels[grid.valid], m)
+    np.testing.assert_array_equal(found.preprocessing.kept, np.flatnonzero(case["keep"]))
+    assert evaluation.factorial_purity(corex.transform(found, pixels), grid.labels).purity >= 0.99
+    assert found.total_correlation >= 0.98 * case[f"m{m}/minsyn_TC"].max()
+
+
+def test_of_things_that_are_grue_it_returns_colour_and_time():
+    things = data.grue_bleen(KEY, 500, pixels=6, agreement=0.7)
+    codes = corex.transform(linear.fit(KEY, things.x, 2, restarts=2), things.x)
+    found = np.abs(np.corrcoef(codes.T, np.stack([things.colour, things.time, things.grue]))[:2, 2:])
+    np.testing.assert_array_less(0.9, found[:, :2].max(0))
+    assert set(found[:, :2].argmax(0)) == {0, 1}
+    assert found[:, 2].max() < 0.2
 
 
 @pytest.mark.usefixtures("as_a_user_sees")

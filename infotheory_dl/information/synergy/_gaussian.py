@@ -111,10 +111,13 @@ def measured(correlations: Float[Array, "sources targets"], among: Float[Array, 
     # of the best prediction from that of the reader: both as roots, so that nothing cancels
     apart = ((factor.T @ (best - reader)) ** 2).sum(0)
     excess = (1 + total) * left - 1
+    # where the sources tell nearly all, it is -1 to rounding
+    far = excess < -0.5
+    log_excess = jnp.where(far, jnp.log1p(total) + jnp.log(left), jnp.log1p(jnp.where(far, 0, excess)))
     information = jnp.log1p(explained / left) / 2
     informations = -jnp.log(noise) / 2
     # what is not negative stays so where rounding is all that is left
-    synergy = (jnp.maximum(excess - jnp.log1p(excess), 0) + (1 + total) * apart) / 2
+    synergy = (jnp.maximum(excess - log_excess, 0) + (1 + total) * apart) / 2
     calibrated = jnp.log1p(apart / left) / 2
     return GaussianSynergy(
         information=information,
