@@ -63,7 +63,7 @@ Schedule: TypeAlias = Callable[[Key, Array], Minibatches]
 
 @concise
 class Best(NamedTuple):
-    """The best evaluated epoch; of equal ones, the first.
+    """The best evaluated epoch; of equal ones the first, or the latest if the evaluation says so.
 
     Attributes:
       state: the state after that epoch.
@@ -110,6 +110,7 @@ class Program(NamedTuple):
       evaluate: what to report of a state.
       selection: the metric of the evaluations to select the best epoch by, and the sign that makes larger better.
       patience: how many evaluations without a better one end the training of a model; None for no end.
+      tie: which of equally good epochs is the best.
       num_epochs: epochs to be recorded.
       models_at_once: how many models go side by side on a device; the rest follow.
       mesh: the devices that share the models; None leaves everything where it is.
@@ -120,6 +121,7 @@ class Program(NamedTuple):
     evaluate: Evaluate
     selection: tuple[str, Literal[1, -1]] | None
     patience: int | None
+    tie: Literal["first", "latest"]
     num_epochs: int
     models_at_once: int
     mesh: Mesh | None
@@ -280,8 +282,9 @@ def _evaluate(program, common, training, epoch, stopped):
         evaluation = _report(program, common, training.state)
         if best is not None:
             score = _score(program.selection, evaluation)
-            # strictly, so that the first of equal epochs stays; a score of NaN is not greater than any
-            best = _where(~stopped & (score > best.score), Best(training.state, epoch, score), best)
+            # a score of NaN is not greater than any
+            is_better = score > best.score if program.tie == "first" else score >= best.score
+            best = _where(~stopped & is_better, Best(training.state, epoch, score), best)
         place = jnp.searchsorted(common.evaluation_epochs, epoch)
         return _record(evaluations, place, evaluation, unless=stopped), best
 

@@ -33,6 +33,7 @@ class Evaluation(NamedTuple):
       minimize: or the metric that is smallest at it.
       patience: after how many evaluations without a better one a model stops: its state stays as it is, and nothing
         more is recorded of it. Default it never does.
+      tie: which of equally good epochs is the best, the "first" or the "latest"; patience begins anew at the latest.
     """
 
     function: Evaluate
@@ -41,6 +42,7 @@ class Evaluation(NamedTuple):
     maximize: str | None = None
     minimize: str | None = None
     patience: int | None = None
+    tie: Literal["first", "latest"] = "first"
 
 
 class EngineOptions(TypedDict, total=False):
@@ -199,6 +201,7 @@ def train_many(
     """
     require_choice("axis", axis, ("auto", "vmap", "map"))
     evaluation = evaluation or _NO_EVALUATION
+    require_choice("tie", evaluation.tie, ("first", "latest"))
     require_count(
         1,
         num_epochs=num_epochs,
@@ -223,6 +226,7 @@ def train_many(
         evaluate=evaluation.function,
         selection=selection,
         patience=evaluation.patience,
+        tie=evaluation.tie,
         num_epochs=num_epochs,
         models_at_once=1 if axis == "map" else models_at_once or len(keys),
         mesh=mesh,
@@ -243,6 +247,7 @@ def train_many(
             "evaluation_epochs": evaluation_epochs.tolist(),
             "selection": selection,
             "patience": evaluation.patience,
+            "tie": evaluation.tie,
         }
         arrays = {
             "keys": keys,
