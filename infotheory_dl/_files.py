@@ -39,7 +39,7 @@ def read_arrays(path: str | os.PathLike[str], *, remedy: str) -> dict[str, np.nd
       OSError: if it cannot be opened.
     """
     place = Path(path).expanduser()
-    with _naming(f"cannot read {place}", f"; {remedy}"), place.open("rb") as stream:
+    with naming(f"cannot read {place}", f"; {remedy}"), place.open("rb") as stream:
         if not zipfile.is_zipfile(stream):
             raise ValueError(f"{path} is not an .npz file; {remedy}")
         try:
@@ -73,7 +73,7 @@ def write_arrays(stream: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
 def require_writable(folder: str | os.PathLike[str]) -> Path:
     """Makes the folder, if it is absent, and tries to write in it; an OSError tells why that fails."""
     path = Path(folder).expanduser()
-    with _naming(f"cannot write to {path}"):
+    with naming(f"cannot write to {path}"):
         path.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryDirectory(dir=path).cleanup()
     return path
@@ -86,7 +86,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     Its folder is made if it is absent. An OSError, such as that of a full disk, names the file.
     """
     path = Path(path).expanduser()
-    with _naming(f"cannot write {path}"):
+    with naming(f"cannot write {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         staging = _staging(path)
         try:
@@ -109,7 +109,7 @@ def append_line(path: str | os.PathLike[str], line: str) -> None:
     The file and its folder are made if they are absent. An OSError names the file.
     """
     path = Path(path).expanduser()
-    with _naming(f"cannot write {path}"):
+    with naming(f"cannot write {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         content = f"{line}\n".encode()
         # without a buffer: one call of the system for the whole line
@@ -158,7 +158,7 @@ def whole_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
     Its parent is made if it is absent. An OSError names the folder.
     """
     folder = Path(folder).expanduser()
-    with _naming(f"cannot write {folder}"):
+    with naming(f"cannot write {folder}"):
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = _staging(folder)
         staging.mkdir()
@@ -182,7 +182,7 @@ def write_together(folder: str | os.PathLike[str], contents: Mapping[str, str | 
       The folder.
     """
     folder = Path(folder).expanduser()
-    with _naming(f"cannot write to {folder}"):
+    with naming(f"cannot write to {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
         staging = _staging(folder / "files")
         staging.mkdir()
@@ -251,7 +251,7 @@ def _staging(path: Path) -> Path:
 
 
 @contextmanager
-def _naming(failure: str, remedy: str = "") -> Iterator[None]:
+def naming(failure: str, remedy: str = "") -> Iterator[None]:
     """Says of an OSError what failed, in the class that it has."""
     try:
         yield

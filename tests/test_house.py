@@ -14,7 +14,7 @@ FLOORS = (
     {"_moments", "_sharding", "_precision", "results"},
     {"information", "data", "networks", "metrics", "linear_models", "report"},
     {"training", "linearization"},
-    {"sample_information", "fcmi", "label_noise", "corex", "mixhop", "domain_generalization"},
+    {"sample_information", "fcmi", "label_noise", "corex", "mixhop", "domain_generalization", "clinical"},
     {"minsyn"},
     {"audit"},
     {"cli"},

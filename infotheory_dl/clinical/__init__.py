@@ -1,0 +1,38 @@
+"""Prediction tasks on intensive-care records: the MIMIC-III benchmark from the raw tables, equal bit for bit."""
+
+from infotheory_dl.clinical import cleaners
+from infotheory_dl.clinical._building import Progress, build
+from infotheory_dl.clinical._list_files import ListFile, read_list_file, write_list_file
+from infotheory_dl.clinical._reading import Part, Samples, read, read_series
+from infotheory_dl.clinical._series import Series, as_series
+from infotheory_dl.clinical._store import Built
+from infotheory_dl.clinical._synthetic import synthetic, write_tables
+from infotheory_dl.clinical._tasks import Task
+from infotheory_dl.clinical._verification import Verification, verify
+from infotheory_dl.clinical.channels import CHANNELS, Channel
+from infotheory_dl.clinical.rules import Mode, Rules
+
+__all__ = [
+    "CHANNELS",
+    "Built",
+    "Channel",
+    "ListFile",
+    "Mode",
+    "Part",
+    "Progress",
+    "Rules",
+    "Samples",
+    "Series",
+    "Task",
+    "Verification",
+    "as_series",
+    "build",
+    "cleaners",
+    "read",
+    "read_list_file",
+    "read_series",
+    "synthetic",
+    "verify",
+    "write_list_file",
+    "write_tables",
+]

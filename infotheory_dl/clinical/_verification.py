@@ -1,0 +1,88 @@
+"""Whether a store is the published benchmark: its series by their hashes, its cohort by its size."""
+
+import os
+from typing import NamedTuple
+
+from infotheory_dl._validation import edge
+from infotheory_dl.clinical import _facts
+from infotheory_dl.clinical._store import names_of, read_stays, scan_cells
+from infotheory_dl.clinical._tasks import EPSILON, MORTALITY_HOURS, eligible
+from infotheory_dl.clinical._text import published_hash, rows_by_stay
+from infotheory_dl.results import concise
+
+_STAYS_AT_A_TIME = 500
+
+
+@concise
+class Verification(NamedTuple):
+    """What of a store has a published hash, and agrees with it.
+
+    Attributes:
+      agree: series whose hash is the published one.
+      compared: series with a published hash, whole stays and first 48 hours.
+      differing: those that do not agree, by their names in the benchmark.
+      unknown: series of the store that were not published.
+      absent: published series of the store's subjects that it does not have.
+    """
+
+    agree: int
+    compared: int
+    differing: tuple[str, ...]
+    unknown: tuple[str, ...]
+    absent: tuple[str, ...]
+
+
+@edge
+def verify(store: str | os.PathLike[str]) -> Verification:
+    """Compares every series of a store with the MD5 that the benchmark's authors published for it.
+
+    Args:
+      store: its folder.
+
+    Returns:
+      How many agree. A store of mode "paper" agrees in all; "fixed" differs where a quirk was corrected.
+
+    Raises:
+      FileNotFoundError: if there is no store.
+      ValueError: if it is of another version.
+    """
+    import polars as pl
+
+    stays = eligible(read_stays(store))
+    published = _facts.hashes()
+    keys = dict(zip(stays["ICUSTAY_ID"], zip(stays["SUBJECT_ID"], stays["EPISODE"], strict=True), strict=True))
+    lengths = dict(zip(stays["ICUSTAY_ID"], stays["LOS"] * 24, strict=True))
+    names = dict(zip(stays["ICUSTAY_ID"], names_of(stays), strict=True))
+    agree, compared = 0, 0
+    differing, unknown, seen = [], [], set()
+    for first in range(0, len(stays), _STAYS_AT_A_TIME):
+        chosen = stays["ICUSTAY_ID"][first : first + _STAYS_AT_A_TIME].to_list()
+        cells = scan_cells(store).filter(pl.col("ICUSTAY_ID").is_in(chosen)).collect()
+        for stay, hours, rows in rows_by_stay(cells):
+            length = lengths[stay]
+            windows = [(published.whole, length, "whole")]
+            if length >= MORTALITY_HOURS - EPSILON:
+                windows.append((published.first_48_hours, MORTALITY_HOURS, "first 48 hours"))
+            for known, end, window in windows:
+                kept = [place for place, hour in enumerate(hours) if -EPSILON < hour < end + EPSILON]
+                if not kept:
+                    continue
+                label = f"{names[stay]}, {window}"
+                seen.add((keys[stay], window))
+                if keys[stay] not in known:
+                    unknown.append(label)
+                    continue
+                compared += 1
+                digest = published_hash([hours[place] for place in kept], [rows[place] for place in kept])
+                if digest == known[keys[stay]]:
+                    agree += 1
+                else:
+                    differing.append(label)
+    subjects = set(stays["SUBJECT_ID"])
+    absent = [
+        f"{subject}_episode{episode}, {window}"
+        for known, window in ((published.whole, "whole"), (published.first_48_hours, "first 48 hours"))
+        for subject, episode in known
+        if subject in subjects and ((subject, episode), window) not in seen
+    ]
+    return Verification(agree, compared, tuple(differing), tuple(unknown), tuple(absent))
