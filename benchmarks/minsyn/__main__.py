@@ -1,4 +1,4 @@
-"""MinSyn: measures of synergy, and linear fits.
+"""MinSyn: measures of synergy, linear fits, and categorical ones of words.
 
 `python -m benchmarks.minsyn --help` lists the parts; without a part all of them run.
 """
@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmarks.harness import Part, Report, Row, announce, main, of_peer, timed
 from benchmarks.minsyn import peers
+from benchmarks.minsyn.categorical import CategoricalFits, categorical_fits
 from benchmarks.peers import corex as published
 from benchmarks.tables import ON_CPU, Table
 from infotheory_dl import data, minsyn
@@ -223,6 +224,11 @@ PARTS = {
         LinearFits(),
         LinearFits((60,), (4,), n=50, repeats=1),
         table=Table(("variables", "factors"), ("seconds",), across="program", where=ON_CPU),
+    ),
+    "categorical": Part(
+        categorical_fits,
+        CategoricalFits(),
+        CategoricalFits(restarts=2, num_steps=20, batch_sizes=(None,), keys=1, repeats=1),
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Linear MinSyn: the factors behind data whose causes are correlated, such as the letters of words.
+"""MinSyn: the factors behind data whose causes are correlated, such as the letters of words.
 
 python -m experiments.minsyn --preset smoke|laptop|paper [--parts words correlated ...]
 
@@ -11,7 +11,7 @@ import functools
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 import numpy as np
@@ -21,18 +21,19 @@ from sklearn.metrics import adjusted_rand_score
 from experiments.harness import Results, Row, in_parts, main
 from experiments.minsyn import baselines
 from experiments.minsyn.baselines import Words
+from experiments.minsyn.learners import CATEGORICAL_RUNS, autoencoder_row, categorical_row
 from infotheory_dl import data, minsyn
 from infotheory_dl.corex import linear as corex
-from infotheory_dl.minsyn import evaluation, linear
+from infotheory_dl.minsyn import autoencoder, evaluation, linear
 
-Part = Literal["words", "synergy", "pictures", "correlated", "grue"]
+Part = Literal["words", "synergy", "pictures", "correlated", "grue", "categorical", "autoencoders"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """Settings of the experiment."""
 
-    parts: tuple[Part, ...] = ("words", "synergy", "pictures", "correlated", "grue")
+    parts: tuple[Part, ...] = ("words", "synergy", "pictures", "correlated", "grue", "categorical", "autoencoders")
     factors: tuple[int, ...] = (3, 6, 12, 21)
     seeds: int = 3
     restarts: int = 8
@@ -49,13 +50,16 @@ class Settings:
     n: int = 1000
     draws: int = 5
     """Of the groups and their samples, and of things that are grue."""
+    categorical_runs: tuple[str, ...] = tuple(CATEGORICAL_RUNS)
+    categorical_restarts: int = 16
+    categorical_steps: int = 1600
     seed: int = 0
     output: Path = Path("results/minsyn/paper")
 
 
 PRESETS = {
     "smoke": Settings(
-        parts=("words", "synergy", "pictures", "grue"),
+        parts=("words", "synergy", "pictures", "grue", "categorical", "autoencoders"),
         factors=(3,),
         seeds=1,
         restarts=2,
@@ -63,6 +67,9 @@ PRESETS = {
         epochs=20,
         n=200,
         draws=1,
+        categorical_runs=("default",),
+        categorical_restarts=2,
+        categorical_steps=20,
         output=Path("results/minsyn/smoke"),
     ),
     "laptop": Settings(factors=(3, 6), draws=3, epochs=500, output=Path("results/minsyn/laptop")),
@@ -247,6 +254,44 @@ def found_colours(settings: Settings, agreement: float, draw: int) -> Row:
     return {name: {of: largest(found, factor) for of, factor in factors.items()} for name, found in codes.items()}
 
 
+def categorical(settings: Settings, results: Results) -> None:
+    """Whether categorical factors are the letters of words, by what leads out of poor optima."""
+    seeds = range(settings.seed, settings.seed + settings.seeds)
+    rows = [
+        {"fit": name, "key": seed}
+        | results.once(
+            f"categorical {name}, key {seed}",
+            functools.partial(
+                categorical_row, name, binary_words(), seed, settings.categorical_restarts, settings.categorical_steps
+            ),
+        )
+        for name in settings.categorical_runs
+        for seed in seeds
+    ]
+    results.table(
+        f"Match of three factors of eight states with the letters of all 512 words, the best of"
+        f" {settings.categorical_restarts} restarts by its loss",
+        rows,
+        notes=[
+            "The loss of the true letters is 0.28 nats. A prototype of this learner reached a match of 0.82 and 0.80."
+        ],
+    )
+
+
+def autoencoders(settings: Settings, results: Results) -> None:
+    """The codes of autoencoders for each reader."""
+    m = settings.factors[0]
+    rows = [
+        {"reader": reader}
+        | results.once(
+            f"autoencoder {reader}",
+            functools.partial(autoencoder_row, reader, binary_words(), m, settings.seed, settings.epochs),
+        )
+        for reader in get_args(autoencoder.Reader)
+    ]
+    results.table(f"Autoencoders of {m} codes of words, nats of all pixels of the training words", rows)
+
+
 def best_of(fits: list[tuple[np.ndarray, float]]) -> np.ndarray:
     """The codes of the fit with the largest objective."""
     return max(fits, key=lambda fit: fit[1])[0]
@@ -283,6 +328,15 @@ def word_pixels() -> Words:
 
 
 @functools.cache
+def binary_words() -> Words:
+    """The same pixels, as bits."""
+    drawn = word_pixels()
+    bits = (drawn.pixels > 0.5).astype(np.float32)
+    bits = bits[:, bits[drawn.train].std(0) > 0]
+    return Words(bits, drawn.train, bits)
+
+
+@functools.cache
 def live_pixels() -> np.ndarray:
     return np.flatnonzero(every_second(data.words().images).std(0))
 
@@ -302,6 +356,8 @@ PARTS: dict[Part, Callable[[Any, Results], None]] = {
     "pictures": pictures,
     "correlated": correlated,
     "grue": grue,
+    "categorical": categorical,
+    "autoencoders": autoencoders,
 }
 
 if __name__ == "__main__":
