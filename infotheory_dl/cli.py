@@ -28,6 +28,10 @@ COMMANDS = {
         "infotheory_dl.corex.command",
         "find the factors that explain why columns depend on each other, and how they change over time",
     ),
+    "synergy": (
+        "infotheory_dl.minsyn.command",
+        "find the pairs of columns that tell of others only together",
+    ),
 }
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from infotheory_dl import fcmi, label_noise, linear_models, linearization, metrics, networks, sample_information
+from infotheory_dl import fcmi, label_noise, linear_models, linearization, metrics, mixhop, networks, sample_information
 from infotheory_dl.corex import linear, temporal
 from infotheory_dl.information import copula, discrete, gaussian, neighbours
 
@@ -22,6 +22,7 @@ NETWORK = networks.MLP(widths=(4,), outputs=2)
 APPLY = NETWORK.apply
 VARIABLES = [NETWORK.init(jax.random.key(seed), np.zeros((1, NUM_FEATURES))) for seed in range(2)]
 PROJECTION = linearization.random_projection(jax.random.key(0), VARIABLES[0], num_features=8)
+NODES = mixhop.normalize((np.arange(NUM_EXAMPLES - 1), np.arange(1, NUM_EXAMPLES)), symmetrize=True)
 METHOD = label_noise.make_method("limit_laplace", NETWORK, (NUM_FEATURES,))
 
 
@@ -152,6 +153,8 @@ CALLS: dict[str, Callable[[int, dict[str, np.ndarray]], object]] = {
     "label_noise": grid,
     "corex.linear": modular,
     "corex.temporal": changing,
+    "mixhop": lambda seed, given: mixhop.mix(NODES, given["x"], [given["x"][:3], given["x"][3:6]], (0, 2)),
+    "mixhop, homophily": lambda seed, given: mixhop.homophily(NODES, given["labels"], num_classes=2),
     **{name: of_kernel(function) for name, function in KERNEL_CALLS.items()},
     "influence": influences("exact"),
     "influence, conjugate gradients": influences("conjugate_gradient"),
@@ -204,6 +207,10 @@ PURE: dict[str, tuple[Callable[..., object], Callable[[dict[str, np.ndarray]], t
     "linear_models": (
         lambda x, labels: linear_models.fit(x, labels, num_classes=2, l2=0.1).coefficients,
         lambda given: (given["x"], given["labels"]),
+    ),
+    "mixhop": (
+        lambda x: mixhop.mix(NODES, x, [x[:3], x[3:6]], (0, 2)),
+        lambda given: (given["x"],),
     ),
     "fcmi": (
         lambda predictions, selection: fcmi.bounds.fcmi(predictions, selection, num_classes=2).value,

@@ -6,8 +6,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from infotheory_dl._validation import edge
+from infotheory_dl._validation import edge, is_concrete, require_all, require_shape
 from infotheory_dl.mixhop.mixing import AnyGraph
+from infotheory_dl.mixhop.sampling import SampledGraph
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray, Key, Params, Scalar
 
@@ -65,8 +66,21 @@ def node_loss(
     Returns:
       The loss, the logits of all nodes, and the collections that a network with running moments has changed.
 
+    Raises:
+      ValueError: if labels or mask are not one for each node that the network has logits of, the mask is empty, or a
+        label that it holds is none of the network's classes.
+
     Source: Abu-El-Haija et al., 2019 and 2020, and their published code.
     """
+    labels, mask = jnp.asarray(labels), jnp.asarray(mask)
+    num_nodes = graph.reached(0) if isinstance(graph, SampledGraph) else graph.num_nodes
+    require_shape("labels", labels, (num_nodes,), "one for each node")
+    require_shape("mask", mask, (num_nodes,), "a truth value for each node")
+    if is_concrete(mask) and not mask.any():
+        raise ValueError(f"mask must hold at least 1 of the {num_nodes} nodes, got none")
+    if is_concrete(mask) and is_concrete(labels):
+        is_class = lambda codes: (codes >= 0) & (codes < network.num_classes)
+        require_all(is_class, f"lie in [0, {network.num_classes}) where the mask is", labels=labels[mask])
     mutable = ["intermediates"] + [name for name in variables if name != "params" and key is not None]
     dropout = {} if key is None else {"rngs": {"dropout": key}}
     logits, changed = network.apply(variables, graph, inputs, train=key is not None, mutable=mutable, **dropout)

@@ -14,6 +14,7 @@ _HEIGHT = 280.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 66.0, 132.0, 14.0, 46.0
 _ROW = 22.0
 _LABEL_GAP = 15.0
+_LONGEST_LABEL = 28  # of a bar
 
 
 class Line(NamedTuple):
@@ -162,14 +163,15 @@ def bar_chart(bars: Sequence[Bar], *, title: str, x_label: str, mark_label: str 
     """
     bottom = _TOP + _ROW * len(bars)
     height = bottom + _BOTTOM + (16 if mark_label else 0)
-    left, right = 24.0 + 7 * max(len(shortened(bar.label)) for bar in bars), WIDTH - 60
+    labels = [shortened(bar.label, _LONGEST_LABEL) for bar in bars]
+    left, right = 24.0 + 7 * max(map(len, labels)), WIDTH - 60
     drawn = [value for bar in bars for value in (bar.value, bar.low, bar.high, bar.mark) if value is not None]
     x = _linear_scale(np.array([0.0, *drawn]), left, right)
     parts = [_grid_line(x.place(tick), _TOP - 4, x.place(tick), bottom + 4) for tick in x.ticks]
     parts += [text(x.place(tick), bottom + 20, _number(tick), "middle") for tick in x.ticks]
-    for i, bar in enumerate(bars):
+    for i, (bar, label) in enumerate(zip(bars, labels, strict=True)):
         middle = _TOP + _ROW * (i + 0.5)
-        parts.append(text(left - 10, middle + 4, shortened(bar.label), "end"))
+        parts.append(text(left - 10, middle + 4, label, "end"))
         start, end = sorted((x.place(0), x.place(bar.value)))
         box = f'x="{start:.1f}" y="{middle - 6:.1f}" width="{max(0.5, end - start):.1f}" height="12"'
         parts.append(f'<rect class="bar{" faint" if bar.faint else ""}" {box} rx="2"/>')

@@ -35,7 +35,7 @@ Correction = Literal["none", "miller_madow"]
 CORRECTIONS: tuple[Correction, ...] = get_args(Correction)
 
 _MOST_CELLS = 1 << 24
-_FEWEST_IN_A_CELL = 5
+FEWEST_IN_A_CELL = 5
 # bootstrap distributions at once
 _CELLS_AT_ONCE = 1 << 22
 
@@ -105,10 +105,10 @@ def discrete_from_samples(
         raise ValueError("resamples need a key, give key=jax.random.key(seed)")
     occurrences = _joint_counts(target, sources)
     per_cell = float(occurrences.sum() / occurrences.size)
-    if per_cell < _FEWEST_IN_A_CELL:
+    if per_cell < FEWEST_IN_A_CELL:
         warn(
             f"{occurrences.sum()} samples for {occurrences.size} joint states are {per_cell:.2g} each, fewer than"
-            f" {_FEWEST_IN_A_CELL}: estimates are biased upwards; merge states, leave sources out, or set"
+            f" {FEWEST_IN_A_CELL}: estimates are biased upwards; merge states, leave sources out, or set"
             " correction='miller_madow'"
         )
     counts = jnp.asarray(occurrences, float)
@@ -177,8 +177,8 @@ def standardised_samples(
     if samples <= num_sources:
         raise ValueError(f"more samples than {sources_name} are needed, got {samples} of {num_sources}")
     dtype = result_dtype(*tables)
-    columns = [_standardised(table, rank_gaussianize, dtype) for table in tables]
-    across, among = _correlations(*columns)
+    columns = [standardised(table, rank_gaussianize, dtype) for table in tables]
+    across, among = correlations_of(*columns)
     require_positive_definite(sources_name, among)
     return StandardisedSamples(columns[1], across, among)
 
@@ -252,7 +252,7 @@ def _from_counts(
     )
 
 
-def _standardised(table: Any, by_ranks: bool, dtype: Any) -> Array:
+def standardised(table: Any, by_ranks: bool, dtype: Any) -> Array:
     """Columns of mean zero and variance one, on the host in double precision if they can be looked at.
 
     Columns where nothing varies are zeros.
@@ -270,7 +270,7 @@ def _standardised(table: Any, by_ranks: bool, dtype: Any) -> Array:
 
 
 @jax.jit
-def _correlations(
+def correlations_of(
     targets: Float[Array, "samples targets"], sources: Float[Array, "samples sources"]
 ) -> tuple[Float[Array, "sources targets"], Float[Array, "sources sources"]]:
     """Of sources with targets, and among the sources."""

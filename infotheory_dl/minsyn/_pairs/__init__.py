@@ -1,0 +1,1 @@
+"""What the command of this room finds in a table, and how it is told: in the terminal, as tables, as a page."""
