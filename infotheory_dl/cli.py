@@ -32,6 +32,10 @@ COMMANDS = {
         "infotheory_dl.minsyn.command",
         "find the pairs of columns that tell of others only together",
     ),
+    "domains": (
+        "infotheory_dl.domain_generalization.command",
+        "tell why a model fails in a domain that it has not seen",
+    ),
 }
 
 

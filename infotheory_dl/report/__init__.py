@@ -18,6 +18,7 @@ from infotheory_dl.report.layout import (
 )
 from infotheory_dl.report.matrices import heat_map
 from infotheory_dl.report.pictures import Picture, data_uris, gallery
+from infotheory_dl.report.points import Points, point_chart
 from infotheory_dl.report.record import as_json, ran_with, versions
 from infotheory_dl.report.tables import Column, measures, table, terminal_table
 from infotheory_dl.report.terminal import Stages
@@ -30,6 +31,7 @@ __all__ = [
     "Line",
     "Link",
     "Picture",
+    "Points",
     "Row",
     "Stages",
     "as_json",
@@ -53,6 +55,7 @@ __all__ = [
     "page",
     "paragraph",
     "percent",
+    "point_chart",
     "ran_with",
     "section",
     "sentence",
