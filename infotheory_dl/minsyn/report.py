@@ -170,7 +170,7 @@ def _of_correlations(across: Float[Array, "factors variables"], among: Float[Arr
     found = measured_gaussian(across, among)
     precision = jnp.linalg.inv(among)
     # without a factor the explained variance falls by the square of its coefficient over its own precision
-    lost = (precision @ across) ** 2 / jnp.diagonal(precision)[:, None]
+    lost = jnp.matmul(precision, across, precision="highest") ** 2 / jnp.diagonal(precision)[:, None]
     return _Maps(
         found.information,
         found.informations.T,

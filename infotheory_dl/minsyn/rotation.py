@@ -96,11 +96,13 @@ def rotate(
         raise ValueError(f"codes must vary, and {constant} do not: leave these out")
     across = jnp.sqrt(1 - noise**2) * samples.across
     weights = synergy_weight, capacity_weight
-    found = _search(key, across, samples.among, weights, tolerance, calibrated, restarts, max_iterations)
+    with jax.default_matmul_precision("highest"):
+        found = _search(key, across, samples.among, weights, tolerance, calibrated, restarts, max_iterations)
+        rotated = samples.sources @ found.matrix.T
     if not found.converged:
         warn(f"the map did not settle in {max_iterations} iterations: raise max_iterations or tolerance")
     return Rotation(
-        codes=samples.sources @ found.matrix.T,
+        codes=rotated,
         matrix=found.matrix / jnp.asarray(spread, found.matrix.dtype),
         mean=mean,
         objective=found.objective,

@@ -109,7 +109,7 @@ def measured(correlations: Float[Array, "sources targets"], among: Float[Array, 
     explained = (correlations * best).sum(0)
     left = jnp.maximum(1 - explained, _LEAST_NOISE)
     # of the best prediction from that of the reader: both as roots, so that nothing cancels
-    apart = ((factor.T @ (best - reader)) ** 2).sum(0)
+    apart = (jnp.matmul(factor.T, best - reader, precision="highest") ** 2).sum(0)
     excess = (1 + total) * left - 1
     # where the sources tell nearly all, it is -1 to rounding
     far = excess < -0.5

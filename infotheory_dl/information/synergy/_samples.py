@@ -274,6 +274,8 @@ def correlations_of(
     targets: Float[Array, "samples targets"], sources: Float[Array, "samples sources"]
 ) -> tuple[Float[Array, "sources targets"], Float[Array, "sources sources"]]:
     """Of sources with targets, and among the sources."""
-    among = sources.T @ sources / len(sources)
+    # accelerators round single precision to ten bits in products unless they are told not to
+    product = functools.partial(jnp.matmul, precision="highest")
+    among = product(sources.T, sources) / len(sources)
     # a source that does not vary stands for itself
-    return sources.T @ targets / len(sources), among.at[jnp.diag_indices_from(among)].set(1)
+    return product(sources.T, targets) / len(sources), among.at[jnp.diag_indices_from(among)].set(1)
