@@ -5,6 +5,8 @@ import itertools
 import jax
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import normalized_mutual_info_score
 
 from infotheory_dl.minsyn import evaluation
@@ -108,3 +110,26 @@ def test_a_forest_says_that_factors_are_disentangled_and_mixtures_are_not():
 def test_what_cannot_be_measured_is_refused(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@settings(max_examples=15, derandomize=True)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_names_and_orders_of_codes_factors_and_samples_make_no_difference(seed):
+    rng = np.random.default_rng(seed)
+    factors = GRID[rng.permutation(24)]
+    codes = rng.integers(0, 4, (24, 3))
+    rows, columns, names = rng.permutation(24), rng.permutation(3), rng.permutation(9)
+    found = evaluation.matched_information(codes, factors)
+    again = evaluation.matched_information(names[codes[rows]][:, columns], names[factors[rows]])
+    np.testing.assert_allclose(again.score, found.score, atol=1e-9)
+    np.testing.assert_allclose(again.informations, found.informations[columns], atol=1e-9)
+    values = codes + 0.1 * rng.normal(size=(24, 3))
+    pure = evaluation.factorial_purity(values, factors)
+    moved = evaluation.factorial_purity((1e4 - 1e-2 * values)[rows][:, columns], names[factors[rows]])
+    np.testing.assert_allclose(moved.shares, pure.shares[columns], atol=1e-6)
+    for bins in (4, 30):
+        gaps = [
+            evaluation.mutual_information_gap(values, factors, bins=bins),
+            evaluation.mutual_information_gap(values[rows][:, columns] * 8, names[factors[rows]], bins=bins),
+        ]
+        np.testing.assert_allclose(*gaps, atol=1e-6)

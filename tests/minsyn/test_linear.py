@@ -103,6 +103,14 @@ def test_units_offsets_and_constant_columns_make_no_difference(case, fit):
     np.testing.assert_allclose(corex.transform(again, table), corex.transform(fit, case["X"]), atol=1e-2)
 
 
+def test_the_order_of_rows_and_columns_makes_no_difference(case, fit):
+    rng = np.random.default_rng(0)
+    rows, columns = rng.permutation(500), rng.permutation(12)
+    again = linear.fit(KEY, case["X"][rows][:, columns], 3)
+    np.testing.assert_allclose(again.total_correlation, fit.total_correlation, atol=1e-6)
+    np.testing.assert_array_equal(corex.clusters(again), corex.clusters(fit)[columns])
+
+
 def test_correlated_factors_are_recovered_group_by_group():
     for correlation in (0.0, 0.5, 0.8):
         truth = data.correlated_groups(jax.random.key(1), 24, 3, correlation=correlation)

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from infotheory_dl import data, minsyn
 from infotheory_dl.information import gaussian, synergy
@@ -56,6 +58,20 @@ def test_units_offsets_dtypes_and_constants_make_no_difference(samples):
     monotone = minsyn.synergy_report(np.exp(codes), x**3, measure="rank_gaussian")
     by_ranks = minsyn.synergy_report(codes, x, measure="rank_gaussian")
     np.testing.assert_allclose(monotone.synergy, by_ranks.synergy, rtol=1e-9)
+
+
+@settings(max_examples=5, derandomize=True)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_orders_and_signs_of_samples_factors_and_variables_make_no_difference(samples, seed):
+    codes, x = samples
+    rng = np.random.default_rng(seed)
+    rows, factors, variables = rng.permutation(300), rng.permutation(3), rng.permutation(6)
+    signs = rng.choice([-1, 1], 3)
+    for measure in ("gaussian", "rank_gaussian"):
+        found = minsyn.synergy_report(codes, x, measure=measure)
+        again = minsyn.synergy_report((signs * codes)[rows][:, factors], x[rows][:, variables], measure=measure)
+        np.testing.assert_allclose(again.synergy, found.synergy[variables], rtol=1e-7, atol=1e-10)
+        np.testing.assert_allclose(again.hidden, found.hidden[factors][:, variables], rtol=1e-7, atol=1e-10)
 
 
 def test_exclusive_or_is_all_synergy_and_counts_see_it():
