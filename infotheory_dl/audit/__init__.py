@@ -2,6 +2,7 @@
 
 from infotheory_dl.audit._run import AuditResult, Repair, Settings, Summarization, Sweep, run
 from infotheory_dl.audit.detection import Detection, cross_validated_suspicion, rate_detection
+from infotheory_dl.audit.domains import UnseenDomain
 from infotheory_dl.audit.examples import Examples
 from infotheory_dl.audit.files import scores_table, write_report
 from infotheory_dl.audit.report import findings
@@ -18,6 +19,7 @@ __all__ = [
     "Settings",
     "Summarization",
     "Sweep",
+    "UnseenDomain",
     "cross_validated_suspicion",
     "findings",
     "rate_detection",

@@ -15,6 +15,7 @@ from infotheory_dl import data, networks
 from infotheory_dl._validation import edge, require_count, require_not_negative, require_within
 from infotheory_dl.audit import retraining
 from infotheory_dl.audit.detection import OWN_SCORES, Detection, cross_validated_suspicion, rate_detection
+from infotheory_dl.audit.domains import UnseenDomain, diagnose_domains
 from infotheory_dl.audit.examples import Examples, draw_examples
 from infotheory_dl.audit.generalization import Generalization, bound_generalization
 from infotheory_dl.audit.retraining import TrainingSet
@@ -146,6 +147,8 @@ class AuditResult(NamedTuple):
       linearization: how far the linear network speaks for the trained one; None without training.
       robustness: what classifiers that ignore wrong labels say; None if not asked for.
       settings: how the audit was made.
+      domains: what goes wrong in each domain when it is not trained on; None where no column of the data is called
+        domain.
     """
 
     examples: Examples
@@ -161,6 +164,7 @@ class AuditResult(NamedTuple):
     linearization: LinearizationQuality | None
     robustness: Robustness | None
     settings: Settings
+    domains: tuple[UnseenDomain, ...] | None = None
 
 
 @edge
@@ -265,6 +269,7 @@ def run(
         on_stage("cross-validated classifiers")
         suspicion |= cross_validated_suspicion(folds_key, examples.inputs, labels)
         found = rate_detection(suspicion, flipped)
+    domains = diagnose_domains(jax.random.fold_in(folds_key, 1), table)
     return AuditResult(
         examples=examples,
         scores=scores,
@@ -279,6 +284,7 @@ def run(
         linearization=quality,
         robustness=robustness,
         settings=chosen,
+        domains=domains,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from infotheory_dl import report
 from infotheory_dl.audit._run import AuditResult
 from infotheory_dl.audit.detection import of_audit
-from infotheory_dl.audit.report import information, labels, networks
+from infotheory_dl.audit.report import domains, information, labels, networks
 from infotheory_dl.audit.report.sentences import findings, smallest_sufficient
 from infotheory_dl.report import count, percent
 
@@ -35,6 +35,7 @@ def render(result: AuditResult, *, title: str, facts: dict[str, Any]) -> str:
         networks.training(result),
         networks.generalization(result),
         networks.linearization(result),
+        domains.unseen_domains(result),
         _settings(facts),
     )
 

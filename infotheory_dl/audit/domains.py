@@ -1,0 +1,72 @@
+"""Where the data are of several domains: what goes wrong in each of them when it is not trained on."""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from infotheory_dl import data
+from infotheory_dl._validation import warn
+from infotheory_dl.data.tables.variables import variables_of
+from infotheory_dl.domain_generalization import Diagnosis, diagnose
+from infotheory_dl.domain_generalization.files import Given, cases
+from infotheory_dl.results import concise
+from infotheory_dl.types import Key
+
+_NAMES = ("domain", "domains")
+_FEWEST_DOMAINS, _MOST_DOMAINS = 3, 20
+
+
+@concise
+class UnseenDomain(NamedTuple):
+    """A domain that a model has not seen.
+
+    Attributes:
+      name: of the domain.
+      diagnosis: of a logistic regression on the examples of all others.
+    """
+
+    name: str
+    diagnosis: Diagnosis
+
+
+def diagnose_domains(key: Key, table: data.Table) -> tuple[UnseenDomain, ...] | None:
+    """Diagnoses each domain in turn by the features that the table has besides the column of domains.
+
+    Args:
+      key: source of randomness.
+      table: of all examples, with labels.
+
+    Returns:
+      The diagnoses of the domains that have enough examples; None where no column is called domain, or it has fewer
+      than three values or so many that they are no domains.
+
+    Warns:
+      UserWarning: if a domain cannot be diagnosed, with the reason.
+    """
+    if table.encoding is None or table.y is None:
+        return None
+    column = next((one.name for one in table.encoding.columns if one.name.strip().lower() in _NAMES), None)
+    found = next((one for one in variables_of(table) if one.name == column), None)
+    if found is None or not _FEWEST_DOMAINS <= len(np.unique(found.values)) <= _MOST_DOMAINS:
+        return None
+    is_other = np.concatenate(
+        [np.full(len(one.features), one.name != column) for one in table.encoding.columns if one.features]
+    )
+    if not is_other.any():
+        return None
+    if found.states:
+        names = np.array(found.states)[found.values.astype(int)]
+    else:
+        names = np.array([f"{value:g}" for value in found.values.tolist()])
+    given = Given(table.x[:, is_other], table.y, names, None, None)
+    key_split, key_diagnoses = jax.random.split(key)
+    diagnoses = []
+    for number, case in enumerate(cases(key_split, given)[0]):
+        try:
+            diagnosis = diagnose(jax.random.fold_in(key_diagnoses, number), *case.features)
+        except ValueError as error:
+            warn(f"what goes wrong in the domain {case.unseen} is not told: {error}")
+            continue
+        diagnoses.append(UnseenDomain(case.unseen, diagnosis))
+    return tuple(diagnoses) or None
