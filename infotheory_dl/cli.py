@@ -36,6 +36,10 @@ COMMANDS = {
         "infotheory_dl.domain_generalization.command",
         "tell why a model fails in a domain that it has not seen",
     ),
+    "clinical": (
+        "infotheory_dl.clinical.command",
+        "make the MIMIC-III benchmark's data from the raw tables, and prove that they are the published ones",
+    ),
 }
 
 

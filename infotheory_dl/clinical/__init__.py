@@ -2,22 +2,36 @@
 
 from infotheory_dl.clinical import cleaners
 from infotheory_dl.clinical._building import Progress, build
+from infotheory_dl.clinical._comparison import Comparison, compare
+from infotheory_dl.clinical._discretisation import Discretized, discretize
+from infotheory_dl.clinical._features import features
 from infotheory_dl.clinical._list_files import ListFile, read_list_file, write_list_file
+from infotheory_dl.clinical._normalization import (
+    Normalizer,
+    fit_normalizer,
+    normalize,
+    read_normalizer,
+    write_normalizer,
+)
 from infotheory_dl.clinical._reading import Part, Samples, read, read_series
 from infotheory_dl.clinical._series import Series, as_series
 from infotheory_dl.clinical._store import Built
 from infotheory_dl.clinical._synthetic import synthetic, write_tables
 from infotheory_dl.clinical._tasks import Task
 from infotheory_dl.clinical._verification import Verification, verify
-from infotheory_dl.clinical.channels import CHANNELS, Channel
+from infotheory_dl.clinical.channels import CHANNELS, Channel, Layout, layout
 from infotheory_dl.clinical.rules import Mode, Rules
 
 __all__ = [
     "CHANNELS",
     "Built",
     "Channel",
+    "Comparison",
+    "Discretized",
+    "Layout",
     "ListFile",
     "Mode",
+    "Normalizer",
     "Part",
     "Progress",
     "Rules",
@@ -28,11 +42,19 @@ __all__ = [
     "as_series",
     "build",
     "cleaners",
+    "compare",
+    "discretize",
+    "features",
+    "fit_normalizer",
+    "layout",
+    "normalize",
     "read",
     "read_list_file",
+    "read_normalizer",
     "read_series",
     "synthetic",
     "verify",
     "write_list_file",
+    "write_normalizer",
     "write_tables",
 ]
