@@ -202,6 +202,14 @@ def test_a_table_of_edges_names_the_rows_of_a_table_of_features(names, tmp_path)
     assert data.node_names == (None if names is None else tuple(map(str, names)))
 
 
+def test_an_npz_file_of_edges_takes_its_features_from_a_table(tmp_path):
+    np.savez(tmp_path / "ring.npz", **FILES["edges"])
+    (tmp_path / "nodes.csv").write_text("x,kind\n0.5,a\n1.5,b\n2.5,a\n3.5,b\n")
+    data = graphs.read_graph(tmp_path / "ring.npz", features=tmp_path / "nodes.csv", label="kind")
+    np.testing.assert_array_equal(data.features, [[0.5], [1.5], [2.5], [3.5]])
+    assert (data.class_names, data.labels.tolist()) == (("a", "b"), [0, 1, 0, 1])
+
+
 def test_graphs_of_networkx_keep_the_names_of_their_nodes():
     graph = networkx.Graph([("b", "a"), ("a", "c")])
     data = graphs.as_nodes(graph, np.eye(3), ["x", None, "y"], train=[0], test=[2])
@@ -306,7 +314,7 @@ def test_files_that_hold_no_graph_are_refused_in_words(tmp_path):
         graphs.read_graph(tmp_path / "b.npz")
     with pytest.raises(ValueError, match=r"give a graph as \.npz, or its edges as \.csv"):
         graphs.read_graph(tmp_path / "graph.json")
-    with pytest.raises(ValueError, match="label and node name columns of a table of features"):
+    with pytest.raises(ValueError, match="label and node name columns of a table of features: give its path"):
         graphs.read_graph(tmp_path / "a.npz", label="y")
     (tmp_path / "edges.csv").write_text("a,b\n0,1\n1,9\n")
     with pytest.raises(ValueError, match="give the path of the table of the nodes' features by features="):

@@ -41,8 +41,8 @@ def read_graph(
 
     Args:
       path: of the file.
-      features: in place of those of an .npz file, one row for each node; for a table of edges the path of the table of
-        features, see `read_table`.
+      features: the path of a table, see `read_table`, with one row for each node, in its order for an .npz file; or, in
+        place of those of an .npz file, an array or a sparse matrix.
       label: the column of that table with the classes.
       node: its column with the names of the nodes; by default that of the names of rows, if it has one, else nodes are
         numbered.
@@ -58,15 +58,19 @@ def read_graph(
     """
     place = Path(path).expanduser()
     if place.suffix.lower() == ".npz":
-        if label is not None or node is not None:
-            raise ValueError("label and node name columns of a table of features, an .npz file has none")
-        return _read_npz(place, features, graph_only)
+        labels = None
+        if isinstance(features, str | os.PathLike):
+            table = read_table(features, label=label, row_names=node)
+            features, labels = table.x.reshape(len(table.x), -1), table.y
+        elif label is not None or node is not None:
+            raise ValueError("label and node name columns of a table of features: give its path by features=")
+        return _read_npz(place, features, labels, graph_only)
     if place.suffix.lower() not in (".csv", ".tsv", ".parquet"):
         raise ValueError(f"{place}: give a graph as .npz, or its edges as .csv, .tsv or .parquet")
     return _read_tables(place, features, label, node)
 
 
-def _read_npz(path: Path, features: Any, graph_only: bool) -> NodeData:
+def _read_npz(path: Path, features: Any, labels: Any, graph_only: bool) -> NodeData:
     arrays = read_arrays(path, remedy=_REMEDY)
     with naming(path):
         known = arrays.get("feat_known")
@@ -83,9 +87,9 @@ def _read_npz(path: Path, features: Any, graph_only: bool) -> NodeData:
         return as_nodes(
             _adjacency(arrays),
             features,
-            arrays.get("labels"),
+            arrays.get("labels") if labels is None else labels,
             **masks,
-            num_classes=int(arrays["num_classes"]) if "num_classes" in arrays else None,
+            num_classes=int(arrays["num_classes"]) if "num_classes" in arrays and labels is None else None,
             num_nodes=len(known) if known is not None else None,
             name=path.stem,
         )
