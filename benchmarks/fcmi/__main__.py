@@ -306,9 +306,9 @@ def time_process(file: Path, n: int, seed: int, epochs: int) -> dict[str, float]
 
 
 PARTS = {
-    "steps": Part(steps, Steps(), table=Table(("program", "models"), ("ms", "taken / floor"), where=ON_CPU)),
+    "steps": Part(steps, Steps(), table=Table(("machine", "program", "models"), ("ms", "taken / floor"))),
     "sweep": Part(sweep, Sweep(), table=Table(("program",), ("seconds", "ratio"), where=ON_CPU)),
-    "scaling": Part(scaling, Scaling()),
+    "scaling": Part(scaling, Scaling(), table=Table(("machine", "axis", "models"), ("models/s",))),
     "bounds": Part(
         all_bounds,
         Bounds(),

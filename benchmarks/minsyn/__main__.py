@@ -211,13 +211,13 @@ PARTS = {
         discrete_synergy,
         Distributions(),
         Distributions((2,), number=100, loop=5, repeats=1),
-        table=Table(("sources", "program"), ("a second", "a CPU second"), where=ON_CPU),
+        table=Table(("machine", "sources", "program"), ("a second", "a CPU second")),
     ),
     "report": Part(
         gaussian_report,
         Reports(),
         Reports(targets=50, sources=3, n=40, loop=5, repeats=1),
-        table=Table(("targets", "sources", "samples", "program"), ("ms", "CPU ms"), where=ON_CPU),
+        table=Table(("machine", "targets", "sources", "samples", "program"), ("ms", "CPU ms")),
     ),
     "linear": Part(
         linear_fits,

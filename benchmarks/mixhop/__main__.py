@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -35,7 +36,7 @@ from infotheory_dl.data import graphs
 from infotheory_dl.mixhop.propagation import Backend
 
 # where the graphs of others lie, see CONTRIBUTING
-CORA = os.path.join(os.environ.get("INFOTHEORY_DL_TEST_DATA", "data"), "graphs", "cora.npz")
+GRAPHS = Path(os.environ.get("INFOTHEORY_DL_TEST_DATA", "data"), "graphs")
 BACKENDS: tuple[Backend, ...] = ("ell", "segment_sum", "bcoo", "dense")
 
 
@@ -98,8 +99,8 @@ def products(settings: Products) -> Report:
 class Steps:
     """A step of training one network on a citation graph, with the accuracies after it."""
 
-    graph: str | None = CORA
-    """An .npz file, see `data.graphs.read_graph`; None draws one."""
+    graph: str | None = "cora.npz"
+    """A file in that folder, see `data.graphs.read_graph`; None draws one."""
     steps: int = 20
     repeats: int = 5
 
@@ -238,9 +239,9 @@ def clocked(program: Callable[[], Any], repeats: int) -> Timing:
     return Timing(min(walls), min(processors))
 
 
-def _citations(path: str | None) -> graphs.NodeData:
-    if path is not None:
-        return graphs.read_graph(path)
+def _citations(name: str | None) -> graphs.NodeData:
+    if name is not None:
+        return graphs.read_graph(GRAPHS / name)
     nodes = graphs.homophilous_graph(jax.random.key(0), 0.5, num_nodes=300, num_classes=3)
     x = graphs.radial_features(nodes.features, num_centers=20) > 0.5
     split = graphs.split_by_class(jax.random.key(1), np.asarray(nodes.labels), num_validation=50, num_test=50)
@@ -274,7 +275,7 @@ PARTS = {
         steps,
         Steps(),
         Steps(graph=None, steps=2, repeats=1),
-        table=Table(("program",), ("ms", "CPU ms", "compilation"), where=ON_CPU),
+        table=Table(("machine", "program"), ("ms", "CPU ms", "compilation")),
     ),
     "growth": Part(
         growth,
@@ -286,7 +287,7 @@ PARTS = {
         products,
         Products(),
         Products(edges=(500,), columns=4, repeats=1),
-        table=Table(("entries", "program"), ("ms", "CPU ms", "gradient ms", "gradient CPU ms"), where=ON_CPU),
+        table=Table(("machine", "entries", "program"), ("ms", "CPU ms", "gradient ms", "gradient CPU ms")),
     ),
 }
 
