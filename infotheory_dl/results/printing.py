@@ -30,7 +30,7 @@ def summary(result: Any) -> str:
 
 
 def _described(value: Any) -> str:
-    if isinstance(value, np.generic) or (hasattr(value, "shape") and hasattr(value, "dtype")):
+    if isinstance(value, np.generic) or _is_array(value):
         return _described_array(value)
     if is_record(value):
         # the numbers of a part come first, as a line may not hold all of it
@@ -41,11 +41,12 @@ def _described(value: Any) -> str:
 
 def _brief(value: Any) -> str:
     """A part of a part."""
-    if hasattr(value, "shape") and hasattr(value, "dtype"):
+    if _is_array(value):
         return _written(value) if _is_number(value) else _shape(value)
     if is_record(value):
         return f"({type(value).__name__})"
-    if isinstance(value, Mapping):
+    of_arrays = isinstance(value, tuple | list) and value and all(_is_array(part) and part.shape for part in value)
+    if isinstance(value, Mapping) or of_arrays:
         leaves = jax.tree.leaves(value)
         entries = sum(int(np.size(leaf)) for leaf in leaves if hasattr(leaf, "shape"))
         arrays = "1 array" if len(leaves) == 1 else f"{len(leaves)} arrays"
@@ -74,6 +75,10 @@ def _described_array(value: Any) -> str:
     absent = real.size - finite.size
     extent = f", {_number(np.min(finite).item())} to {_number(np.max(finite).item())}" if finite.size else ""
     return f"{_shape(value)}{extent}{f', {absent} not finite' if absent else ''}"
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "shape") and hasattr(value, "dtype")
 
 
 def _is_known(value: Any) -> bool:

@@ -65,6 +65,8 @@ def test_parts_are_a_line_with_their_numbers_first():
     assert line(Part(np.ones((2, 3)), jnp.array(1.5))) == "Part of total 1.5, loadings float64[2, 3]"
     assert line((Part(1, 2), Part(1, 2))) == "2 × Part"
     assert line({"a": {"w": np.ones((2, 3)), "b": np.ones(3)}}) == "2 arrays of 9 entries in a dict"
+    assert line((np.ones((2, 3)), jnp.ones(3))) == "2 arrays of 9 entries in a tuple"
+    assert line((1.5, "word")) == "(1.5, 'word')"
     assert line(Part(Part(1, 2), {"a": np.ones(2)})) == "Part of loadings (Part), total 1 array of 2 entries in a dict"
     assert len(line("x" * 500)) <= 120
     assert repr(State({"w": jnp.ones(3)})).splitlines()[1:] == [
