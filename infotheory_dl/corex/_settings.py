@@ -62,15 +62,15 @@ def keyword_defaults(function: Callable[..., Any]) -> dict[str, Any]:
     return {one.name: one.default for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
-def warn_unless_settled(converged: Any, diverged: Any, max_iterations: int) -> None:
+def warn_unless_settled(converged: Any, diverged: Any, max_iterations: int, *, remedy: str = "") -> None:
     """Warns of a fit that ended for another reason than that it had settled, with what to change."""
     if not (is_concrete(converged) and is_concrete(diverged)):
         return
     if diverged:
         warn(
             "the fit ended at something infinite, or a factor has lost its noise to rounding: variables are copies of"
-            " each other, or samples are too few. Drop copies, fit fewer factors, or compute in double precision by"
-            " jax.config.update('jax_enable_x64', True)"
+            " each other, or samples are too few. Drop copies, fit fewer factors,"
+            f" {remedy}or compute in double precision by jax.config.update('jax_enable_x64', True)"
         )
     elif not converged:
         warn(

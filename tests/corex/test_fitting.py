@@ -153,6 +153,11 @@ X = np.random.default_rng(5).normal(size=(6, 4))
             {"solver": "fixed_point", "overlapping": True, "objective": linear.OVERLAPPING},
             "the solver 'fixed_point' has an objective of its own",
         ),
+        (
+            2,
+            {"solver": "fixed_point", "overlapping": True, "warm_up": [linear.OVERLAPPING]},
+            "the solver 'fixed_point' has an objective of its own",
+        ),
         (2, {"l1": -1.0}, "l1 must be finite and not negative, got -1.0"),
     ],
 )

@@ -80,7 +80,7 @@ def test_a_path_of_weights_goes_on_from_where_it_has_come_to(case):
 
 def test_noise_that_stays_bounds_what_copies_are_worth(case):
     x = np.repeat(case["X"][:, :4], 3, axis=1)
-    with pytest.warns(UserWarning, match="variables are copies of each other"):
+    with pytest.warns(UserWarning, match=r"variables are copies of each other.*such as noise=0\.1"):
         assert linear.fit(KEY, x, 3, restarts=2, noises=(0.0,)).diverged
     bounded = linear.fit(KEY, x, 3, restarts=2, noise=0.1)
     assert bounded.converged

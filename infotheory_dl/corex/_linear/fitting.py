@@ -162,7 +162,8 @@ def fit(
     active = jnp.ones((num_restarts, num_factors), bool)
     fits = fit_starts(key, rows, initial_weights, active, jnp.asarray(noises, dtype), setup, rates)
     model = model_of(fits, int(best_of(fits)), prepared)
-    warn_unless_settled(model.converged, model.diverged, setup.max_iterations)
+    remedy = "leave noise on the variables, such as noise=0.1, "
+    warn_unless_settled(model.converged, model.diverged, setup.max_iterations, remedy=remedy)
     return model
 
 
