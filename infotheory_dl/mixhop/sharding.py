@@ -15,9 +15,11 @@ from infotheory_dl._validation import edge, require_shape
 from infotheory_dl.mixhop import _slots
 from infotheory_dl.mixhop._slots import Slots, make_slots_alike, placed
 from infotheory_dl.mixhop.graph import Graph
+from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray
 
 
+@concise
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class ShardedGraph:
