@@ -111,6 +111,11 @@ def test_noise_has_no_factors(tmp_path, capsys):
 def test_units_orders_and_formats_change_no_factor(tmp_path, capsys):
     run(capsys, tmp_path, write(tmp_path, TABLE), "--factors", 2)
     assert grouped(tmp_path) == MODULES
+    labelled = run(
+        capsys, tmp_path, write(tmp_path, {**TABLE, "class": ["x", "y"] * 30}), "--factors", 2, "--label", "class"
+    )
+    assert "Note: The labels are left out" in labelled
+    assert grouped(tmp_path) == MODULES
     expected = [float(row["total_correlation"]) for row in rows_of(tmp_path / "out" / "factors.csv")]
     order = RANDOM.permutation(ROWS)
     others = {name: (1e6 + 1e-3 * TABLE[name])[order] for name in reversed(NAMES)}

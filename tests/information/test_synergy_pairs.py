@@ -100,6 +100,15 @@ def test_copies_are_flagged():
         assert synergy.discrete_pairs(TARGETS, states).near_copies.tolist() == [False, True, False]
 
 
+def test_a_source_that_is_the_target_leaves_no_synergy():
+    found = synergy.gaussian_pairs(X[:, :1], np.stack([5 - 2 * X[:, 0], X[:, 1]], axis=1))
+    np.testing.assert_array_equal(found.p_values, 1)
+    assert found.synergy[0, 0] < 1e-6
+    states = synergy.discrete_pairs(STATES[:, :1], STATES[:, :2])
+    np.testing.assert_allclose(states.synergy, 0, atol=1e-12)
+    assert states.p_values[0, 0] == 1
+
+
 @pytest.mark.usefixtures("as_a_user_sees")
 def test_impossible_pairs_are_refused_in_words():
     with pytest.raises(ValueError, match="pairs need at least 2 sources and 5 samples, got 1 and 60"):

@@ -52,7 +52,11 @@ def read_columns(source: Source) -> Columns:
     Raises:
       ValueError: if fewer than two columns or too few rows are left.
     """
-    return _kept(source.read(labelled=False, missing="keep"))
+    table = source.read(labelled=False, missing="keep")
+    columns = _kept(table)
+    if table.y is None:
+        return columns
+    return columns._replace(notices=(*columns.notices, "The labels are left out: factors explain the other columns."))
 
 
 def read_series(source: Source, time: str) -> tuple[Columns, Times]:

@@ -13,9 +13,9 @@ class Source:
     """A data set of the user.
 
     Attributes:
-      data: a file: .csv, .tsv or .parquet, with --label; .npz with the arrays x and y, and x_test, y_test,
-        feature_names, row_names if there are any; .npy, with --y; or a folder that holds a folder of images for each
-        class.
+      data: a file: .csv, .tsv or .parquet, with --label where labels are needed; .npz with the arrays x and y, and
+        x_test, y_test, feature_names, row_names if there are any; .npy, with --y; or a folder that holds a folder of
+        images for each class.
       label: the column with the labels, by its name or its place, from 0.
       x: the array of inputs in an .npz file, by default x; or, without --data, a .npy file.
       y: the array of labels in an .npz file, by default y; or a .npy file.

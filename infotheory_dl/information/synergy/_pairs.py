@@ -20,6 +20,7 @@ from infotheory_dl.types import AnyArray
 # pairs that are measured side by side
 _AT_ONCE = 1 << 12
 _MOST_STATES = 64
+_ROUNDING = 1e-9
 
 
 @concise
@@ -207,8 +208,11 @@ def _gaussian_p_values(
 
     # 1 - R² is exp(-2 I), and with two regressors the F-test is a power of it
     of_nothing = np.exp(-information * (samples - 3))
-    unexplained = np.maximum((1 - first**2) * (1 - second**2), 1e-300)
-    partial = np.clip((shared - first * second) / np.sqrt(unexplained), -1, 1)
+    unexplained = np.minimum(1 - first**2, 1 - second**2)
+    # of a source that is the target nothing is left that could depend on the other
+    exact = unexplained < _ROUNDING
+    scale = np.sqrt((1 - first**2) * (1 - second**2), where=~exact, out=np.ones_like(first))
+    partial = np.where(exact, 0, np.clip((shared - first * second) / scale, -1, 1))
     with np.errstate(divide="ignore"):
         statistic = np.abs(partial) * np.sqrt((samples - 3) / np.maximum(1 - partial**2, 0))
     return np.maximum(of_nothing, 2 * stdtr(samples - 3, -statistic))
