@@ -1,6 +1,16 @@
-"""How well a score ranks, what a history of predictions says of labels, and how far chance carries a measure."""
+"""How good predictions are, how well a score ranks, what a history tells of labels, and how far chance carries."""
 
 from infotheory_dl.metrics.labels import area_under_margin, forgetting_events, label_margins
+from infotheory_dl.metrics.predictions import (
+    Binary,
+    Multilabel,
+    Regression,
+    binary,
+    bootstrap_binary,
+    cohen_kappa,
+    multilabel,
+    regression,
+)
 from infotheory_dl.metrics.ranking import (
     area_under_roc,
     average_precision,
@@ -11,13 +21,21 @@ from infotheory_dl.metrics.ranking import (
 from infotheory_dl.metrics.resampling import bootstrap
 
 __all__ = [
+    "Binary",
+    "Multilabel",
+    "Regression",
     "area_under_margin",
     "area_under_roc",
     "average_precision",
+    "binary",
     "bootstrap",
+    "bootstrap_binary",
+    "cohen_kappa",
     "forgetting_events",
     "label_margins",
+    "multilabel",
     "pearson_correlation",
     "precision_at",
+    "regression",
     "spearman_correlation",
 ]
