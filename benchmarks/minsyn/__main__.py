@@ -229,6 +229,11 @@ PARTS = {
         categorical_fits,
         CategoricalFits(),
         CategoricalFits(restarts=2, num_steps=20, batch_sizes=(None,), keys=1, repeats=1),
+        table=Table(
+            ("batch",),
+            ("seconds", "seconds a restart", "CPU seconds", "compilation", "match, least", "match, largest"),
+            where=ON_CPU,
+        ),
     ),
 }
 
