@@ -1,6 +1,7 @@
 """Why a model fails in a domain that it has not seen: a diagnosis of its representations and predictions."""
 
 from infotheory_dl.data import Features
+from infotheory_dl.domain_generalization import objectives
 from infotheory_dl.domain_generalization.diagnosis import diagnose
 from infotheory_dl.domain_generalization.heads import HeadCurves, head_curves
 from infotheory_dl.domain_generalization.probes import fit_probes
@@ -18,4 +19,5 @@ __all__ = [
     "diagnose",
     "fit_probes",
     "head_curves",
+    "objectives",
 ]

@@ -1,0 +1,208 @@
+"""The penalties, by what their gradients are in DomainBed, and by their definitions."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from infotheory_dl.domain_generalization import objectives as ob
+from tests.conftest import reference
+
+CASE = reference("domain_generalization_algorithms")
+X, Y = (
+    np.stack([CASE[f"data/{name}{domain}"] for domain in range(3)], axis=1) for name in "xy"
+)  # (steps, domains, ..)
+LAYERS = ("featurizer.input", "featurizer.hiddens.0", "featurizer.output", "classifier")
+NAMES = [f"{layer}.{part}" for layer in LAYERS for part in ("weight", "bias")]
+RANDOM = np.random.default_rng(0)
+Z, LOGITS, LABELS = RANDOM.normal(size=(3, 6, 4)), RANDOM.normal(size=(3, 6, 2)), RANDOM.integers(0, 2, (3, 6))
+MASK = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 0, 0]], bool)
+
+
+def params_of(algorithm, moment):
+    return {name: jnp.asarray(CASE[f"{algorithm}/{moment}/{name}"]) for name in NAMES}
+
+
+def network(params, x):
+    """Representations and logits."""
+    layer = lambda name, inputs: inputs @ params[f"{name}.weight"].T + params[f"{name}.bias"]
+    hidden = jax.nn.relu(layer(LAYERS[0], x))
+    representations = layer(LAYERS[2], jax.nn.relu(layer(LAYERS[1], hidden)))
+    return representations, layer(LAYERS[3], representations)
+
+
+def risks_of(params, step):
+    return ob.domain_risks(network(params, X[step])[1], Y[step])
+
+
+def with_penalty(penalty, early, late):
+    """The mean risk and a penalty, with its weights in steps 0 and 2."""
+
+    def loss(params, step):
+        representations, logits = network(params, X[step])
+        weight = early if step == 0 else late
+        return ob.domain_risks(logits, Y[step]).mean() + weight * penalty(representations, logits, Y[step])
+
+    return loss
+
+
+def irm_and_bottleneck(params, step):
+    representations, logits = network(params, X[step])
+    return (
+        ob.domain_risks(logits, Y[step]).mean()
+        + ob.irm_penalty(logits, Y[step])
+        + (step == 2) * ob.bottleneck_penalty(representations)
+    )
+
+
+def group_dro(params, step):
+    before = np.ones(3) if step == 0 else CASE["GroupDRO/q_after1"]
+    risks = risks_of(params, step)
+    return ob.group_dro_weights(before, risks, step_size=0.5) @ risks
+
+
+def fishr(params, step):
+    """With the average over steps, which starts in the warm-up."""
+    risk = risks_of(params, step).mean()
+    if step == 0:
+        return risk
+    average, decay = 0.0, 0.95
+    for number, moment in enumerate((params_of("Fishr", "init"), params_of("Fishr", "param_after0"), params)):
+        variances = ob.gradient_variances(*network(moment, X[number]), Y[number])
+        average = decay * jax.lax.stop_gradient(average) + (1 - decay) * variances
+    return risk + 1000 * ob.fishr_penalty(average / (1 - decay))
+
+
+def domain_gradients(params, step):
+    return jax.jacrev(risks_of)(params, step)
+
+
+def iga(params, step):
+    return risks_of(params, step).mean() + ob.iga_penalty(domain_gradients(params, step))
+
+
+LOSSES = {
+    "ERM": with_penalty(lambda z, logits, y: 0.0, 0, 0),
+    "IRM": with_penalty(lambda z, logits, y: ob.irm_penalty(logits, y), 1, 10),
+    "VREx": with_penalty(lambda z, logits, y: ob.vrex_penalty(ob.domain_risks(logits, y)), 1, 10),
+    "GroupDRO": group_dro,
+    "CORAL": with_penalty(lambda z, logits, y: ob.coral_penalty(z), 1, 1),
+    "MMD": with_penalty(lambda z, logits, y: ob.mmd_penalty(z), 1, 1),
+    "SD": with_penalty(lambda z, logits, y: ob.logit_penalty(logits), 0.1, 0.1),
+    "Fishr": fishr,
+    "IB_ERM": with_penalty(lambda z, logits, y: ob.bottleneck_penalty(z), 0, 1),
+    "IB_IRM": irm_and_bottleneck,
+    "IGA": iga,
+}
+GRADIENTS = {name: jax.grad(loss) for name, loss in LOSSES.items()} | {
+    "ANDMask": lambda params, step: ob.and_mask(domain_gradients(params, step), threshold=0.5),
+    "SANDMask": lambda params, step: ob.sand_mask(domain_gradients(params, step), threshold=0.5, sharpness=10.0),
+}
+TOLERANCES = {"MMD": 1e-8, "ANDMask": 1e-6}
+
+
+@pytest.mark.parametrize("algorithm", GRADIENTS)
+def test_gradients_are_those_of_domainbed(algorithm):
+    for step, moment in ((0, "init"), (2, "param_after1")):
+        found = jax.jit(GRADIENTS[algorithm], static_argnums=1)(params_of(algorithm, moment), step)
+        for name in NAMES:
+            expected = CASE[f"{algorithm}/grad_step{step}/{name}"]
+            atol = TOLERANCES.get(algorithm, 1e-9) * np.abs(expected).max()
+            np.testing.assert_allclose(found[name], expected, rtol=0, atol=atol, err_msg=f"{name} in step {step}")
+
+
+def test_the_irm_penalty_is_the_product_of_two_derivatives():
+    def risk(scale, half):
+        losses = optax.softmax_cross_entropy_with_integer_labels(scale * LOGITS[:, half::2], LABELS[:, half::2])
+        return losses.mean(1)
+
+    slopes = [jax.jacfwd(risk)(1.0, half) for half in (0, 1)]
+    np.testing.assert_allclose(ob.irm_penalty(LOGITS, LABELS), (slopes[0] * slopes[1]).mean(), rtol=1e-12)
+
+
+def test_coral_is_a_mean_over_pairs():
+    means, covariances = Z.mean(1), np.stack([np.cov(part.T) for part in Z])
+    pairs = list(itertools.combinations(range(3), 2))
+    expected = np.mean(
+        [((means[i] - means[j]) ** 2).mean() + ((covariances[i] - covariances[j]) ** 2).mean() for i, j in pairs]
+    )
+    np.testing.assert_allclose(ob.coral_penalty(Z), expected, rtol=1e-12)
+
+
+def test_the_discrepancy_is_a_mean_over_pairs():
+    def kernel(a, b):
+        distances = ((a[:, None] - b) ** 2).sum(-1)
+        return sum(np.exp(-gamma * distances) for gamma in (0.3, 2.0)).mean()
+
+    pairs = list(itertools.combinations(range(3), 2))
+    expected = np.mean([kernel(Z[i], Z[i]) + kernel(Z[j], Z[j]) - 2 * kernel(Z[i], Z[j]) for i, j in pairs])
+    np.testing.assert_allclose(ob.mmd_penalty(Z, gammas=(0.3, 2.0)), expected, rtol=1e-12)
+    np.testing.assert_allclose(ob.mmd_penalty(Z + 1e6, gammas=(0.3, 2.0)), expected, rtol=1e-7)
+
+
+def test_variances_of_gradients_are_those_of_single_rows():
+    weights = RANDOM.normal(size=(2, 4))
+
+    def loss(bias, weights, z, label):
+        return optax.softmax_cross_entropy_with_integer_labels(weights @ z + bias, label)
+
+    logits = Z @ weights.T
+    of_rows = jax.vmap(jax.vmap(jax.grad(loss, argnums=(0, 1)), (None, None, 0, 0)), (None, None, 0, 0))
+    bias, weight = of_rows(jnp.zeros(2), jnp.asarray(weights), Z, LABELS)
+    expected = np.concatenate([np.var(bias, axis=1), np.var(weight, axis=1).reshape(3, -1)], axis=1)
+    np.testing.assert_allclose(ob.gradient_variances(Z, logits, LABELS), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "penalty",
+    [
+        lambda z, logits, y, mask: ob.domain_risks(logits, y, mask=mask),
+        lambda z, logits, y, mask: ob.irm_penalty(logits, y, mask=mask),
+        lambda z, logits, y, mask: ob.coral_penalty(z, mask=mask),
+        lambda z, logits, y, mask: ob.mmd_penalty(z, mask=mask),
+        lambda z, logits, y, mask: ob.logit_penalty(logits, mask=mask),
+        lambda z, logits, y, mask: ob.fishr_penalty(ob.gradient_variances(z, logits, y, mask=mask)),
+        lambda z, logits, y, mask: ob.bottleneck_penalty(z, mask=mask),
+    ],
+)
+def test_rows_that_do_not_count_have_no_part(penalty):
+    other = np.where(MASK[..., None], Z, np.nan), np.where(MASK[..., None], LOGITS, np.inf), np.where(MASK, LABELS, 0)
+    np.testing.assert_allclose(penalty(Z, LOGITS, LABELS, MASK), penalty(*other, MASK), rtol=1e-12)
+    few = np.zeros_like(MASK)
+    few[:, :4] = True
+    of_few = penalty(Z[:, :4], LOGITS[:, :4], LABELS[:, :4], None)
+    np.testing.assert_allclose(penalty(Z, LOGITS, LABELS, few), of_few, rtol=1e-12)
+
+
+def test_equal_domains_have_no_penalty():
+    same = np.broadcast_to(Z[:1], Z.shape)
+    for penalty in (ob.coral_penalty, ob.mmd_penalty):
+        np.testing.assert_allclose(penalty(same), 0, atol=1e-13)
+    assert ob.vrex_penalty(np.ones(3)) == 0
+    np.testing.assert_allclose(ob.group_dro_weights(np.ones(3), np.full(3, 1e3)), np.full(3, 1 / 3))
+
+
+def test_weights_of_large_risks_do_not_overflow():
+    weights = ob.group_dro_weights(np.ones(2), np.array([1e6, 1.0]), step_size=1.0)
+    np.testing.assert_array_equal(weights, [1, 0])
+
+
+@pytest.mark.usefixtures("as_a_user_sees")
+def test_what_has_no_penalty_is_told():
+    for call, text in (
+        (lambda: ob.coral_penalty(Z[:1]), "representations must be of two domains at least"),
+        (lambda: ob.coral_penalty(Z[:, :1]), "representations must have 2 rows in each domain at least"),
+        (lambda: ob.irm_penalty(LOGITS[:, :1], LABELS[:, :1]), "logits must have 2 rows in each domain at least"),
+        (lambda: ob.vrex_penalty(np.ones(1)), "risks must be of two domains at least"),
+        (lambda: ob.domain_risks(LOGITS, LABELS + 1), "labels must lie in"),
+        (lambda: ob.domain_risks(LOGITS, LABELS[:, :3]), "one for each row of logits"),
+        (lambda: ob.mmd_penalty(Z, gammas=(0.0,)), "gammas must be positive"),
+        (lambda: ob.mmd_penalty(Z, mask=MASK[:2]), "mask must have the shape"),
+        (lambda: ob.and_mask({"w": Z}, threshold=2.0), "threshold must lie in"),
+        (lambda: ob.group_dro_weights(np.ones(2), np.ones(3)), "must have one shape"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            call()
