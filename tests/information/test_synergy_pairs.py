@@ -68,6 +68,11 @@ def test_chance_is_told_no_more_often_than_it_should_be():
     # with sources that tell something, but independently
     told = synergy.gaussian_pairs(noise.sum(1)[:, None] + 20 * RANDOM.normal(size=(200, 1)), noise)
     assert (told.p_values <= 0.05).mean() < 0.06
+    # states, one source of which tells something, with five samples in each cell
+    states = RANDOM.integers(0, 3, size=(135, 40))
+    target = np.where(RANDOM.random(135) < 0.6, states[:, 0], RANDOM.integers(0, 3, 135))
+    of_states = synergy.discrete_pairs(target[:, None], states)
+    assert (of_states.p_values[0, (of_states.pairs == 0).any(1)] <= 0.05).mean() < 0.11
 
 
 @given(seed=st.integers(0, 100), rank=st.booleans())

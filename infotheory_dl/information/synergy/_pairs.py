@@ -130,7 +130,7 @@ def discrete_pairs(targets: Int[AnyArray, "samples targets"], sources: Int[AnyAr
       UserWarning: if there are fewer than five samples for each joint state of pairs and targets, or sources are copies
         of each other.
 
-    Source: ours; see `discrete`. The p-values are those of G-tests of independence (Wilks, 1938).
+    Source: ours; see `discrete`. The p-values are those of G-tests of independence (Wilks, 1938; Williams, 1976).
     """
     require_rank("targets", targets, 2, "(samples, targets)")
     require_rank("sources", sources, 2, "(samples, sources)")
@@ -235,8 +235,15 @@ def _of_states(
         np.asarray, _of_counts(counts, jnp.asarray(pairs), states)
     )
     cells = of_target * used.prod(1)
-    of_nothing = chi2.sf(2 * samples * information, np.maximum((used.prod(1) - 1) * (of_target - 1), 1))
-    of_independence = chi2.sf(2 * samples * conditional, np.maximum((used - 1).prod(1) * of_target, 1))
+    # the correction of Williams, as if all states were equally frequent
+    shrunk = lambda ends: 2 * samples / (1 + ends / (6 * samples))
+    of_nothing = chi2.sf(
+        shrunk((used.prod(1) + 1) * (of_target + 1)) * information,
+        np.maximum((used.prod(1) - 1) * (of_target - 1), 1),
+    )
+    of_independence = chi2.sf(
+        shrunk((used + 1).prod(1) * of_target) * conditional, np.maximum((used - 1).prod(1) * of_target, 1)
+    )
     return information, informations, synergy, mended, np.maximum(of_nothing, of_independence), cells
 
 
