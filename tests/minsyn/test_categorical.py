@@ -4,7 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import norm
 
 from infotheory_dl import data, networks, training
@@ -90,6 +93,20 @@ def test_a_change_of_units_changes_nothing_of_gaussian_variables():
     two = categorical.read_by_experts(SOFT, 1e6 - 1e3 * REALS, variables="gaussian")
     np.testing.assert_allclose(two.loss, one.loss, rtol=1e-9)
     np.testing.assert_allclose(two.experts[:, :, 0], -one.experts[:, :, 0], atol=1e-9)
+
+
+@settings(max_examples=10, derandomize=True)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_orders_of_samples_variables_factors_and_states_change_nothing(seed):
+    random = np.random.default_rng(seed)
+    rows, columns, states = (random.permutation(size) for size in (NUM_SAMPLES, NUM_VARIABLES, 3))
+    one = categorical.read_by_experts(SOFT, BITS, capacity_weight=0.5)
+    q, x = SOFT[rows][:, ::-1][:, :, states], pd.DataFrame(BITS[rows][:, columns])
+    two = categorical.read_by_experts(q, x, capacity_weight=0.5)
+    np.testing.assert_allclose(two.loss, one.loss, rtol=1e-12)
+    np.testing.assert_allclose(two.variable_informations, one.variable_informations[columns], atol=1e-12)
+    np.testing.assert_allclose(two.factor_informations, one.factor_informations[::-1], atol=1e-12)
+    np.testing.assert_allclose(two.experts, one.experts[::-1][:, states][..., columns], atol=1e-12)
 
 
 def test_states_that_no_sample_has_say_what_the_margin_says():
@@ -205,8 +222,8 @@ def test_a_fit_is_kept_in_a_file(things, tmp_path):
 
 def test_batches_and_other_networks_find_them_too():
     network = networks.MLP(widths=(8,), outputs=4)
-    settings = SETTINGS | {"learning_rate": 0.01, "restarts": 2, "initial_capacity_weight": [3.0, 1.0]}
-    found = categorical.fit(KEY, THINGS.x, 2, network=network, batch_size=64, **settings)
+    changed = SETTINGS | {"learning_rate": 0.01, "restarts": 2, "initial_capacity_weight": [3.0, 1.0]}
+    found = categorical.fit(KEY, THINGS.x, 2, network=network, batch_size=64, **changed)
     codes = categorical.transform(found, THINGS.x, network=network).argmax(-1)
     assert evaluation.matched_information(codes, CAUSES).score > 0.9
 
@@ -214,8 +231,8 @@ def test_batches_and_other_networks_find_them_too():
 def test_correlated_groups_are_found():
     truth = data.correlated_groups(KEY, 12, 2, correlation=0.7)
     x = data.sample_latent_factors(jax.random.key(1), truth, 300)
-    settings = SETTINGS | {"num_states": 3, "variables": "gaussian"}
-    found = categorical.fit(KEY, x.astype(np.float32), 2, **settings)
+    changed = SETTINGS | {"num_states": 3, "variables": "gaussian"}
+    found = categorical.fit(KEY, x.astype(np.float32), 2, **changed)
     told = np.var(found.reading.experts[:, :, 0], axis=1)
     groups = told.argmax(0)
     assert (groups == truth.parents).all() or (groups == 1 - truth.parents).all()
@@ -236,7 +253,7 @@ def test_letters_of_words_are_told_apart():
 
 @pytest.mark.usefixtures("as_a_user_sees")
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("changed", "told"),
     [
         ({"x": 2 * BITS}, r"x must be 0, 1 or a probability, got 2 at index .*variables='categorical'"),
         ({"x": BITS.astype(float) + np.where(np.arange(5) == 3, np.nan, 0)}, "x has 40 of 200 entries that are NaN"),
@@ -258,10 +275,10 @@ def test_letters_of_words_are_told_apart():
         ({"network": networks.MLP((4,), 5)}, r"outputs of the network must have the shape \(1, 6\)"),
     ],
 )
-def test_what_cannot_be_fitted_is_refused(settings, told):
-    given = {"x": BITS, "num_factors": 2, "num_states": 3, "restarts": 3} | settings
+def test_what_cannot_be_fitted_is_refused(changed, told):
+    asked = {"x": BITS, "num_factors": 2, "num_states": 3, "restarts": 3} | changed
     with pytest.raises(ValueError, match=told):
-        categorical.fit(KEY, **given)
+        categorical.fit(KEY, **asked)
 
 
 @pytest.mark.usefixtures("as_a_user_sees")
