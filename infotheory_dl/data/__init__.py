@@ -3,7 +3,14 @@
 from infotheory_dl.data import graphs
 from infotheory_dl.data.binary_factors import GrueBleen, grue_bleen
 from infotheory_dl.data.datasets import DataNotFoundError, ImageSet, load
-from infotheory_dl.data.domains import Features, GaussianDomains, gaussian_domains
+from infotheory_dl.data.domains import (
+    Features,
+    GaussianDomains,
+    ImageDomains,
+    colored_digits,
+    gaussian_domains,
+    rotated_digits,
+)
 from infotheory_dl.data.folds import stratified_folds
 from infotheory_dl.data.label_noise import (
     CIFAR10_PAIRS,
@@ -41,6 +48,7 @@ __all__ = [
     "Features",
     "GaussianDomains",
     "GrueBleen",
+    "ImageDomains",
     "ImageSet",
     "InstanceNoise",
     "LatentFactors",
@@ -56,6 +64,7 @@ __all__ = [
     "approximately_modular_factors",
     "as_table",
     "cifar10_transition",
+    "colored_digits",
     "correlated_groups",
     "corrupt_by_instance",
     "corrupt_labels",
@@ -74,6 +83,7 @@ __all__ = [
     "random_subset",
     "read_noisy_labels",
     "read_table",
+    "rotated_digits",
     "sample_latent_factors",
     "save_noisy_labels",
     "select_classes",
