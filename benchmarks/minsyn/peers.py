@@ -38,4 +38,4 @@ def gaussian_measures(correlations: np.ndarray, among: np.ndarray) -> tuple[floa
     gain, spread = correlations @ evidence, evidence @ among @ evidence
     independent = (np.log1p(gain) + (gain + gain**2 - spread) / (1 + gain)) / 2
     calibrated = np.log1p(gain) - np.log1p(spread - gain**2) / 2
-    return information, information - independent, information - calibrated
+    return float(information), float(information - independent), float(information - calibrated)

@@ -89,7 +89,7 @@ def discretize(
     num_stays = len(series.offsets) - 1
     counts = np.diff(series.offsets)
     if (counts < 1).any():
-        raise ValueError(f"each stay needs a measurement, stay {int(counts.argmin())} has none: leave it out")
+        raise ValueError(f"each stay needs a measurement, stay {int(np.argmin(counts))} has none: leave it out")
     require_all(np.isfinite, "be finite", "leave such rows out", hours=series.hours)
     hours = np.asarray(series.hours, float)
     first = hours[series.offsets[:-1]] if start == "relative" else np.zeros(num_stays)

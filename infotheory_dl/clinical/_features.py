@@ -108,7 +108,7 @@ def _runs(series: Series) -> _Runs:
     place = np.arange(len(values)) - (end - counts)[group]
     sums = _running(np.stack([centred, centred**2, centred**3], -1), place)
     least, greatest = [values], [values]
-    while 2 ** len(least) <= max(1, counts.max(initial=0)):
+    while 2 ** len(least) <= max(1, int(np.max(counts, initial=0))):
         half = 2 ** (len(least) - 1)
         for table, choose in ((least, np.minimum), (greatest, np.maximum)):
             table.append(

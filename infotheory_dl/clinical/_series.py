@@ -64,7 +64,7 @@ def as_series(tables: Sequence[tuple[Any, Any]], *, unknown: Literal["error", "n
         if np.isnan(times).any():
             raise ValueError(f"stay {place} has {int(np.isnan(times).sum())} times that are NaN")
         if (back := np.diff(times) < -_TOLERANCE).any():
-            row = int(back.argmax()) + 1
+            row = int(np.argmax(back)) + 1
             raise ValueError(
                 f"stay {place} goes back in time at row {row}: {times[row]:g} h after {times[row - 1]:g} h"
             )

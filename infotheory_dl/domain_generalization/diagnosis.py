@@ -202,5 +202,5 @@ def _lead(errors: list[Drawn]) -> Drawn:
     """By how much the largest exceeds the next; in resamples, the one that was the largest exceeds the others."""
     values = np.stack([error.value for error in errors])
     resamples = np.stack([error.resamples for error in errors], axis=-1)
-    largest = int(values.argmax())
+    largest = int(np.argmax(values))
     return Drawn(*(part[..., largest] - np.delete(part, largest, axis=-1).max(-1) for part in (values, resamples)))

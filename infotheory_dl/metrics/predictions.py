@@ -133,7 +133,7 @@ def bootstrap_binary(
     if groups is not None:
         require_same_length(labels=labels, groups=groups)
         codes = np.unique(np.asarray(groups), return_inverse=True)[1]
-    return _resampled(num_resamples, int(codes.max()) + 1, key, labels, probabilities, jnp.asarray(codes))
+    return _resampled(num_resamples, int(np.max(codes)) + 1, key, labels, probabilities, jnp.asarray(codes))
 
 
 @edge
@@ -208,7 +208,7 @@ def cohen_kappa(
     if num_classes is None:
         _, codes = np.unique(np.stack([np.asarray(first), np.asarray(second)]), return_inverse=True)
         first, second = codes.reshape(2, -1)
-        num_classes = int(codes.max()) + 1
+        num_classes = int(np.max(codes)) + 1
     require_count(1, num_classes=num_classes)
     require_indices(num_classes, first=first, second=second)
     return _kappa(num_classes, jnp.asarray(first), jnp.asarray(second))

@@ -22,7 +22,7 @@ def informations(
 ) -> tuple[Float[np.ndarray, "codes factors"], Float[np.ndarray, " codes"], Float[np.ndarray, " factors"]]:
     """I of all pairs of a code and a factor, and the entropies of both, nats."""
     ranked = [np.stack([np.unique(c, return_inverse=True)[1] for c in table.T], 1) for table in (codes, factors)]
-    sizes = [int(table.max()) + 1 for table in ranked]
+    sizes = [int(np.max(table)) + 1 for table in ranked]
     pairs = np.repeat(ranked[0], factors.shape[1], axis=1), np.tile(ranked[1], (1, codes.shape[1]))
     found = discrete.mutual_information(*pairs, num_codes=sizes[0], num_selections=sizes[1])
     entropies = [

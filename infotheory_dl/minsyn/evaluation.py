@@ -105,10 +105,10 @@ def factorial_purity(
     values, levels = _checked(codes, factors)
     sizes = [len(np.unique(column)) for column in levels.T]
     _, counts = np.unique(levels, axis=0, return_counts=True)
-    if len(counts) != np.prod(sizes) or counts.min() != counts.max():
+    if len(counts) != np.prod(sizes) or np.ptp(counts):
         raise ValueError(
             f"factors must have all {np.prod(sizes)} combinations equally often, got {len(counts)} of them, from"
-            f" {counts.min()} to {counts.max()} times: encode the full grid, such as all words of data.word_grid()"
+            f" {np.min(counts)} to {np.max(counts)} times: encode the full grid, such as all words of data.word_grid()"
         )
     values = np.asarray(values, float)
     values = values - values.mean(0)
@@ -118,7 +118,7 @@ def factorial_purity(
         means = np.stack([values[column == level].mean(0) for level in np.unique(column)])
         shares[:, place] = np.divide((means**2).mean(0), variances, out=shares[:, place], where=variances > 0)
     codes_of = np.bincount(shares.argmax(1), minlength=shares.shape[1])
-    return FactorialPurity(shares.max(1).mean(), shares, codes_of)
+    return FactorialPurity(np.asarray(shares.max(1).mean()), shares, codes_of)
 
 
 @edge

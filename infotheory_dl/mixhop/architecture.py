@@ -85,7 +85,7 @@ def shrink(
     require_choice("scope", scope, ("layer", "global"))
     require_count(1, num_classes=num_classes)
     require_count(0, len(runs.best_step) - 1, seed=seed)
-    chosen = int(runs.validation_accuracy.argmax()) if seed is None else seed
+    chosen = int(np.argmax(runs.validation_accuracy)) if seed is None else seed
     powers, norms = _norms(runs, chosen)
     targets = [target_width] * len(norms) if isinstance(target_width, int) else list(target_width)
     if len(targets) != len(norms):

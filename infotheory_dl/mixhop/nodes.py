@@ -261,7 +261,7 @@ def _require_outputs(network: Network, variables: Params, given: Any, labels: An
     one = jax.tree.map(lambda leaf: leaf[0], variables)
     num_classes = jax.eval_shape(network.apply, one, given).shape[-1]
     if labels.max() >= num_classes:
-        node = int(labels.argmax())
+        node = int(np.argmax(labels))
         raise ValueError(
             f"labels must lie below the {num_classes} outputs of the network, got {labels[node]} at {node}"
         )

@@ -53,9 +53,9 @@ def split_by_class(
     require_count(1, per_class=per_class, num_validation=num_validation, num_test=num_test)
     codes, known = _known(labels)
     counts = np.bincount(codes[known])
-    if counts.min(initial=per_class) < per_class:
+    if np.min(counts, initial=per_class) < per_class:
         raise ValueError(
-            f"per_class must be at most the {counts.min()} nodes of the smallest class, {counts.argmin()}, got"
+            f"per_class must be at most the {np.min(counts)} nodes of the smallest class, {np.argmin(counts)}, got"
             f" {per_class}"
         )
     left = len(known) - per_class * len(counts)

@@ -195,7 +195,7 @@ def _columns(table: Table, label: str | None, bins: int, measure: Measure) -> _C
     complete = ~np.isnan(values).any(1)
     if complete.sum() < _FEWEST_ROWS:
         gaps = np.isnan(values).mean(0)
-        worst = int(gaps.argmax())
+        worst = int(np.argmax(gaps))
         told = f": column {found[worst].name!r} lacks {gaps[worst]:.0%}, leave it out by --drop" if gaps.any() else ""
         raise ValueError(f"synergy needs at least {_FEWEST_ROWS} rows without gaps, got {complete.sum()}{told}")
     if not complete.all():

@@ -87,7 +87,7 @@ def _map(found: Synergies) -> Html:
     return report.heat_map(
         values,
         title="synergy of pairs",
-        limits=(0.0, max(float(values.max()), 1e-3)),
+        limits=(0.0, max(float(np.max(values)), 1e-3)),
         labels=labels,
         key="S_CI of both columns, nats",
     )
