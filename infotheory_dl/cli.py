@@ -40,6 +40,10 @@ COMMANDS = {
         "infotheory_dl.clinical.command",
         "make the MIMIC-III benchmark's data from the raw tables, and prove that they are the published ones",
     ),
+    "mixhop": (
+        "infotheory_dl.mixhop.command",
+        "predict the classes of a graph's nodes, and tell how far their neighbours matter",
+    ),
 }
 
 

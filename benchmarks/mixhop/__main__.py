@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -106,6 +106,19 @@ class Steps:
 
 
 @dataclass(frozen=True)
+class Seeds:
+    """Trainings of many seeds with the settings released for Cora, as one program."""
+
+    graph: str | None = "cora.npz"
+    """As in `Steps`."""
+    seeds: tuple[int, ...] = (1, 10, 100)
+    axes: tuple[Literal["map", "vmap"], ...] = ("map", "vmap")
+    """Whether seeds go one after the other or side by side."""
+    steps: int = 50
+    repeats: int = 1
+
+
+@dataclass(frozen=True)
 class Growth:
     """A step of training by the size of a random graph, with dense features."""
 
@@ -179,6 +192,45 @@ def steps(settings: Steps) -> Report:
         yield of_peer(of_geometric)
 
     return Report(f"Milliseconds of a step of one network on {nodes.name}, evaluations included", rows())
+
+
+def seeds(settings: Seeds) -> Report:
+    """Seconds of whole trainings by the number of seeds, evaluations and stopping included."""
+    nodes = _citations(settings.graph)
+    graph, features = mixhop.normalize(nodes.adjacency), mixhop.sparse_rows(nodes.features)
+    network = mixhop.MixHop((0, 1, 2), ((24, 18, 18), (0, *(nodes.num_classes,) * 2)), nodes.num_classes)
+    masks = nodes.train, nodes.validation, nodes.test
+
+    def row(number: int, axis: Literal["map", "vmap"]) -> Row:
+        announce(f"{number} seeds, {axis}")
+
+        def call() -> mixhop.NodeRuns:
+            return mixhop.train_nodes(
+                jax.random.key(0),
+                network,
+                graph,
+                features,
+                np.asarray(nodes.labels),
+                masks,
+                num_seeds=number,
+                num_steps=settings.steps,
+                patience=settings.steps,
+                axis=axis,
+            )
+
+        _, first = timed(call)
+        timing = clocked(call, settings.repeats)
+        return {
+            "seeds": number,
+            "axis": axis,
+            "seconds": timing.wall,
+            "seeds a second": number / timing.wall,
+            "CPU ms of a seed's step": 1e3 * timing.processor / (number * settings.steps),
+            "compilation": first - timing.wall,
+        }
+
+    title = f"Trainings of {settings.steps} steps on {nodes.name}"
+    return Report(title, itertools.starmap(row, itertools.product(settings.seeds, settings.axes)))
 
 
 def growth(settings: Growth) -> Report:
@@ -276,6 +328,14 @@ PARTS = {
         Steps(),
         Steps(graph=None, steps=2, repeats=1),
         table=Table(("machine", "program"), ("ms", "CPU ms", "compilation")),
+    ),
+    "seeds": Part(
+        seeds,
+        Seeds(),
+        Seeds(graph=None, seeds=(2,), axes=("map",), steps=2),
+        table=Table(
+            ("machine", "seeds", "axis"), ("seconds", "seeds a second", "CPU ms of a seed's step", "compilation")
+        ),
     ),
     "growth": Part(
         growth,

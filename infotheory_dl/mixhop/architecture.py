@@ -164,10 +164,15 @@ def save_architecture(path: str | os.PathLike[str], network: Any) -> None:
       TypeError: if the network is none of this room.
       OSError: if the file cannot be written.
     """
+    write_text(path, architecture_text(network))
+
+
+def architecture_text(network: Any) -> str:
+    """The settings of a network as JSON; a TypeError says that it is none of this room."""
     if type(network) not in _NETWORKS:
         raise TypeError(f"an architecture is one of {_names()}, got {type(network).__name__}")
     settings = {name: getattr(network, name) for name in _fields(type(network))}
-    write_text(path, json.dumps({"network": type(network).__name__, **settings}, indent=2) + "\n")
+    return json.dumps({"network": type(network).__name__, **settings}, indent=2) + "\n"
 
 
 def load_architecture(path: str | os.PathLike[str]) -> Any:
