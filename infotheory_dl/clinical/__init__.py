@@ -5,6 +5,8 @@ from infotheory_dl.clinical._building import Progress, build
 from infotheory_dl.clinical._comparison import Comparison, compare
 from infotheory_dl.clinical._discretisation import Discretized, discretize
 from infotheory_dl.clinical._features import features
+from infotheory_dl.clinical._lengths import Buckets, LengthError, class_lengths, length_classes, length_error
+from infotheory_dl.clinical._linear import LINEAR_PENALTIES, LinearModel, fit_linear, predict_linear
 from infotheory_dl.clinical._list_files import ListFile, read_list_file, write_list_file
 from infotheory_dl.clinical._normalization import (
     Normalizer,
@@ -24,11 +26,15 @@ from infotheory_dl.clinical.rules import Mode, Rules
 
 __all__ = [
     "CHANNELS",
+    "LINEAR_PENALTIES",
+    "Buckets",
     "Built",
     "Channel",
     "Comparison",
     "Discretized",
     "Layout",
+    "LengthError",
+    "LinearModel",
     "ListFile",
     "Mode",
     "Normalizer",
@@ -41,13 +47,18 @@ __all__ = [
     "Verification",
     "as_series",
     "build",
+    "class_lengths",
     "cleaners",
     "compare",
     "discretize",
     "features",
+    "fit_linear",
     "fit_normalizer",
     "layout",
+    "length_classes",
+    "length_error",
     "normalize",
+    "predict_linear",
     "read",
     "read_list_file",
     "read_normalizer",

@@ -15,6 +15,7 @@ Period: TypeAlias = Literal["all", "first4days", "first8days", "last12hours", "f
 FeatureSet: TypeAlias = Literal["all", "len", "all_but_len"]
 
 _EPSILON = 1e-6
+_ROUNDING = 1e-7
 STATISTICS = ("min", "max", "mean", "std", "skew", "len")
 # whether from the beginning of the period or back from its end, and percent of it
 WINDOWS = ((True, 100), (True, 10), (True, 25), (True, 50), (False, 10), (False, 25), (False, 50))
@@ -177,6 +178,8 @@ def _statistics(runs: _Runs, shift: np.ndarray, begin: np.ndarray, start: np.nda
     third = moments[..., 2] - 3 * mean * moments[..., 1] + 2 * mean**3
     with np.errstate(divide="ignore", invalid="ignore"):
         skew = np.where(variance > 0, third / variance**1.5, 0)
+    # of a symmetric window only rounding is left, which a model that standardises would make large
+    skew = np.where(np.abs(skew) > _ROUNDING, skew, 0)
     mean = np.where(varies, mean + shift, least)
     columns = np.stack([least, greatest, mean, np.sqrt(variance), skew, count], -1)
     return np.where(has[..., None], columns, np.nan)
