@@ -11,7 +11,6 @@ from infotheory_dl.domain_generalization.files import Case
 from infotheory_dl.domain_generalization.report import (
     ACCURACIES,
     TERMS,
-    TESTS,
     accuracy_columns,
     error_columns,
     sentences,
@@ -22,6 +21,7 @@ from infotheory_dl.report import Bar, Column, Html, Points
 
 _POINTS = 600
 _GROUPS = 5
+_SHORT = {"sources": "sources", "unseen": "unseen", "unseen_given_class": "within a class"}
 
 
 def render(diagnoses: Sequence[tuple[Case, Diagnosis]], *, title: str, lead: str, facts: Mapping[str, Any]) -> str:
@@ -96,9 +96,7 @@ def domain_sections(case: Case, diagnosis: Diagnosis) -> list[Html]:
                 " always naming the most frequent domain; in nats it is a lower bound on what they tell of the domain."
             ),
             report.table(test_columns(diagnosis)),
-            _bars(
-                [(name.replace("_", " "), getattr(diagnosis.distinguishability, name)) for name in TESTS], "from 0 to 1"
-            ),
+            _bars([(name, getattr(diagnosis.distinguishability, key)) for key, name in _SHORT.items()], "from 0 to 1"),
         ),
         _projections(case),
     ]
@@ -115,21 +113,32 @@ def _projections(case: Case) -> Html:
     random = np.random.default_rng(0)
     chosen = [_some(part, random) for part in parts]
     x, labels, domains = (np.concatenate([np.asarray(part[column]) for part in chosen]) for column in range(3))
+    labels, domains = labels.astype(str), domains.astype(str)
     scaled = standardize(x, *pixel_moments(x, per="pixel"), dtype=float)
     _, _, directions = np.linalg.svd(scaled, full_matrices=False)
     places = scaled @ directions[:2].T
     if places.shape[1] < 2:
         places = np.stack([places[:, 0], np.zeros(len(places))], axis=1)
+    is_unseen = domains == case.unseen
+    shown = {
+        "by domain": (np.ones(len(x), bool), domains),
+        "by class, in the source domains": (~is_unseen, labels),
+        f"by class, in {case.unseen}": (is_unseen, labels),
+    }
     charts = [
         report.point_chart(
-            _grouped(places, values, first),
-            title=f"representations by {what}",
-            x_label=f"first principal component, by {what}",
+            _grouped(places[own], values[own], case.unseen if values is domains else None),
+            title=f"representations {what}",
+            x_label=f"first principal component, {what}",
             y_label="second",
         )
-        for what, values, first in (("domain", domains.astype(str), case.unseen), ("class", labels.astype(str), None))
+        for what, (own, values) in shown.items()
     ]
-    text = "Representations of the source domains and the unseen one, in units of their standard deviations."
+    text = (
+        "Some representations of each domain, in units of their standard deviations. Where classes lie elsewhere in the"
+        " unseen domain, they are misaligned; where they lie on each other, inseparable, unless further directions part"
+        " them."
+    )
     return report.section("How the representations lie", report.paragraph(text), report.figures(*charts))
 
 
