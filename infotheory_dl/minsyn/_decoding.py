@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from infotheory_dl._blocks import sum_blocks
 from infotheory_dl.minsyn._families import Family, cross_entropies
+from infotheory_dl.results import concise
 from infotheory_dl.training import (
     Batch,
     Metrics,
@@ -57,6 +58,7 @@ class AutoencoderState(NamedTuple):
     decoders: NetworkState
 
 
+@concise
 class Codes(NamedTuple):
     """How the means that the encoder gives are standardised, and what noise is added.
 
@@ -70,6 +72,7 @@ class Codes(NamedTuple):
     noise: Float[Array, " factors"]
 
 
+@concise
 class Losses(NamedTuple):
     """-log of what readers say of each variable, means over the samples, nats.
 

@@ -8,10 +8,12 @@ from jaxtyping import Float
 
 from infotheory_dl.report._drawing import WIDTH, shortened, svg, text
 from infotheory_dl.report.html import Html
+from infotheory_dl.results import concise
 
 _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 330.0, 34.0, 120.0, 10.0, 34.0
 
 
+@concise
 class Points(NamedTuple):
     """The points of one group.
 

@@ -75,6 +75,50 @@ def test_chance_is_told_no_more_often_than_it_should_be():
     assert (of_states.p_values[0, (of_states.pairs == 0).any(1)] <= 0.05).mean() < 0.11
 
 
+def test_whether_pairs_tell_more_or_less_than_both_sources_is_told_by_its_standard_error():
+    correlations = np.array([[1, 0.5, 0.1], [0.5, 1, 0.3], [0.1, 0.3, 1]])
+    among, across = correlations[1:, 1:], correlations[0, 1:]
+    precisions = np.linalg.inv(correlations) + np.eye(3)
+    for kept in ((1, 2), (0, 1), (0, 2)):
+        precisions[np.ix_(kept, kept)] -= np.linalg.inv(correlations[np.ix_(kept, kept)])
+    variance = np.trace(np.linalg.matrix_power(precisions @ correlations, 2)) / 2
+    whole = -np.log(1 - across @ np.linalg.solve(among, across)) / 2 + np.log(1 - across**2).sum() / 2
+    # samples with exactly these correlations
+    drawn = RANDOM.normal(size=(400, 3))
+    scores = np.linalg.qr(drawn - drawn.mean(0))[0] @ np.linalg.cholesky(correlations).T
+    found = synergy.gaussian_pairs(scores[:, :1], scores[:, 1:])
+    np.testing.assert_allclose(found.whole_minus_sum, whole, rtol=1e-9)
+    np.testing.assert_allclose(found.whole_minus_sum_z, whole / np.sqrt(variance / 400), rtol=1e-9)
+
+    counts = np.array([[[7, 2], [3, 4]], [[1, 5], [6, 8]]])
+    target, *sources = np.repeat(np.indices(counts.shape).reshape(3, -1), counts.ravel(), axis=1)
+    p = counts / counts.sum()
+    of = lambda *axes: np.log(p.sum(axes, keepdims=True))
+    pointwise = of() + of(1, 2) + of(0, 2) + of(0, 1) - of(0) - of(1) - of(2)
+    mean = (p * pointwise).sum()
+    error = np.sqrt((p * (pointwise - mean) ** 2).sum() / counts.sum())
+    found = synergy.discrete_pairs(target[:, None], np.stack(sources, axis=1))
+    np.testing.assert_allclose(found.whole_minus_sum, mean, atol=1e-12)
+    np.testing.assert_allclose(found.whole_minus_sum_z, (mean - 1 / (2 * counts.sum())) / error, rtol=1e-9)
+
+
+def test_a_source_that_another_echoes_is_not_taken_for_synergy():
+    first = RANDOM.normal(size=(200, 200))
+    echo = 0.3 * first + np.sqrt(1 - 0.3**2) * RANDOM.normal(size=first.shape)
+    target = 0.4 * first + np.sqrt(1 - 0.4**2) * RANDOM.normal(size=first.shape)
+    found = [
+        synergy.gaussian_pairs(target[:, [draw]], np.stack([first[:, draw], echo[:, draw]], axis=1))
+        for draw in range(len(first))
+    ]
+    z, whole, p_values = (
+        np.array([getattr(one, name).item() for one in found])
+        for name in ("whole_minus_sum_z", "whole_minus_sum", "p_values")
+    )
+    # the sign alone errs
+    assert ((p_values < 0.05) & (whole > 0)).mean() > 0.08
+    assert ((p_values < 0.05) & (z > 1.96)).mean() < 0.025
+
+
 @given(seed=st.integers(0, 100), rank=st.booleans())
 @settings(max_examples=8, derandomize=True)
 def test_units_orders_and_names_of_states_change_no_pair(seed, rank):

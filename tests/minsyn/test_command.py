@@ -113,6 +113,29 @@ def test_all_columns_are_targets_by_default_and_noise_has_no_synergy(tmp_path, c
     assert "None is more than chance." in page.text
 
 
+def test_a_noisy_echo_of_a_source_is_not_said_to_carry_synergy(tmp_path, capsys):
+    random = np.random.default_rng(8)
+    first = random.normal(size=ROWS)
+    columns = {
+        "target": 0.4 * first + random.normal(size=ROWS),
+        "first": first,
+        "echo": 0.4 * first + random.normal(size=ROWS),
+    }
+    printed = run(capsys, tmp_path, write(tmp_path, columns), "--target", "target")
+    row = rows_of(tmp_path / "out" / "pairs.csv")[0]
+    assert float(row["q_value"]) < 0.05 < float(row["sign_q_value"])
+    assert row["verdict"] == "either"
+    assert "No pair carries synergy about 'target' that is more than chance, of 1." in printed
+    assert "Of 1 pair the rows do not tell whether both columns tell more together than for themselves" in printed
+
+
+def test_more_pairs_than_can_be_measured_are_refused_with_the_remedy(tmp_path, capsys):
+    columns = {f"c{place}": values for place, values in enumerate(RANDOM.normal(size=(300, 20)))}
+    told = fail(capsys, "--data", write(tmp_path, columns), "--output", tmp_path / "out")
+    assert "300 targets and pairs of 300 columns are 13,455,000 triples, and at most 10,000,000 can be measured" in told
+    assert "name a --target, or fewer --sources" in told
+
+
 def test_learned_factors_and_gaps_and_copies_are_told(tmp_path, capsys):
     columns = LINEAR | {
         "copy": 2 * LINEAR["free"],

@@ -32,6 +32,8 @@ class PairSynergy(NamedTuple):
       information: I(X; Z₁, Z₂).
       informations: I(X; Z₁) and I(X; Z₂).
       whole_minus_sum: I(X; Z₁, Z₂) - I(X; Z₁) - I(X; Z₂): synergy less redundancy, of either sign.
+      whole_minus_sum_z: how many standard errors it is from zero, less its first bias of states: by the delta method,
+        about standard normal where synergy and redundancy are equal.
       synergy: S_CI, what a reader loses who takes the sources to be independent given the target.
       calibrated_synergy: what a reader loses who mends that: S_cal of Gaussians, S_mis of states.
       partial_synergy: that of the partial information decomposition whose redundancy is the lesser information (MMI).
@@ -45,6 +47,7 @@ class PairSynergy(NamedTuple):
     information: Float[np.ndarray, "targets pairs"]
     informations: Float[np.ndarray, "targets pairs two"]
     whole_minus_sum: Float[np.ndarray, "targets pairs"]
+    whole_minus_sum_z: Float[np.ndarray, "targets pairs"]
     synergy: Float[np.ndarray, "targets pairs"]
     calibrated_synergy: Float[np.ndarray, "targets pairs"]
     partial_synergy: Float[np.ndarray, "targets pairs"]
@@ -102,6 +105,7 @@ def gaussian_pairs(
         information=information,
         informations=single,
         whole_minus_sum=information - single.sum(-1),
+        whole_minus_sum_z=_z(information - single.sum(-1), _gaussian_variance(first, second, shared), len(targets)),
         synergy=synergy,
         calibrated_synergy=calibrated,
         partial_synergy=information - single.max(-1),
@@ -120,7 +124,8 @@ def discrete_pairs(targets: Int[AnyArray, "samples targets"], sources: Int[AnyAr
       sources: states; at least two sources.
 
     Returns:
-      All measures of all pairs, plug-in estimates, biased upwards: S_CI by about (cells)/(2 samples).
+      All measures of all pairs, plug-in estimates, biased upwards: S_CI by about (cells)/(2 samples), and the whole
+        minus the sum by the product of all numbers of states less one, over twice the samples.
 
     Raises:
       ValueError: if the numbers of samples differ, there are fewer than five samples or two sources, or a column has
@@ -145,7 +150,9 @@ def discrete_pairs(targets: Int[AnyArray, "samples targets"], sources: Int[AnyAr
     pairs = _pairs(tables[1].shape[1])
     shape = int(tables[0].max()) + 1, int(tables[1].max()) + 1
     found = [_of_states(target, tables[1], pairs, shape) for target in tables[0].T]
-    information, informations, synergy, mended, p_values, cells = map(np.stack, zip(*found, strict=True))
+    information, informations, synergy, mended, variance, p_values, cells, bias = map(
+        np.stack, zip(*found, strict=True)
+    )
     per_cell = len(tables[0]) / cells
     few = per_cell < FEWEST_IN_A_CELL
     if few.any():
@@ -160,6 +167,7 @@ def discrete_pairs(targets: Int[AnyArray, "samples targets"], sources: Int[AnyAr
         information=information,
         informations=informations,
         whole_minus_sum=information - informations.sum(-1),
+        whole_minus_sum_z=_z(information - informations.sum(-1) - bias, variance, len(tables[0])),
         synergy=synergy,
         calibrated_synergy=mended,
         partial_synergy=information - informations.max(-1),
@@ -218,20 +226,42 @@ def _gaussian_p_values(
     return np.maximum(of_nothing, 2 * stdtr(samples - 3, -statistic))
 
 
+def _z(estimate: np.ndarray, variance: np.ndarray, samples: int) -> Float[np.ndarray, "targets pairs"]:
+    """An estimate in standard errors, without limit where none varies, as of coins and their exclusive or."""
+    exact = variance < _ROUNDING**2
+    scaled = estimate * np.sqrt(samples / np.where(exact, 1, variance))
+    return np.where(exact, np.where(np.abs(estimate) > _ROUNDING, np.copysign(np.inf, estimate), 0), scaled)
+
+
+def _gaussian_variance(first: np.ndarray, second: np.ndarray, shared: np.ndarray) -> Float[np.ndarray, "targets pairs"]:
+    """The variance of log p(x, z) p(x) p(z₁) p(z₂) / p(z) p(x, z₁) p(x, z₂), whose mean is the whole minus the sum.
+
+    Of Gaussians it is a quadratic form v'Av, whose variance is 2 tr (A C)². Each factor below is an entry of A C: a
+    correlation less a coefficient of the regression of one variable on two.
+    """
+    unexplained = lambda correlation: np.maximum((1 - correlation) * (1 + correlation), _ROUNDING)
+
+    def term(of: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        beside = of - left * right
+        return (of - beside / unexplained(left)) * (of - beside / unexplained(right))
+
+    return np.maximum(term(first, second, shared) + term(second, first, shared) + term(shared, first, second), 0)
+
+
 def _of_states(
     target: Int[np.ndarray, " samples"],
     sources: Int[np.ndarray, "samples sources"],
     pairs: Int[np.ndarray, "pairs two"],
     shape: tuple[int, int],
 ) -> tuple[np.ndarray, ...]:
-    """The measures of one target, p-values, and the number of joint states of each pair and the target."""
+    """The measures of one target, the variance and bias of one, p-values, and how many joint states there are."""
     from scipy.stats import chi2
 
     samples, states = len(target), shape[1]
     used = np.array([len(np.unique(column)) for column in sources.T])[pairs]
     of_target = len(np.unique(target))
     counts = _counts(jnp.asarray(target), jnp.asarray(sources), shape)
-    information, informations, synergy, mended, conditional = map(
+    information, informations, synergy, mended, conditional, variance = map(
         np.asarray, _of_counts(counts, jnp.asarray(pairs), states)
     )
     cells = of_target * used.prod(1)
@@ -244,7 +274,9 @@ def _of_states(
     of_independence = chi2.sf(
         shrunk((used + 1).prod(1) * of_target) * conditional, np.maximum((used - 1).prod(1) * of_target, 1)
     )
-    return information, informations, synergy, mended, np.maximum(of_nothing, of_independence), cells
+    p_values = np.maximum(of_nothing, of_independence)
+    bias = (used - 1).prod(1) * (of_target - 1) / (2 * samples)
+    return information, informations, synergy, mended, variance, p_values, cells, bias
 
 
 @functools.partial(jax.jit, static_argnames="shape")
@@ -260,14 +292,26 @@ def _counts(
 @functools.partial(jax.jit, static_argnames="states")
 def _of_counts(
     counts: Float[Array, "target columns columns"], pairs: Int[Array, "pairs two"], states: int
-) -> tuple[Array, Array, Array, Array, Array]:
+) -> tuple[Array, ...]:
+    """Four measures, TC(Z | X), and the variance of what the whole minus the sum is the mean of."""
     blocks = counts.reshape(len(counts), -1, states, counts.shape[2] // states, states)
 
-    def of_one(pair: Array) -> tuple[Array, Array, Array, Array, Array]:
-        joint = blocks[:, pair[0], :, pair[1], :]
-        found = measured_discrete(joint / joint.sum())
+    def of_one(pair: Array) -> tuple[Array, ...]:
+        counted = blocks[:, pair[0], :, pair[1], :]
+        joint = counted / counted.sum()
+        found = measured_discrete(joint)
+        of = lambda *axes: jnp.log(jnp.where(joint > 0, joint.sum(axes, keepdims=True), 1))
+        pointwise = of() + of(1, 2) + of(0, 2) + of(0, 1) - of(0) - of(2) - of(1)
+        variance = (joint * (pointwise - found.whole_minus_sum) ** 2).sum()
         conditional = found.conditional_total_correlation
-        return found.information, found.informations, found.synergy, found.mismatched_synergy, conditional
+        return (
+            found.information,
+            found.informations,
+            found.synergy,
+            found.mismatched_synergy,
+            conditional,
+            variance,
+        )
 
     batch = max(1, min(len(pairs), _AT_ONCE))
     return jax.lax.map(of_one, pairs, batch_size=batch)

@@ -25,6 +25,12 @@ Measure = Literal["auto", "gaussian", "rank_gaussian", "states"]
 LEVEL = 0.05
 """Of the false discoveries among the pairs that are told."""
 
+TOLD = ("synergy", "either", "redundancy")
+"""Verdicts on pairs that are more than chance."""
+
+# pairs and targets whose measures fit into a few gigabytes
+_MOST_TRIPLES = 10_000_000
+
 # numbers of more values than these are continuous
 _MOST_DISTINCT = 10
 _MOST_STATES = 8
@@ -42,9 +48,12 @@ class Pairs(NamedTuple):
       information, first_information, second_information, whole_minus_sum, synergy, calibrated_synergy,
         partial_synergy: see `synergy.PairSynergy`.
       p_values: of no synergy.
-      q_values: the least rate of false discoveries at which the pair is told.
-      verdicts: "synergy"; "redundancy", where the sources tell less than each for itself, and what a reader loses is
-        what it counts twice; "chance"; "too few rows", fewer than five for a joint state; or "near copies".
+      q_values: the least rate of false discoveries at which S_CI is told.
+      sign_p_values: of S_CI zero, or the pair telling as much as both sources for themselves.
+      sign_q_values: the least rate of false discoveries at which it is told whether the pair tells more or less.
+      verdicts: "synergy", where the pair tells more than both sources for themselves; "redundancy", where it tells
+        less, and what a reader loses is what it counts twice; "either", where S_CI is more than chance and the rows do
+        not tell which; "chance"; "too few rows", fewer than five for a joint state; or "near copies".
       gaussian: whether the measures are of Gaussians, and not of states.
     """
 
@@ -60,6 +69,8 @@ class Pairs(NamedTuple):
     partial_synergy: Float[np.ndarray, " pairs"]
     p_values: Float[np.ndarray, " pairs"]
     q_values: Float[np.ndarray, " pairs"]
+    sign_p_values: Float[np.ndarray, " pairs"]
+    sign_q_values: Float[np.ndarray, " pairs"]
     verdicts: np.ndarray
     gaussian: Bool[np.ndarray, " pairs"]
 
@@ -166,8 +177,14 @@ def find(
         raise ValueError(f"a pair needs at least 2 sources beside the target, got {len(tells)}")
     if place is None and len(columns.names) < 3:
         raise ValueError(f"pairs and a target need at least 3 columns, got {len(columns.names)}")
-    on_stage("measuring the pairs")
     targets = list(range(len(columns.names))) if place is None else [place]
+    triples = len(targets) * len(tells) * (len(tells) - 1) // 2
+    if triples > _MOST_TRIPLES:
+        raise ValueError(
+            f"{len(targets)} targets and pairs of {len(tells)} columns are {triples:,} triples, and at most"
+            f" {_MOST_TRIPLES:,} can be measured: name a --target, or fewer --sources"
+        )
+    on_stage("measuring the pairs")
     pairs = _ranked(_all_pairs(columns, targets, tells, measure))
     on_stage("looking at the first pairs more closely")
     key_closer, key_factors = jax.random.split(key)
@@ -269,10 +286,14 @@ def _all_pairs(columns: _Columns, targets: list[int], sources: list[int], measur
 
 def _flat(found: synergy.PairSynergy, targets: list[int], sources: list[int], *, gaussian: bool) -> Pairs:
     """A row for each target and pair, but those that the target is one of."""
+    from scipy.stats import norm
+
     target = np.repeat(targets, len(found.pairs))
     first, second = (np.tile(np.asarray(sources)[found.pairs[:, place]], len(targets)) for place in (0, 1))
     few = (found.samples_per_cell < _FEWEST_IN_A_CELL).ravel()
     copies = np.tile(found.near_copies, len(targets))
+    unknown = np.full(target.shape, np.nan)
+    told = np.where(found.whole_minus_sum_z > 0, "synergy", "redundancy").ravel()
     flat = Pairs(
         target,
         first,
@@ -285,8 +306,10 @@ def _flat(found: synergy.PairSynergy, targets: list[int], sources: list[int], *,
         found.calibrated_synergy.ravel(),
         found.partial_synergy.ravel(),
         found.p_values.ravel(),
-        found.p_values.ravel(),
-        np.where(few, "too few rows", np.where(copies, "near copies", "chance")),
+        unknown,
+        np.maximum(found.p_values, 2 * norm.sf(np.abs(found.whole_minus_sum_z))).ravel(),
+        unknown,
+        np.where(few, "too few rows", np.where(copies, "near copies", told)),
         np.full(target.shape, gaussian),
     )
     others = (target != first) & (target != second)
@@ -298,22 +321,24 @@ def _ranked(parts: list[Pairs]) -> Pairs:
     from scipy.stats import false_discovery_control
 
     pairs = Pairs(*(np.concatenate(values) for values in zip(*parts, strict=True)))
-    tested = pairs.verdicts == "chance"
-    q_values = np.full(len(tested), np.nan)
-    if tested.any():
-        q_values[tested] = false_discovery_control(np.clip(pairs.p_values[tested], 0, 1))
-    told = np.where(pairs.whole_minus_sum > 0, "synergy", "redundancy")
-    verdicts = np.where(tested & (q_values <= LEVEL), told, pairs.verdicts)
-    kinds = ["synergy", "redundancy", "chance", "near copies", "too few rows"]
+    tested = np.isin(pairs.verdicts, ("synergy", "redundancy"))
+    q_values, sign_q_values = (np.full(len(tested), np.nan) for _ in range(2))
+    for kept, p_values in ((q_values, pairs.p_values), (sign_q_values, pairs.sign_p_values)):
+        if tested.any():
+            kept[tested] = false_discovery_control(np.clip(p_values[tested], 0, 1))
+    verdicts = np.where(tested & (sign_q_values > LEVEL), "either", pairs.verdicts)
+    verdicts = np.where(tested & (q_values > LEVEL), "chance", verdicts)
+    kinds = ["synergy", "either", "redundancy", "chance", "near copies", "too few rows"]
     rank = np.searchsorted(sorted(kinds), verdicts)
     rank = np.array([kinds.index(kind) for kind in sorted(kinds)])[rank]
     order = np.lexsort((-pairs.synergy, rank))
-    return Pairs(*(values[order] for values in pairs._replace(q_values=q_values, verdicts=verdicts)))
+    pairs = pairs._replace(q_values=q_values, sign_q_values=sign_q_values, verdicts=verdicts)
+    return Pairs(*(values[order] for values in pairs))
 
 
 def _closer(key: Key, columns: _Columns, pairs: Pairs, resamples: int) -> dict[int, Closer]:
     """Intervals and permutations of the first pairs of states that are more than chance."""
-    shown = np.flatnonzero(np.isin(pairs.verdicts, ("synergy", "redundancy")) & ~pairs.gaussian)[:_LOOKED_AT]
+    shown = np.flatnonzero(np.isin(pairs.verdicts, TOLD) & ~pairs.gaussian)[:_LOOKED_AT]
     found = {}
     for place, key_pair in zip(shown.tolist(), jax.random.split(key, max(1, len(shown))), strict=False):
         target, first, second = (columns.codes[:, one[place]] for one in (pairs.target, pairs.first, pairs.second))

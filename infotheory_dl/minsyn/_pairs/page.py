@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from infotheory_dl import report
-from infotheory_dl.minsyn._pairs.analysis import Synergies
-from infotheory_dl.minsyn._pairs.tables import MEASURE, factor_columns, findings, pair_columns
+from infotheory_dl.minsyn._pairs.analysis import TOLD, Synergies
+from infotheory_dl.minsyn._pairs.tables import MEASURE, ROWS_WRITTEN, factor_columns, findings, pair_columns
 from infotheory_dl.report import Bar, Column, Html
 
 _ROWS_SHOWN = 500
@@ -48,7 +48,7 @@ def _figures(found: Synergies) -> list[tuple[str, str]]:
 def _pairs(found: Synergies) -> Html:
     shown = pair_columns(found, _ROWS_SHOWN, wide=True)
     if not shown[0].values:
-        return report.section("Pairs", report.paragraph("None is more than chance. pairs.csv has all."))
+        return report.section("Pairs", report.paragraph(f"None is more than chance. {_written(found)}."))
     pairs, names = found.pairs, found.names
     first = np.flatnonzero(pairs.verdicts == "synergy")[:_BARS].tolist()
     bars = []
@@ -78,7 +78,7 @@ def _map(found: Synergies) -> Html:
     """The most synergy that each pair has about a target, with the columns of much synergy first."""
     pairs = found.pairs
     values = np.zeros((len(found.names), len(found.names)))
-    told = np.isin(pairs.verdicts, ("synergy", "redundancy"))
+    told = np.isin(pairs.verdicts, TOLD)
     np.maximum.at(values, (pairs.first[told], pairs.second[told]), pairs.synergy[told])
     values = np.maximum(values, values.T)
     used = [place for place in np.argsort(-values.max(0), kind="stable").tolist() if place != found.target]
@@ -94,10 +94,14 @@ def _map(found: Synergies) -> Html:
 
 
 def _note(found: Synergies) -> str:
-    told = int(np.isin(found.pairs.verdicts, ("synergy", "redundancy")).sum())
-    return (
-        f"The first {_ROWS_SHOWN} of {told}; pairs.csv has all." if told > _ROWS_SHOWN else "pairs.csv has all pairs."
-    )
+    told = int(np.isin(found.pairs.verdicts, TOLD).sum())
+    written = _written(found)
+    return f"The first {_ROWS_SHOWN} of {told}; {written}." if told > _ROWS_SHOWN else f"{written}."
+
+
+def _written(found: Synergies) -> str:
+    measured = len(found.pairs.verdicts)
+    return "pairs.csv has all pairs" if measured <= ROWS_WRITTEN else f"pairs.csv has the first {ROWS_WRITTEN:,} pairs"
 
 
 def _factors(found: Synergies) -> Html:
@@ -116,7 +120,7 @@ def _factors(found: Synergies) -> Html:
 
 
 def _files(found: Synergies) -> Html:
-    parts = [report.code("pairs.csv"), " has all pairs"]
+    parts = [_written(found)]
     if found.factors is not None:
         parts += [", ", report.code("factors.csv"), " what the factors tell of each column"]
     return report.paragraph(report.sentence("Beside this page: ", *parts, "."), kind="note")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from infotheory_dl._files import csv_table
-from infotheory_dl.minsyn._pairs.analysis import LEVEL, Synergies
+from infotheory_dl.minsyn._pairs.analysis import LEVEL, TOLD, Synergies
 from infotheory_dl.report import Column, count, percent
 
 MEASURE = (
@@ -14,7 +14,7 @@ MEASURE = (
     " of a partial information decomposition: that of the minimum (MMI) and whole minus sum (WMS) stand beside it."
 )
 _SHOWN = 10
-_ROWS_WRITTEN = 100_000
+ROWS_WRITTEN = 100_000
 
 
 def findings(found: Synergies) -> list[str]:
@@ -30,12 +30,22 @@ def findings(found: Synergies) -> list[str]:
             f" discoveries of {percent(LEVEL)}."
         ]
         synergy, information = float(pairs.synergy[0]), float(pairs.information[0])
-        sentences.append(
+        told_of = (
             f"Most: {names[pairs.first[0]]} and {names[pairs.second[0]]} together tell {information:.3f} nats of"
-            f" {names[pairs.target[0]]}, of which {synergy:.3f} are synergy ({percent(synergy / information)})."
+            f" {names[pairs.target[0]]}, "
         )
+        if synergy <= information:
+            sentences.append(f"{told_of}of which {synergy:.3f} are synergy ({percent(synergy / information)}).")
+        else:
+            sentences.append(f"{told_of}and a reader who takes them to be independent errs by more, {synergy:.3f}.")
     else:
         sentences = [f"No pair carries synergy about {about} that is more than chance, of {number}."]
+    either = how_many.get("either", 0)
+    if either:
+        sentences.append(
+            f"Of {count(either, 'pair', 'pairs')} the rows do not tell whether both columns tell more together than"
+            " for themselves, or less."
+        )
     redundant = how_many.get("redundancy", 0)
     if redundant:
         sentences.append(
@@ -60,7 +70,7 @@ def findings(found: Synergies) -> list[str]:
 def pair_columns(found: Synergies, number: int = _SHOWN, *, wide: bool = False) -> list[Column]:
     """The first pairs that are more than chance, a row for each."""
     pairs, names = found.pairs, found.names
-    places = np.flatnonzero(np.isin(pairs.verdicts, ("synergy", "redundancy")))[:number].tolist()
+    places = np.flatnonzero(np.isin(pairs.verdicts, TOLD))[:number].tolist()
     written = "{:.3f}".format
     columns = [
         Column("target", [names[pairs.target[place]] for place in places]),
@@ -81,6 +91,7 @@ def pair_columns(found: Synergies, number: int = _SHOWN, *, wide: bool = False) 
         Column("S_cal, S_mis", pairs.calibrated_synergy[places].tolist(), written),
         *columns[4:6],
         Column("q", pairs.q_values[places].tolist(), "{:.2g}".format),
+        Column("q of the sign", pairs.sign_q_values[places].tolist(), "{:.2g}".format),
         Column("measured as", ["Gaussians" if one else "states" for one in pairs.gaussian[places].tolist()]),
         columns[6],
     ]
@@ -107,7 +118,7 @@ def factor_columns(found: Synergies) -> dict[str, Sequence[Any]]:
 def files(found: Synergies) -> dict[str, str | bytes]:
     """The tables as CSV, by the names of their files."""
     pairs, names = found.pairs, found.names
-    shown = slice(_ROWS_WRITTEN)
+    shown = slice(ROWS_WRITTEN)
     named = lambda places: [names[place] for place in places[shown].tolist()]
     numbers = {
         name.removesuffix("s"): getattr(pairs, name)[shown].tolist()
@@ -121,18 +132,18 @@ def files(found: Synergies) -> dict[str, str | bytes]:
             "partial_synergy",
             "p_values",
             "q_values",
+            "sign_p_values",
+            "sign_q_values",
         )
     }
-    closer = [found.closer.get(place) for place in range(min(_ROWS_WRITTEN, len(pairs.synergy)))]
+    closer = [found.closer.get(place) for place in range(min(ROWS_WRITTEN, len(pairs.synergy)))]
     contents = {
         "pairs.csv": csv_table(
             {
                 "target": named(pairs.target),
                 "first": named(pairs.first),
                 "second": named(pairs.second),
-                **{
-                    name.removesuffix("s") if name.endswith("_values") else name: kept for name, kept in numbers.items()
-                },
+                **numbers,
                 "low": [None if one is None else one.interval[0] for one in closer],
                 "high": [None if one is None else one.interval[1] for one in closer],
                 "by_chance": [None if one is None else one.by_chance for one in closer],
