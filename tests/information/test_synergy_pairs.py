@@ -90,7 +90,7 @@ def test_whether_pairs_tell_more_or_less_than_both_sources_is_told_by_its_standa
     np.testing.assert_allclose(found.whole_minus_sum, whole, rtol=1e-9)
     np.testing.assert_allclose(found.whole_minus_sum_z, whole / np.sqrt(variance / 400), rtol=1e-9)
 
-    counts = np.array([[[7, 2], [3, 4]], [[1, 5], [6, 8]]])
+    counts = 2 * np.array([[[7, 2], [3, 4]], [[1, 5], [6, 8]]])
     target, *sources = np.repeat(np.indices(counts.shape).reshape(3, -1), counts.ravel(), axis=1)
     p = counts / counts.sum()
     of = lambda *axes: np.log(p.sum(axes, keepdims=True))
