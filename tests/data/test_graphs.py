@@ -210,6 +210,22 @@ def test_an_npz_file_of_edges_takes_its_features_from_a_table(tmp_path):
     assert (data.class_names, data.labels.tolist()) == (("a", "b"), [0, 1, 0, 1])
 
 
+@pytest.mark.parametrize(
+    ("classes", "names"), [("abc", ("a", "b", "c")), ("789", ("7", "8", "9"))], ids=["text", "numbers"]
+)
+@pytest.mark.parametrize("label", ["kind", 1])
+def test_nodes_whose_class_is_not_written_in_the_table_are_of_unknown_class(classes, names, label, tmp_path):
+    (tmp_path / "edges.csv").write_text("from,to\n0,1\n1,0\n2,3\n3,2\n")
+    written = [classes[0], "", classes[2], classes[1]]
+    rows = [f"{x},{kind}" for x, kind in zip((0.5, 1.5, 2.5, 3.5), written, strict=True)]
+    (tmp_path / "nodes.csv").write_text("\n".join(["x,kind", *rows]) + "\n")
+    data = graphs.read_graph(tmp_path / "edges.csv", features=tmp_path / "nodes.csv", label=label)
+    assert (data.class_names, data.labels.tolist()) == (names, [0, -1, 2, 1])
+    assert data.features.shape == (4, 1)
+    with pytest.raises(ValueError, match=r"there is no column 'sort' of labels; it has 'x', 'kind'"):
+        graphs.read_graph(tmp_path / "edges.csv", features=tmp_path / "nodes.csv", label="sort")
+
+
 def test_graphs_of_networkx_keep_the_names_of_their_nodes():
     graph = networkx.Graph([("b", "a"), ("a", "c")])
     data = graphs.as_nodes(graph, np.eye(3), ["x", None, "y"], train=[0], test=[2])

@@ -10,6 +10,7 @@ import pytest
 from infotheory_dl import cli
 from infotheory_dl.data.graphs import homophilous_graph, radial_features, split_by_class
 from infotheory_dl.mixhop.report import gain_interval, share_interval, verdict
+from tests.report.reader import Page
 
 NODES = homophilous_graph(jax.random.key(0), homophily=0.9, num_nodes=150, num_classes=3, edges_per_node=3)
 FEATURES = radial_features(NODES.features, num_centers=6)
@@ -69,10 +70,12 @@ def test_classes_and_powers_have_intervals_around_what_was_measured(of_arrays):
         for row in rows_of(of_arrays / f"{name}.csv"):
             assert float(row[low]) <= float(row[value]) <= float(row[high])
     assert [row["columns_layer_1"] for row in rows_of(of_arrays / "powers.csv")] == ["2", "2"]
-    page = (of_arrays / "report.html").read_text()
+    text = (of_arrays / "report.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.open == []
     for words in ("Powers of the adjacency", "Classes of neighbours", "Nodes of unknown class", "points of accuracy"):
-        assert words in page
-    assert page.count("<svg") >= 5
+        assert words in page.text
+    assert text.count("<svg") >= 5
 
 
 def test_a_table_of_edges_trains_the_network_of_a_file(of_arrays, tmp_path, capsys):

@@ -10,7 +10,7 @@ import numpy as np
 from infotheory_dl._files import read_arrays
 from infotheory_dl._validation import edge
 from infotheory_dl.data.graphs.nodes import NodeData, as_nodes
-from infotheory_dl.data.tables import read_table
+from infotheory_dl.data.tables import Table, read_table
 from infotheory_dl.data.tables.columns import as_values, frame_columns, listed
 from infotheory_dl.data.tables.formats import naming, read_parquet_columns, read_text_columns
 
@@ -60,8 +60,8 @@ def read_graph(
     if place.suffix.lower() == ".npz":
         labels = None
         if isinstance(features, str | os.PathLike):
-            table = read_table(features, label=label, row_names=node)
-            features, labels = table.x.reshape(len(table.x), -1), table.y
+            table, labels = _read_nodes(features, label, node)
+            features = table.x.reshape(len(table.x), -1)
         elif label is not None or node is not None:
             raise ValueError("label and node name columns of a table of features: give its path by features=")
         return _read_npz(place, features, labels, graph_only)
@@ -132,10 +132,9 @@ def _by_rows(sparse: Any, values: Any, columns: Any, starts: Any, shape: Any, na
 def _read_tables(path: Path, features: Any, label: str | int | None, node: str | int | None) -> NodeData:
     if features is None:
         raise ValueError(f"{path}: give the path of the table of the nodes' features by features=")
-    table = read_table(features, label=label, row_names=node)
+    table, labels = _read_nodes(features, label, node)
     with naming(path):
-        columns = read_parquet_columns(path) if path.suffix == ".parquet" else read_text_columns(path, None, None)[0]
-        columns = frame_columns(columns)
+        columns = _columns(path)
         if len(columns) not in (2, 3):
             raise ValueError(f"edges must be two columns, or three with weights, got {listed(columns, limit=20)}")
         senders, receivers, *weights = (as_values(name, column).values for name, column in columns.items())
@@ -144,8 +143,33 @@ def _read_tables(path: Path, features: Any, label: str | int | None, node: str |
             for end, column in zip((senders, receivers), columns, strict=False)
         ]
         return as_nodes(
-            (*ends, *weights), table.x.reshape(len(table.x), -1), table.y, name=path.stem, node_names=table.row_names
+            (*ends, *weights), table.x.reshape(len(table.x), -1), labels, name=path.stem, node_names=table.row_names
         )
+
+
+def _read_nodes(path: str | os.PathLike[str], label: str | int | None, node: str | int | None) -> tuple[Table, Any]:
+    """The table of the nodes without the column of their classes, and that column, with None where it is empty."""
+    place = Path(path).expanduser()
+    if label is None or place.suffix.lower() not in (".csv", ".tsv", ".parquet"):
+        table = read_table(place, label=label, row_names=node)
+        return table, table.y
+    with naming(place):
+        columns = _columns(place)
+        places = dict(enumerate(columns)) if isinstance(label, int) else {name: name for name in columns}
+        if label not in places:
+            raise ValueError(f"there is no column {label!r} of labels; it has {listed(columns, limit=20)}")
+        held = as_values(places[label], columns[places[label]])
+    table = read_table(place, row_names=node, drop=(label,))
+    if held.values.dtype.kind in "iuf":
+        return table, np.where(held.missing, np.nan, held.values) if held.missing.any() else held.values
+    pairs = zip(held.values.tolist(), held.missing.tolist(), strict=True)
+    return table, [None if is_absent else value for value, is_absent in pairs]
+
+
+def _columns(path: Path) -> Any:
+    """The columns of a table, by their names."""
+    is_parquet = path.suffix.lower() == ".parquet"
+    return frame_columns(read_parquet_columns(path) if is_parquet else read_text_columns(path, None, None)[0])
 
 
 def _numbers(ends: np.ndarray, names: tuple[str, ...] | None, num_nodes: int, column: str) -> np.ndarray:
