@@ -1,24 +1,28 @@
-"""The clinical benchmark's data: from the tables of MIMIC-III to series, beside the rules written plainly.
+"""The clinical benchmark: from the tables of MIMIC-III to series, beside the rules written plainly; arrays, intervals.
 
 `python -m benchmarks.clinical --help` lists the parts; without a part all of them run.
 """
 
+import functools
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import jax
+import numpy as np
+from sklearn.metrics import auc, precision_recall_curve, roc_auc_score
 
 from benchmarks.clinical.copies import write_copies
-from benchmarks.harness import Part, Report, Row, announce, main
+from benchmarks.harness import Part, Report, Row, announce, main, measure, timed
 from benchmarks.tables import ON_CPU, Table
-from infotheory_dl import clinical
+from infotheory_dl import clinical, metrics
 
+_DEMO = Path(os.environ.get("INFOTHEORY_DL_TEST_DATA", ".")) / "mimic3_demo"
 # a process of its own for each: what it prints is CPU seconds, seconds and the peak of memory in GiB
 _MEASURED = """
 import json, re, sys, time
@@ -31,7 +35,7 @@ peak = int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())
 print(json.dumps([time.process_time() - cpu, time.perf_counter() - began, peak, rows]))
 """
 _OURS = """
-from infotheory_dl import clinical
+from infotheory_dl import clinical, metrics
 def run(source, folder):
     return clinical.build(source, Path(folder) / "store").events["rows"]
 """
@@ -47,14 +51,28 @@ def run(source, folder):
 class Extraction:
     """From the tables to the series of all stays."""
 
-    source: Path | None = Path(os.environ.get("INFOTHEORY_DL_TEST_DATA", ".")) / "mimic3_demo"
-    """Folder of the demo, each table `.csv.gz`; none for made-up tables."""
+    made_up: bool = False
+    """Whether of made-up tables; else of the demo in the folder INFOTHEORY_DL_TEST_DATA, each table `.csv.gz`."""
     times: tuple[int, ...] = (1, 10, 50)
     """How often the tables are repeated, each time with other patients."""
     plainly: tuple[int, ...] = (1,)
     """Of these, where the rules written plainly run too."""
     num_subjects: int = 20
     """Of the made-up tables."""
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """From a store to arrays, and the intervals of a measure."""
+
+    made_up: bool = False
+    """Whether of made-up tables; else of the demo."""
+    n: int = 3236
+    """Examples of the intervals: the mortality task's test set."""
+    num_resamples: int = 10_000
+    looped: int = 100
+    """Resamples of the loop over scikit-learn."""
+    repeats: int = 5
 
 
 def extraction(settings: Extraction) -> Report:
@@ -73,10 +91,63 @@ def extraction(settings: Extraction) -> Report:
     return Report("Seconds from the tables to the series of all stays", rows())
 
 
+def arrays(settings: Arrays) -> Report:
+    """Seconds from a store to arrays, and of intervals."""
+
+    def rows() -> Iterator[Row]:
+        with tempfile.TemporaryDirectory() as folder:
+            source = _DEMO
+            if settings.made_up:
+                source = clinical.write_tables(clinical.synthetic(jax.random.key(0), 20), Path(folder) / "tables")
+            store = clinical.build(source, Path(folder) / "store").path
+            samples = clinical.read(store, "phenotyping", "train")
+            series = clinical.read_series(samples)
+            of_hours = clinical.read(store, "length_of_stay", "train")
+        grid = functools.partial(clinical.discretize, series, end=samples.length)
+        bins = int(np.asarray(grid().lengths).sum())
+        hourly = functools.partial(clinical.features, series, stay=of_hours.stay, end=of_hours.period)
+        work: dict[str, Callable[[], object]] = {
+            f"grid of {len(samples.names)} stays, {bins:,} bins": grid,
+            f"features of {len(of_hours.stay):,} hourly samples": hourly,
+        }
+        for name, program in work.items():
+            announce(name)
+            yield {"program": name, **_timed(program, settings.repeats)}
+
+        random = np.random.default_rng(0)
+        labels = (random.random(settings.n) < 0.12).astype(int)
+        shares = np.clip(0.2 * labels + 0.8 * random.random(settings.n), 0, 1).astype(np.float32)
+        resamples = settings.num_resamples
+        key = jax.random.key(0)
+        drawn = functools.partial(metrics.bootstrap_binary, key, labels, shares, num_resamples=resamples)
+        name = f"{resamples:,} resamples of {settings.n:,} examples"
+        announce(name)
+        yield {"program": name, **_timed(drawn, settings.repeats)}
+
+        def loop() -> None:
+            for _ in range(settings.looped):
+                rows = random.integers(0, settings.n, settings.n)
+                roc_auc_score(labels[rows], shares[rows])
+                precision, recall, _ = precision_recall_curve(labels[rows], shares[rows])
+                auc(recall, precision)
+
+        announce("a loop over scikit-learn")
+        seconds = timed(loop)[1] * resamples / settings.looped
+        yield {"program": f"{name}, a loop over scikit-learn", "seconds": seconds}
+
+    notes = [f"The loop over scikit-learn: {settings.looped} resamples, scaled to all."]
+    return Report("Seconds from a store to arrays, and of intervals", rows(), notes)
+
+
+def _timed(program: Callable[[], object], repeats: int) -> Row:
+    _, timing = measure(program, repeats=repeats)
+    return {"seconds": timing.median, "compilation": timing.compilation}
+
+
 def _source(settings: Extraction, times: int, folder: Path) -> Path:
-    if settings.source is None:
+    if settings.made_up:
         return clinical.write_tables(clinical.synthetic(jax.random.key(0), settings.num_subjects), folder)
-    write_copies(settings.source, folder, times)
+    write_copies(_DEMO, folder, times)
     return folder
 
 
@@ -91,8 +162,14 @@ PARTS = {
     "extraction": Part(
         extraction,
         Extraction(),
-        Extraction(source=None, times=(1,)),
+        Extraction(made_up=True, times=(1,)),
         table=Table(("program", "copies"), ("rows", "CPU seconds", "peak GiB"), where=ON_CPU),
+    ),
+    "arrays": Part(
+        arrays,
+        Arrays(),
+        Arrays(made_up=True, n=100, num_resamples=100, looped=5, repeats=1),
+        table=Table(("program",), ("seconds",), where=ON_CPU),
     ),
 }
 
