@@ -1,5 +1,6 @@
 """Training of networks of nodes: all seeds of a protocol in one program, each stopped and chosen by its validation."""
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias, Unpack
@@ -182,6 +183,7 @@ def train_nodes(
     inputs = node_features(features, graph.num_nodes)
     data = _known_nodes(graph.num_nodes, labels, masks)
 
+    network = _with_tuples(network)
     network_of_nodes = _as_network(network)
     system = node_system(network, settings._replace(l2=0.0, lasso=0.0), proximal)
     keys = jax.vmap(jax.random.split)(jax.vmap(jax.random.fold_in, (None, 0))(key, np.arange(num_seeds)))
@@ -290,6 +292,17 @@ def _runs(training: Any) -> NodeRuns:
     )
 
 
+def _with_tuples(network: Any) -> Any:
+    """The network with tuples where it was given lists, which cannot be looked up."""
+
+    def tuples(value: Any) -> Any:
+        return tuple(map(tuples, value)) if isinstance(value, list | tuple) else value
+
+    given = {field.name: getattr(network, field.name) for field in dataclasses.fields(network)}
+    changed = {name: tuples(value) for name, value in given.items() if isinstance(value, list | tuple)}
+    return network.clone(**changed) if changed else network
+
+
 def _cached(function):
     """Equal networks give the same functions, for which nothing is compiled anew."""
     return functools.lru_cache(maxsize=64)(function)
@@ -378,7 +391,9 @@ def predict_nodes(network: Any, variables: Params, graph: Graph, features: Any) 
     Raises:
       ValueError: if the features have not one row for each node, or are NaN or infinite.
     """
-    return _predict(_as_network(network).apply, variables, (graph, node_features(features, graph.num_nodes)))
+    return _predict(
+        _as_network(_with_tuples(network)).apply, variables, (graph, node_features(features, graph.num_nodes))
+    )
 
 
 @functools.partial(jax.jit, static_argnums=0)

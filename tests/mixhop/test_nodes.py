@@ -143,6 +143,12 @@ def test_nodes_of_unknown_class_and_no_test_nodes_are_allowed():
     assert np.isfinite(runs.validation_accuracy).all()
 
 
+@pytest.mark.usefixtures("as_a_user_sees")
+def test_a_network_may_be_given_lists():
+    lists = mixhop.MixHop([0, 1, 2], [[4, 3, 5], [0, 3, 3]], 3, input_dropout=0.2, hidden_dropout=0.3)
+    jax.tree.map(np.testing.assert_array_equal, trained(lists, axis="map"), trained(axis="map"))
+
+
 def test_the_better_half_is_chosen_by_validation():
     runs = trained(axis="map")._replace(validation_accuracy=np.array([0.5, 0.7, 0.7]))
     np.testing.assert_array_equal(runs.better_half, [1, 2])
