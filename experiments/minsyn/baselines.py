@@ -13,6 +13,7 @@ import numpy as np
 import optax
 from flax import linen as nn
 from jaxtyping import Array
+from sklearn.cluster import KMeans
 from sklearn.decomposition import NMF, PCA, FastICA
 from sklearn.exceptions import ConvergenceWarning
 
@@ -33,6 +34,11 @@ class Words(NamedTuple):
     pixels: np.ndarray
     train: np.ndarray
     standardised: np.ndarray
+
+
+def as_words(pixels: np.ndarray, train: np.ndarray) -> Words:
+    mean, std = pixels[train].mean(0), pixels[train].std(0)
+    return Words(pixels, train, (pixels - mean) / std)
 
 
 def principal_components(words: Words, num_factors: int, seed: int) -> np.ndarray:
@@ -59,6 +65,26 @@ def overlapping_corex(words: Words, num_factors: int, seed: int) -> np.ndarray:
         x = words.standardised
         model = corex.fit(jax.random.key(seed), x[words.train], num_factors, overlapping=True)
         return np.asarray(corex.transform(model, x))
+
+
+def clusters_of_positions(words: Words, positions: np.ndarray, num_states: int, seed: int) -> np.ndarray:
+    """States of all words by k-means of the pixels of each position alone, which are known to this method."""
+    states = []
+    for position in np.unique(positions):
+        pixels = words.pixels[:, positions == position]
+        kmeans = KMeans(num_states, n_init=10, random_state=seed).fit(pixels[words.train])
+        states.append(kmeans.predict(pixels))
+    return np.stack(states, axis=1)
+
+
+def unexplained_of_test_words(words: Words, codes: np.ndarray) -> float:
+    """The mean square that the best linear map of the codes of the training words leaves of the pixels of the others.
+
+    Pixels are standardised by the training words: 1 is what their means would leave there.
+    """
+    with_constant = np.column_stack([np.ones(len(codes)), codes])
+    decoder = np.linalg.lstsq(with_constant[words.train], words.standardised[words.train], rcond=None)[0]
+    return float(np.square(words.standardised - with_constant @ decoder)[~words.train].mean())
 
 
 class Autoencoder(nn.Module):

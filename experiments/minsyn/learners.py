@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from experiments.harness import Row
-from experiments.minsyn.baselines import Words
+from experiments.minsyn.baselines import Words, unexplained_of_test_words
 from infotheory_dl import data
 from infotheory_dl.minsyn import autoencoder, categorical, evaluation
 
@@ -30,11 +30,19 @@ def categorical_row(name: str, drawn: Words, seed: int, restarts: int, num_steps
     """The match and the losses of one fit."""
     settings = {"restarts": restarts, "num_steps": num_steps} | CATEGORICAL_RUNS[name]
     model = categorical.fit(jax.random.key(seed), drawn.pixels[drawn.train], 3, **settings)
-    codes = categorical.transform(model, drawn.pixels).argmax(-1)
-    return {
-        "match": float(evaluation.matched_information(codes, data.word_grid().labels).score),
+    codes = np.asarray(categorical.transform(model, drawn.pixels).argmax(-1))
+    return judged(drawn, codes) | {
         "loss": float(model.reading.loss),
         "median loss of the restarts": float(np.median(model.losses)),
+    }
+
+
+def judged(drawn: Words, states: np.ndarray) -> Row:
+    """The match of states (words, factors) with the letters, and what they leave of words that no fit has seen."""
+    one_hot = np.concatenate([np.eye(int(column.max()) + 1)[column] for column in states.T], axis=1)
+    return {
+        "match": float(evaluation.matched_information(states, data.word_grid().labels).score),
+        "unexplained of test words": unexplained_of_test_words(drawn, one_hot),
     }
 
 
@@ -53,6 +61,7 @@ def autoencoder_row(reader: autoencoder.Reader, drawn: Words, num_factors: int, 
     codes = autoencoder.transform(model, drawn.pixels)
     return {
         "purity": float(evaluation.factorial_purity(codes, data.word_grid().labels).purity),
+        "unexplained of test words": unexplained_of_test_words(drawn, np.asarray(codes)),
         "independent reader": float(model.losses.independent.sum()),
         "joint decoder": float(model.losses.joint.sum()),
         "difference": float(model.synergies.sum()),

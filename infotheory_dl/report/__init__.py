@@ -1,7 +1,7 @@
 """The kit of every page: one self-contained HTML file of text, tables, charts and pictures."""
 
 from infotheory_dl.report.charts import Bar, Line, Row, bar_chart, distribution_chart, line_chart
-from infotheory_dl.report.format import count, known, percent, signed
+from infotheory_dl.report.format import count, known, nats, percent, signed
 from infotheory_dl.report.graphs import Hub, Link, hub_chart
 from infotheory_dl.report.html import Html, element, joined
 from infotheory_dl.report.layout import (
@@ -52,6 +52,7 @@ __all__ = [
     "known",
     "line_chart",
     "measures",
+    "nats",
     "page",
     "paragraph",
     "percent",

@@ -18,6 +18,12 @@ def signed(value: Scalar) -> str:
     return f"{value:.2f}".replace("-", "−")
 
 
+def nats(value: Scalar) -> str:
+    """An amount of information to a hundredth, or to two figures where it is less than a tenth."""
+    amount = float(value)
+    return f"{amount:.2f}" if amount == 0 or abs(amount) >= 0.1 else f"{amount:.2g}"
+
+
 def known(value: Scalar, write: Callable[[Any], str] = "{:.2f}".format) -> str:
     """A number, or a dash where there is none."""
     return "—" if np.isnan(value) else write(value)

@@ -6,7 +6,8 @@ import numpy as np
 import polars
 import pytest
 
-from infotheory_dl import cli
+from infotheory_dl import cli, data
+from infotheory_dl.corex._report import reading
 from tests.report.reader import Page
 
 RANDOM = np.random.default_rng(0)
@@ -54,6 +55,18 @@ def grouped(folder):
 
 
 MODULES = {frozenset("abc"), frozenset("def")}
+
+
+def test_copies_are_left_out_where_their_gaps_differ(tmp_path):
+    random = np.random.default_rng(3)
+    a, b, c = random.normal(size=(3, 40))
+    missing = lambda values, *rows: np.where(np.isin(np.arange(40), rows), np.nan, values)
+    columns = {"a": missing(a, 3, 5), "b": b, "less": missing(7 - 2e6 * a, 8), "twice": 2 * b, "c": missing(c, 1)}
+    columns["near"] = missing(b + 1e-5 * c, 4)
+    read = reading.read_columns(data.Source(write(tmp_path, columns)))
+    assert read.names == ("b", "less", "c", "near")
+    assert "'twice' (of 'b')" in read.notices[-1]
+    assert "'a' (of 'less')" in read.notices[-1]
 
 
 def test_factors_are_found_chosen_and_told(tmp_path, capsys):
@@ -220,7 +233,7 @@ def test_no_change_point_is_claimed_where_nothing_changes(tmp_path, capsys):
         (
             series(change=False),
             ("--time", "date"),
-            "the column of times: there is no column 'date' of the labels; it has",
+            "the column of times: there is no column 'date'; it has",
         ),
         (
             series(change=False),

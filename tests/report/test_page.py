@@ -52,6 +52,9 @@ def test_charts_stand_side_by_side():
     [
         (report.percent(0.123), "12.3\u00a0%"),
         (report.percent(1), "100\u00a0%"),
+        (report.nats(3.456), "3.46"),
+        (report.nats(0.0123), "0.012"),
+        (report.nats(0), "0.00"),
         (report.signed(-0.5), "−0.50"),
         (report.known(float("nan")), "—"),
         (report.count(1, "label is", "labels are"), "1 label is"),

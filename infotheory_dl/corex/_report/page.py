@@ -57,8 +57,8 @@ def figures(found: Explanation) -> list[tuple[str, str]]:
     kept = 0 if found.is_chance else int(found.significant.sum())
     return [
         (str(kept), "factors that are more than chance"),
-        (f"{test.total_correlation:.2f}", "nats that the factors explain"),
-        (f"{test.null.mean():.2f}", "nats of columns that share nothing"),
+        (report.nats(test.total_correlation), "nats that the factors explain"),
+        (report.nats(test.null.mean()), "nats of columns that share nothing"),
         (f"{test.p_value:.2g}", "p-value"),
     ]
 

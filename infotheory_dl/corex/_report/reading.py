@@ -73,7 +73,8 @@ def read_series(source: Source, time: str) -> tuple[Columns, Times]:
         path, told = str(source.data), str(error)
         if repr(time) not in told:
             raise
-        raise ValueError(f"{path}: the column of times: {told.removeprefix(f'{path}: ')}") from error
+        told = told.removeprefix(f"{path}: ").replace(f"no column {time!r} of the labels", f"no column {time!r}")
+        raise ValueError(f"{path}: the column of times: {told}") from error
     assert table.y is not None
     times = _times(time, table.y)
     columns = _kept(table)
@@ -135,21 +136,48 @@ def _kept(table: Table) -> Columns:
 
 
 def _copies(standardised: np.ndarray, varies: np.ndarray) -> dict[int, int]:
-    """Columns that are another one before them in other units, each with that one.
+    """Columns that are another one in other units, wherever both are known, each with that one, which has fewer gaps.
 
-    Copies have one projection onto a random direction, but for its sign: only neighbours among those are compared.
+    Copies without gaps have one projection onto a random direction, but for its sign: only neighbours among those are
+    compared. Columns with gaps are compared with those that they have a correlation of nearly one with.
     """
+    complete = varies & ~np.isnan(standardised).any(0)
     direction = np.random.default_rng(0).normal(size=len(standardised))
     projected = np.abs(direction @ np.nan_to_num(standardised))
-    order = [place for place in np.argsort(projected, kind="stable").tolist() if varies[place]]
+    order = [place for place in np.argsort(projected, kind="stable").tolist() if complete[place]]
+    near = lambda before, place: projected[place] - projected[before] <= 1e-9 * np.sqrt(len(standardised))
+    pairs = [pair for pair in itertools.pairwise(order) if near(*pair)]
+    pairs += _tied(standardised, np.flatnonzero(varies & ~complete), np.flatnonzero(varies))
+    gaps = np.isnan(standardised).sum(0)
     found: dict[int, int] = {}
-    scale = np.sqrt(len(standardised))
-    for before, place in itertools.pairwise(order):
-        if projected[place] - projected[before] > 1e-9 * scale:
-            continue
-        first, second = standardised[:, before], standardised[:, place]
-        same = np.array_equal(np.isnan(first), np.isnan(second))
-        if same and min(np.nanmax(np.abs(first - second)), np.nanmax(np.abs(first + second))) < 1e-8:
-            original, copy = sorted((found.get(before, before), place))
-            found[copy] = original
+    for one, other in pairs:
+        if _is_copy(*standardised[:, [one, other]].T):
+            roots = (found.get(place, place) for place in (one, other))
+            original, copy = sorted(roots, key=lambda place: (gaps[place], place))
+            if original != copy:
+                found[copy] = original
     return found
+
+
+def _is_copy(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether two columns are one where both are known, but for their units."""
+    shared = np.stack([first, second])[:, ~np.isnan(first + second)]
+    std = shared.std(1, keepdims=True)
+    if shared.shape[1] < _FEWEST_ROWS or not (std > 0).all():
+        return False
+    first, second = (shared - shared.mean(1, keepdims=True)) / std
+    return bool(min(np.abs(first - second).max(), np.abs(first + second).max()) < 1e-8)
+
+
+def _tied(standardised: np.ndarray, gapped: np.ndarray, others: np.ndarray) -> list[tuple[int, int]]:
+    """Columns with gaps, and others with which they have a correlation of one, nearly, over the rows of both."""
+    there = (~np.isnan(standardised)).astype(float)
+    filled = np.nan_to_num(standardised)
+    over = lambda left, right: left[:, gapped].T @ right[:, others]
+    count = np.maximum(over(there, there), 1)
+    first, second = over(filled, there) / count, over(there, filled) / count
+    shared = over(filled, filled) / count - first * second
+    variances = (over(filled**2, there) / count - first**2) * (over(there, filled**2) / count - second**2)
+    tied = np.argwhere(shared**2 > (1 - 1e-6) * np.maximum(variances, 0))
+    pairs = [(int(gapped[one]), int(others[other])) for one, other in tied]
+    return [(one, other) for one, other in pairs if one != other]

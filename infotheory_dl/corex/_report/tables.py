@@ -10,7 +10,7 @@ from infotheory_dl.corex import linear
 from infotheory_dl.corex._report.static import Explanation
 from infotheory_dl.data.tables.columns import first_of
 from infotheory_dl.information import low_rank
-from infotheory_dl.report import Column, count
+from infotheory_dl.report import Column, count, nats
 
 _LISTED = 6
 # columns of which a matrix is written
@@ -20,23 +20,23 @@ MATRIX_UP_TO = 500
 def findings(found: Explanation) -> list[str]:
     """What was found, in sentences, and what cannot be told."""
     test, names = found.test, found.columns.names
-    chance = f"{test.null.mean():.2f} ± {test.null.std():.2f} nats"
+    chance = f"{nats(test.null.mean())} ± {nats(test.null.std())} nats"
     if found.is_chance:
         return [
             f"No factors: what {count(len(test.factor_p_values), 'factor explains', 'factors explain')},"
-            f" {test.total_correlation:.2f} nats, is no more than of columns that share nothing ({chance};"
+            f" {nats(test.total_correlation)} nats, is no more than of columns that share nothing ({chance};"
             f" p = {test.p_value:.2g}). More rows, or fewer columns, may tell."
         ]
     kept = int(found.significant.sum())
     sentences = [
-        f"{count(kept, 'factor explains', 'factors explain')} {test.total_correlation:.2f} nats of what {len(names)}"
+        f"{count(kept, 'factor explains', 'factors explain')} {nats(test.total_correlation)} nats of what {len(names)}"
         f" columns share; of columns that share nothing as many would explain {chance} (p = {test.p_value:.2g})."
     ]
     if kept < len(found.significant):
         dropped = len(found.significant) - kept
         sentences.append(
             f"{count(dropped, 'further factor explains', 'further factors explain')} no more than the best factor of"
-            f" columns that share nothing, {test.factor_null.mean():.2f} nats, and {'is' if dropped == 1 else 'are'}"
+            f" columns that share nothing, {nats(test.factor_null.mean())} nats, and {'is' if dropped == 1 else 'are'}"
             " left out."
         )
     alone = [names[place] for place in np.flatnonzero(found.factor_of < 0).tolist()]
@@ -79,7 +79,7 @@ def signed_name(found: Explanation, factor: int, column: int) -> str:
 
 def _members(found: Explanation, factor: int, listed: int) -> str:
     informations = np.asarray(found.test.model.mutual_informations)[factor]
-    told = [f"{signed_name(found, factor, one)} {informations[one]:.2f}" for one in members(found, factor)]
+    told = [f"{signed_name(found, factor, one)} {nats(informations[one])}" for one in members(found, factor)]
     return first_of(told, limit=listed)
 
 
