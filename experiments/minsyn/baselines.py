@@ -84,7 +84,8 @@ def unexplained_of_test_words(words: Words, codes: np.ndarray) -> float:
     """
     with_constant = np.column_stack([np.ones(len(codes)), codes])
     decoder = np.linalg.lstsq(with_constant[words.train], words.standardised[words.train], rcond=None)[0]
-    return float(np.square(words.standardised - with_constant @ decoder)[~words.train].mean())
+    left = np.square(words.standardised - with_constant @ decoder)[~words.train].mean()
+    return round(float(left), 6)  # beneath it is rounding
 
 
 class Autoencoder(nn.Module):

@@ -28,7 +28,7 @@ class Config:
         states where a column has few values, and gaussian elsewhere.
       bins: states that a column of many values is cut into, equally frequent.
       factors: number of factors of little synergy to learn too, whose synergy about each column is told.
-      resamples: of the intervals of the first pairs of states, and permutations that tell what is chance; 0 for none.
+      resamples: how many for each interval of the first pairs of states, and how many permutations; 0 for none.
       seed: of all that is drawn.
     """
 

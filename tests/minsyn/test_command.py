@@ -158,6 +158,16 @@ def test_learned_factors_and_gaps_and_copies_are_told(tmp_path, capsys):
     ("columns", "arguments", "message"),
     [
         (LINEAR, ("--target", "signall"), "there is no column 'signall' to be a target; did you mean 'signal'?"),
+        (
+            LINEAR | {"same": [1.0] * ROWS},
+            ("--target", "same"),
+            "column 'same' cannot be a target: it is left out with those that do not vary",
+        ),
+        (
+            XOR,
+            ("--target", "a", "--sources", "b", "kind", "--measure", "gaussian"),
+            "column 'kind' cannot be a source: it is left out with those that are text, which Gaussians have no",
+        ),
         (LINEAR, ("--sources", "free", "freee"), "there is no column 'freee' to be a source; did you mean 'free'?"),
         (
             LINEAR,

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from infotheory_dl.corex import linear as corex
 from infotheory_dl.corex.linear import LinearCorex
+from infotheory_dl.data.tables.columns import first_of
 from infotheory_dl.data.tables.encoding import nearest
 from infotheory_dl.data.tables.table import Table
 from infotheory_dl.data.tables.variables import Variable, variables_of
@@ -132,6 +133,7 @@ class _Columns(NamedTuple):
     continuous: Bool[np.ndarray, " columns"]
     numeric: Bool[np.ndarray, " columns"]
     notices: tuple[str, ...]
+    left_out: dict[str, str]
 
 
 def find(
@@ -170,8 +172,8 @@ def find(
     columns = _columns(table, label, bins, measure)
     if target is None and table.y is not None:
         target = label
-    place = None if target is None else _place(target, columns.names, "target")
-    tells = [_place(name, columns.names, "source") for name in sources] or list(range(len(columns.names)))
+    place = None if target is None else _place(target, columns, "target")
+    tells = [_place(name, columns, "source") for name in sources] or list(range(len(columns.names)))
     tells = [one for one in dict.fromkeys(tells) if one != place]
     if len(tells) < 2:
         raise ValueError(f"a pair needs at least 2 sources beside the target, got {len(tells)}")
@@ -196,10 +198,12 @@ def find(
     return Synergies(columns.names, place, len(columns.values), pairs, closer, factors, columns.notices)
 
 
-def _place(name: str, names: Sequence[str], kind: str) -> int:
-    if name not in names:
-        raise ValueError(f"there is no column {name!r} to be a {kind}{nearest(name, names)}")
-    return names.index(name)
+def _place(name: str, columns: _Columns, kind: str) -> int:
+    if name in columns.left_out:
+        raise ValueError(f"column {name!r} cannot be a {kind}: it is left out with those that {columns.left_out[name]}")
+    if name not in columns.names:
+        raise ValueError(f"there is no column {name!r} to be a {kind}{nearest(name, columns.names)}")
+    return columns.names.index(name)
 
 
 def _columns(table: Table, label: str | None, bins: int, measure: Measure) -> _Columns:
@@ -221,11 +225,11 @@ def _columns(table: Table, label: str | None, bins: int, measure: Measure) -> _C
     varies = np.ptp(values, axis=0) > 0
     numeric = np.array([len(one.states) <= 2 for one in found])
     kept = varies & numeric if measure in ("gaussian", "rank_gaussian") else varies
-    dropped = [repr(one.name) for one, here, moves in zip(found, kept, varies, strict=True) if moves and not here]
-    constant = [repr(one.name) for one, moves in zip(found, varies, strict=True) if not moves]
-    for told, which in (("do not vary", constant), ("are text, which Gaussians have no measure for", dropped)):
-        if which:
-            notices.append(f"Left out, columns that {told}: {', '.join(which[:6])}{', …' * (len(which) > 6)}.")
+    why = {True: "are text, which Gaussians have no measure for", False: "do not vary"}
+    left_out = {one.name: why[bool(moves)] for one, here, moves in zip(found, kept, varies, strict=True) if not here}
+    for reason in sorted(set(left_out.values())):
+        which = [repr(name) for name, told in left_out.items() if told == reason]
+        notices.append(f"Left out, columns that {reason}: {first_of(which)}.")
     values, numeric = values[:, kept], numeric[kept]
     distinct = np.array([len(np.unique(column)) for column in values.T])
     continuous = numeric & (distinct > _MOST_DISTINCT)
@@ -241,7 +245,7 @@ def _columns(table: Table, label: str | None, bins: int, measure: Measure) -> _C
         else np.zeros((len(values), 0), int)
     )
     names = tuple(one.name for one, here in zip(found, kept, strict=True) if here)
-    return _Columns(names, values, codes, continuous, numeric, tuple(notices))
+    return _Columns(names, values, codes, continuous, numeric, tuple(notices), left_out)
 
 
 def _of_labels(name: str, labels: np.ndarray) -> Variable:
