@@ -50,8 +50,8 @@ class Pairs(NamedTuple):
         partial_synergy: see `synergy.PairSynergy`.
       p_values: of no synergy.
       q_values: the least rate of false discoveries at which S_CI is told.
-      sign_p_values: of S_CI zero, or the pair telling as much as both sources for themselves.
-      sign_q_values: the least rate of false discoveries at which it is told whether the pair tells more or less.
+      sign_p_values: of the whole minus the sum having the other sign.
+      sign_q_values: the least rate of false signs, among the pairs that are told, at which this one's is.
       verdicts: "synergy", where the pair tells more than both sources for themselves; "redundancy", where it tells
         less, and what a reader loses is what it counts twice; "either", where S_CI is more than chance and the rows do
         not tell which; "chance"; "too few rows", fewer than five for a joint state; or "near copies".
@@ -311,7 +311,7 @@ def _flat(found: synergy.PairSynergy, targets: list[int], sources: list[int], *,
         found.partial_synergy.ravel(),
         found.p_values.ravel(),
         unknown,
-        np.maximum(found.p_values, 2 * norm.sf(np.abs(found.whole_minus_sum_z))).ravel(),
+        norm.sf(np.abs(found.whole_minus_sum_z)).ravel(),
         unknown,
         np.where(few, "too few rows", np.where(copies, "near copies", told)),
         np.full(target.shape, gaussian),
@@ -322,22 +322,29 @@ def _flat(found: synergy.PairSynergy, targets: list[int], sources: list[int], *,
 
 def _ranked(parts: list[Pairs]) -> Pairs:
     """With verdicts, those of synergy first, then by how much."""
-    from scipy.stats import false_discovery_control
-
     pairs = Pairs(*(np.concatenate(values) for values in zip(*parts, strict=True)))
     tested = np.isin(pairs.verdicts, ("synergy", "redundancy"))
-    q_values, sign_q_values = (np.full(len(tested), np.nan) for _ in range(2))
-    for kept, p_values in ((q_values, pairs.p_values), (sign_q_values, pairs.sign_p_values)):
-        if tested.any():
-            kept[tested] = false_discovery_control(np.clip(p_values[tested], 0, 1))
-    verdicts = np.where(tested & (sign_q_values > LEVEL), "either", pairs.verdicts)
-    verdicts = np.where(tested & (q_values > LEVEL), "chance", verdicts)
+    q_values = _adjusted(pairs.p_values, tested)
+    told = tested & (q_values <= LEVEL)
+    sign_q_values = _adjusted(pairs.sign_p_values, told)
+    verdicts = np.where(tested & ~told, "chance", pairs.verdicts)
+    verdicts = np.where(told & (sign_q_values > LEVEL), "either", verdicts)
     kinds = ["synergy", "either", "redundancy", "chance", "near copies", "too few rows"]
     rank = np.searchsorted(sorted(kinds), verdicts)
     rank = np.array([kinds.index(kind) for kind in sorted(kinds)])[rank]
     order = np.lexsort((-pairs.synergy, rank))
     pairs = pairs._replace(q_values=q_values, sign_q_values=sign_q_values, verdicts=verdicts)
     return Pairs(*(values[order] for values in pairs))
+
+
+def _adjusted(p_values: np.ndarray, among: np.ndarray) -> Float[np.ndarray, " pairs"]:
+    """q-values of Benjamini and Hochberg among some of the pairs; NaN of the others."""
+    from scipy.stats import false_discovery_control
+
+    q_values = np.full(p_values.shape, np.nan)
+    if among.any():
+        q_values[among] = false_discovery_control(np.clip(p_values[among], 0, 1))
+    return q_values
 
 
 def _closer(key: Key, columns: _Columns, pairs: Pairs, resamples: int) -> dict[int, Closer]:

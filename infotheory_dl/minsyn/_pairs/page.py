@@ -65,7 +65,8 @@ def _pairs(found: Synergies) -> Html:
         drawings.append(_map(found))
     text = (
         "A pair is told if its sources depend on each other given the target and the pair tells something of it, at a"
-        " rate of false discoveries of 5 % among all pairs. WMS, whole minus sum, is synergy less redundancy; MMI the"
+        " rate of false discoveries of 5 % among all pairs, and a sign of WMS at 5 % of false signs among those told;"
+        " the verdict is either where the sign is not known. WMS, whole minus sum, is synergy less redundancy; MMI the"
         " synergy of the decomposition whose redundancy is the lesser information. S_cal and S_mis are what a reader"
         " still loses who mends its errors, of which double counting is one."
     )
