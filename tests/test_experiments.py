@@ -101,5 +101,5 @@ def test_options_stand_on_top_of_a_preset(monkeypatch):
 
 
 def test_smoke_runs_of_an_unknown_system_name_those_there_are():
-    with pytest.raises(SystemExit, match=r"experiments have no nothing; there are corex, fcmi, label_noise, .*"):
+    with pytest.raises(SystemExit, match=r"experiments have no nothing; there are clinical, corex, .*"):
         smoke("experiments", ["nothing"])

@@ -80,17 +80,16 @@ def save(checkpoint: Checkpoint, training: TrainingState) -> None:
     """Saves the training under the number of its epochs: whole, or, if the process dies meanwhile, not at all."""
     import orbax.checkpoint as ocp
 
-    with _manager(checkpoint) as manager:
+    # what a process that died has left is removed here alone, where the manager waits for that before it writes
+    with _manager(checkpoint, cleanup_tmp_directories=True) as manager:
         manager.save(int(training.epoch), args=ocp.args.StandardSave(_without_empty_arrays(training)))
 
 
-def _manager(checkpoint):
+def _manager(checkpoint, **options):
     import orbax.checkpoint as ocp
 
     # not in the background: the next chunk reuses the memory of what is being saved
-    options = ocp.CheckpointManagerOptions(
-        max_to_keep=2, enable_async_checkpointing=False, cleanup_tmp_directories=True
-    )
+    options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False, **options)
     return ocp.CheckpointManager(Path(checkpoint.folder).absolute(), options=options)
 
 
