@@ -26,7 +26,6 @@ from infotheory_dl._validation import (
     require_positive,
     require_rank,
     require_shape,
-    warn,
 )
 from infotheory_dl.data import Moments, unstandardize
 from infotheory_dl.minsyn._decoding import (
@@ -42,6 +41,7 @@ from infotheory_dl.minsyn._decoding import (
     system_of,
 )
 from infotheory_dl.minsyn._families import Family, Variables
+from infotheory_dl.minsyn._restarts import best_restart
 from infotheory_dl.minsyn._variables import family_of, margin_of, read_more, read_table
 from infotheory_dl.results import concise, save
 from infotheory_dl.training import AnyNetwork, EngineOptions, Evaluation, as_network, draw_states, gather, train_many
@@ -215,12 +215,10 @@ def fit(
     )
     found = (training.state.encoder.variables, training.state.decoders.params, training.evaluations)
     (of_encoder, of_decoders, evaluations), diverged = gather((found, training.diverged))
-    if diverged.any():
-        warn(f"{diverged.sum()} of {restarts} restarts diverged: a smaller learning_rate may help")
     losses, codes = jax.tree.map(lambda leaf: leaf[:, 0], (evaluations["losses"], evaluations["codes"]))
     trained_by = losses.joint if reader == "joint" else losses.independent
     objectives = trained_by.sum(1) + weight * np.asarray(capacities(codes.noise)).sum(1)
-    best = int(np.argmin(np.where(diverged, np.inf, objectives)))
+    best = best_restart(objectives, diverged)
     kept = jax.tree.map(lambda leaf: jnp.asarray(leaf[best]), (of_encoder, of_decoders, codes, losses))
     variables_of_encoder, variables_of_decoders, codes, losses = kept
     return AutoencoderMinSyn(

@@ -27,11 +27,11 @@ from infotheory_dl._validation import (
     require_same_length,
     require_shape,
     require_within,
-    warn,
 )
 from infotheory_dl.data import Moments, unstandardize
 from infotheory_dl.minsyn._families import Family, Variables
 from infotheory_dl.minsyn._reading import Reading, encoder, read, reading_of_given, setting_of, system_of
+from infotheory_dl.minsyn._restarts import best_restart
 from infotheory_dl.minsyn._variables import family_of, read_more, read_table
 from infotheory_dl.results import concise, save
 from infotheory_dl.training import (
@@ -231,10 +231,8 @@ def fit(
     )
     of_restarts = (training.state.network.variables, training.evaluations["reading"])
     (found, readings), diverged = gather((of_restarts, training.diverged))
-    if diverged.any():
-        warn(f"{diverged.sum()} of {restarts} restarts diverged: a smaller learning_rate may help")
     losses = readings.loss[:, 0]
-    best = int(np.argmin(np.where(diverged, np.inf, losses)))
+    best = best_restart(losses, diverged)
     return CategoricalMinSyn(
         variables=jax.tree.map(lambda leaf: jnp.asarray(leaf[best]), found),
         reading=jax.tree.map(lambda leaf: jnp.asarray(leaf[best, 0]), readings),

@@ -30,7 +30,7 @@ def propagate(
       x: features of the nodes; the result is of their dtype.
       backend: "ell" sums over slots of rows of about equal length, "segment_sum" over the sorted entries, "bcoo" is
         JAX's sparse product, "dense" makes the whole matrix. "auto" is "ell", the fastest on CPU; on GPU it is as
-        fast as the others from a million entries on, and alone sums in the same order every time.
+        fast as the others from a million entries on, and the order of its sums is that of the graph.
 
     Raises:
       ValueError: if there is not one row of features for each node, or the backend is unknown.
