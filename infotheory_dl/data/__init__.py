@@ -7,9 +7,13 @@ from infotheory_dl.data.domains import (
     Features,
     GaussianDomains,
     ImageDomains,
+    ImageSplits,
     colored_digits,
     gaussian_domains,
+    read_camelyon,
+    read_image_domains,
     rotated_digits,
+    stain_hospitals,
 )
 from infotheory_dl.data.folds import stratified_folds
 from infotheory_dl.data.label_noise import (
@@ -50,6 +54,7 @@ __all__ = [
     "GrueBleen",
     "ImageDomains",
     "ImageSet",
+    "ImageSplits",
     "InstanceNoise",
     "LatentFactors",
     "Moments",
@@ -81,6 +86,8 @@ __all__ = [
     "per_class_transition",
     "pixel_moments",
     "random_subset",
+    "read_camelyon",
+    "read_image_domains",
     "read_noisy_labels",
     "read_table",
     "rotated_digits",
@@ -88,6 +95,7 @@ __all__ = [
     "save_noisy_labels",
     "select_classes",
     "smoothly_changing_factors",
+    "stain_hospitals",
     "standardize",
     "stratified_folds",
     "suddenly_changing_factors",

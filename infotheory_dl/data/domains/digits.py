@@ -1,35 +1,18 @@
 """Digits in several domains: coloured with a colour that misleads, or turned."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Float, Int, Real
 
 from infotheory_dl._validation import edge, require_count, require_rank, require_within
-from infotheory_dl.results import concise
+from infotheory_dl.data.domains.images import ImageDomains
 from infotheory_dl.types import AnyArray, Key
 
 _LARGEST = 255.0
 _FIRST_LARGE_DIGIT = 5
-
-
-@concise
-class ImageDomains(NamedTuple):
-    """Images of several domains.
-
-    Attributes:
-      x: images, 0 to 1.
-      y: labels.
-      domains: the domain of each.
-      names: of the domains.
-    """
-
-    x: Float[np.ndarray, "examples height width channels"]
-    y: Int[np.ndarray, " examples"]
-    domains: Int[np.ndarray, " examples"]
-    names: tuple[str, ...]
+_SMALL = ("5 to 9", "0 to 4")
 
 
 @edge
@@ -76,7 +59,7 @@ def colored_digits(
     noise = np.asarray(color_noise, float)[domains]
     x, y = color(images[order], digits[order], of_labels, of_colors, noise, label_noise)
     names = tuple(f"{100 * (1 - 2 * share):+.0f}%" for share in color_noise)
-    return ImageDomains(x[:, ::2, ::2] if half_size else x, y, domains, names)
+    return ImageDomains(x[:, ::2, ::2] if half_size else x, y, domains, names, _SMALL)
 
 
 @edge
@@ -110,7 +93,7 @@ def rotated_digits(
         [turn(image, angles[domain]) for image, domain in zip(images[order], domains.tolist(), strict=True)]
     )
     names = tuple(f"{angle:g}°" for angle in angles)
-    return ImageDomains(turned[..., None], digits[order], domains, names)
+    return ImageDomains(turned[..., None], digits[order], domains, names, tuple("0123456789"))
 
 
 def color(

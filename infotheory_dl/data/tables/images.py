@@ -48,7 +48,7 @@ def read_images(folder: Path, size: int | None) -> Images:
             f" this one {held}{' without images' if folders else ''}"
         )
     require_count(1, image_size=size)
-    read = [_pixels(path, size) for path in images]
+    read = [read_image(path, size) for path in images]
     notices = []
     if len(files) > len(images):
         other = next(path for path in files if path not in set(images))
@@ -72,7 +72,7 @@ def read_images(folder: Path, size: int | None) -> Images:
     )
 
 
-def _pixels(path: Path, size: int | None) -> np.ndarray:
+def read_image(path: Path, size: int | None) -> np.ndarray:
     """One image, upright: (height, width) if it is grey, else (height, width, 3)."""
     from PIL import Image, ImageOps
 
