@@ -119,7 +119,7 @@ def arrays(settings: Arrays) -> Report:
         shares = np.clip(0.2 * labels + 0.8 * random.random(settings.n), 0, 1).astype(np.float32)
         resamples = settings.num_resamples
         key = jax.random.key(0)
-        drawn = functools.partial(metrics.bootstrap_binary, key, labels, shares, num_resamples=resamples)
+        drawn = functools.partial(metrics.bootstrap, key, metrics.binary, labels, shares, num_resamples=resamples)
         name = f"{resamples:,} resamples of {settings.n:,} examples"
         announce(name)
         yield {"program": name, **_timed(drawn, settings.repeats)}

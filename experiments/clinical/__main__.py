@@ -126,7 +126,9 @@ def linear(settings: Settings, results: Results) -> None:
         measures = metrics.binary(test.labels, found)
         key = jax.random.key(settings.seed)
         patients = np.array([int(name.split("_")[0]) for name in test.names])[test.stay]
-        drawn = metrics.bootstrap_binary(key, test.labels, found, groups=patients, num_resamples=settings.num_resamples)
+        drawn = metrics.bootstrap(
+            key, metrics.binary, test.labels, found, groups=patients, num_resamples=settings.num_resamples
+        )
         low, high = np.nanpercentile(np.asarray(drawn.auroc), (2.5, 97.5))
         return {"AUC-ROC": measures.auroc, "from": low, "to": high, "AUC-PR": measures.auprc}
 

@@ -6,7 +6,6 @@ from infotheory_dl.metrics.predictions import (
     Multilabel,
     Regression,
     binary,
-    bootstrap_binary,
     cohen_kappa,
     multilabel,
     regression,
@@ -18,19 +17,25 @@ from infotheory_dl.metrics.ranking import (
     precision_at,
     spearman_correlation,
 )
-from infotheory_dl.metrics.resampling import bootstrap
+from infotheory_dl.metrics.reliability import Bins, Calibration, calibration
+from infotheory_dl.metrics.resampling import Spread, Subgroups, bootstrap, difference, spread, subgroups
 
 __all__ = [
     "Binary",
+    "Bins",
+    "Calibration",
     "Multilabel",
     "Regression",
+    "Spread",
+    "Subgroups",
     "area_under_margin",
     "area_under_roc",
     "average_precision",
     "binary",
     "bootstrap",
-    "bootstrap_binary",
+    "calibration",
     "cohen_kappa",
+    "difference",
     "forgetting_events",
     "label_margins",
     "multilabel",
@@ -38,4 +43,6 @@ __all__ = [
     "precision_at",
     "regression",
     "spearman_correlation",
+    "spread",
+    "subgroups",
 ]

@@ -1,12 +1,12 @@
 """How good predictions are: probabilities of one label or several, numbers, and ordered classes."""
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Integer, Real
+from jaxtyping import Array, Bool, Float, Integer, Real
 
 from infotheory_dl._validation import (
     edge,
@@ -16,12 +16,12 @@ from infotheory_dl._validation import (
     require_indices,
     require_not_empty,
     require_rank,
-    require_same_length,
     require_same_shape,
     require_within,
 )
+from infotheory_dl.metrics._weighing import Falling, Weighing, curves, falling, measured, require_weights
 from infotheory_dl.results import concise
-from infotheory_dl.types import AnyArray, Key
+from infotheory_dl.types import AnyArray
 
 
 @concise
@@ -56,10 +56,10 @@ class Multilabel(NamedTuple):
       weighted: their mean with the number of positives as weights.
     """
 
-    per_label: Float[Array, " labels"]
-    macro: Float[Array, ""]
-    micro: Float[Array, ""]
-    weighted: Float[Array, ""]
+    per_label: Float[Array, "*resamples labels"]
+    macro: Float[Array, "*resamples"]
+    micro: Float[Array, "*resamples"]
+    weighted: Float[Array, "*resamples"]
 
 
 @concise
@@ -72,112 +72,77 @@ class Regression(NamedTuple):
       mape: 100 times the mean absolute difference over the label plus `offset`.
     """
 
-    mad: Float[Array, ""]
-    mse: Float[Array, ""]
-    mape: Float[Array, ""]
+    mad: Float[Array, "*resamples"]
+    mse: Float[Array, "*resamples"]
+    mape: Float[Array, "*resamples"]
 
 
 @edge
 def binary(
-    labels: Bool[AnyArray, " examples"] | Integer[AnyArray, " examples"], probabilities: Real[AnyArray, " examples"]
+    labels: Bool[AnyArray, " examples"] | Integer[AnyArray, " examples"],
+    probabilities: Real[AnyArray, " examples"],
+    *,
+    weights: Real[AnyArray, " examples"] | None = None,
 ) -> Binary:
     """Measures how good the probabilities of a label are.
 
     Args:
       labels: 0 or 1.
       probabilities: of label 1.
+      weights: how much each example counts, 0 to leave it out; default all alike.
 
     Raises:
-      ValueError: if the lengths differ, a label is not 0 or 1, one of them does not occur, or a probability is not in
-        [0, 1].
+      ValueError: if the lengths differ, a label is not 0 or 1, one of them does not occur, a probability is not in
+        [0, 1], or a weight is negative.
 
     Source: Harutyunyan et al., 2019 (metrics).
     """
-    labels, probabilities = _checked("labels", labels, probabilities, 1)
-    return _binary(labels, probabilities)
-
-
-@edge
-def bootstrap_binary(
-    key: Key,
-    labels: Bool[AnyArray, " examples"] | Integer[AnyArray, " examples"],
-    probabilities: Real[AnyArray, " examples"],
-    *,
-    groups: Integer[AnyArray, " examples"] | None = None,
-    num_resamples: int = 1000,
-) -> Binary:
-    """Measures the same of as many examples, drawn with replacement, again and again.
-
-    The examples are sorted once: a resample is how often each is drawn.
-
-    Args:
-      key: source of randomness.
-      labels: 0 or 1.
-      probabilities: of label 1.
-      groups: of the examples that are drawn together, such as those of a patient, as whole numbers; as many groups are
-        drawn. By default each example is drawn by itself, which makes intervals too narrow where examples of one
-        patient are alike.
-      num_resamples: how often.
-
-    Returns:
-      The measures, with an axis of resamples; NaN where a resample has one label only.
-
-    Raises:
-      ValueError: as of `binary`, or if `groups` is not as long, or there is no resample.
-
-    Source: Efron, 1979; Field and Welsh, 2007 (clusters).
-    """
-    labels, probabilities = _checked("labels", labels, probabilities, 1)
-    require_count(1, num_resamples=num_resamples)
-    codes = np.arange(len(labels))
-    if groups is not None:
-        require_same_length(labels=labels, groups=groups)
-        codes = np.unique(np.asarray(groups), return_inverse=True)[1]
-    return _resampled(num_resamples, int(np.max(codes)) + 1, key, labels, probabilities, jnp.asarray(codes))
+    return measured(BINARY, labels, probabilities, weights=weights)
 
 
 @edge
 def multilabel(
     labels: Bool[AnyArray, "examples labels"] | Integer[AnyArray, "examples labels"],
     probabilities: Real[AnyArray, "examples labels"],
+    *,
+    weights: Real[AnyArray, " examples"] | None = None,
 ) -> Multilabel:
     """Measures how good the probabilities of several labels are.
 
     Args:
       labels: 0 or 1.
       probabilities: of the labels.
+      weights: how much each example counts; default all alike.
 
     Raises:
-      ValueError: if the shapes differ, a label is not 0 or 1, is the same for all examples, or a probability is not in
-        [0, 1].
+      ValueError: if the shapes differ, a label is not 0 or 1, is the same for all examples, a probability is not in
+        [0, 1], or a weight is negative.
 
     Source: Harutyunyan et al., 2019 (metrics).
     """
-    labels, probabilities = _checked("labels", labels, probabilities, 2)
-    return _multilabel(labels, probabilities)
+    return measured(MULTILABEL, labels, probabilities, weights=weights)
 
 
 @edge
 def regression(
-    labels: Real[AnyArray, " examples"], predictions: Real[AnyArray, " examples"], *, offset: float = 0.1
+    labels: Real[AnyArray, " examples"],
+    predictions: Real[AnyArray, " examples"],
+    *,
+    weights: Real[AnyArray, " examples"] | None = None,
+    offset: float = 0.1,
 ) -> Regression:
     """Measures how far predicted numbers are off.
 
     Args:
       labels: the right numbers, such as hours.
       predictions: of them.
+      weights: how much each example counts; default all alike.
       offset: is added to the labels that relative differences are divided by.
 
     Raises:
-      ValueError: if the lengths differ, or a number is NaN or infinite.
+      ValueError: if the lengths differ, a number is NaN or infinite, or a weight is negative.
     """
-    require_same_shape(labels=labels, predictions=predictions)
-    require_rank("labels", labels, 1, "(examples,)")
-    require_not_empty(labels=labels)
-    require_finite(labels=labels, predictions=predictions)
-    difference = jnp.asarray(labels, float) - jnp.asarray(predictions, float)
-    relative = jnp.abs(difference / (jnp.asarray(labels) + offset))
-    return Regression(jnp.abs(difference).mean(), jnp.square(difference).mean(), 100 * relative.mean())
+    return measured(REGRESSION, labels, predictions, weights=weights, offset=offset)
 
 
 @edge
@@ -185,6 +150,7 @@ def cohen_kappa(
     first: Integer[AnyArray, " examples"],
     second: Integer[AnyArray, " examples"],
     *,
+    weights: Real[AnyArray, " examples"] | None = None,
     num_classes: int | None = None,
 ) -> Float[Array, ""]:
     """Measures how far two assignments of ordered classes agree beyond chance; a disagreement counts by its distance.
@@ -192,114 +158,133 @@ def cohen_kappa(
     Args:
       first: classes of the examples.
       second: classes of the same examples.
+      weights: how much each example counts; default all alike.
       num_classes: classes there are; by default distances are counted in classes that occur, as scikit-learn does.
 
     Returns:
       Cohen's kappa with linear weights: 1 for agreement, 0 for chance; NaN if all are of one class.
 
     Raises:
-      ValueError: if the lengths differ, or a class is not in [0, num_classes).
+      ValueError: if the lengths differ, a class is not in [0, num_classes), or a weight is negative.
 
     Source: Cohen, 1968.
     """
-    require_same_shape(first=first, second=second)
-    require_rank("first", first, 1, "(examples,)")
-    require_not_empty(first=first)
-    if num_classes is None:
-        _, codes = np.unique(np.stack([np.asarray(first), np.asarray(second)]), return_inverse=True)
-        first, second = codes.reshape(2, -1)
-        num_classes = int(np.max(codes)) + 1
-    require_count(1, num_classes=num_classes)
-    require_indices(num_classes, first=first, second=second)
-    return _kappa(num_classes, jnp.asarray(first), jnp.asarray(second))
+    return measured(KAPPA, first, second, weights=weights, num_classes=num_classes)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _kappa(num_classes: int, first: Int[Array, " examples"], second: Int[Array, " examples"]) -> Float[Array, ""]:
-    table = jnp.zeros((num_classes, num_classes)).at[first, second].add(1.0)
-    expected = jnp.outer(table.sum(1), table.sum(0)) / len(first)
-    places = jnp.arange(num_classes)
-    distance = jnp.abs(places[:, None] - places)
-    return 1 - (distance * table).sum() / (distance * expected).sum()
+def checked_labels(
+    labels: AnyArray, probabilities: AnyArray, *, weights: AnyArray | None = None, rank: int = 1, both: bool = True
+) -> tuple[Array, Array]:
+    """Checks labels and their probabilities, and returns them as arrays of JAX.
 
-
-def _ordered(labels: Array, probabilities: Array) -> tuple[Array, Array, Array, Array]:
-    """Labels and probabilities from the highest on, their places, and of each the last of those that tie with it."""
-    order = jnp.argsort(-probabilities)
-    falling = -probabilities[order]
-    return labels[order], probabilities[order], order, jnp.searchsorted(falling, falling, side="right") - 1
-
-
-def _weighted(labels: Array, probabilities: Array, order: Array, last: Array, weights: Array) -> Binary:
-    """The measures of examples that count so often each; weights in the order of the examples."""
-    weights = weights[order]
-    found, false = jnp.cumsum(weights * labels)[last], jnp.cumsum(weights * ~labels)[last]
-    positives, negatives = found[-1], false[-1]
-    recall, fallout = found / positives, false / negatives
-    # before anything is called positive, precision is one
-    precision = jnp.where(found + false > 0, found / (found + false), 1)
-    called = probabilities > 0.5
-    table = jnp.stack([(weights * (labels == truth) * (called == call)).sum() for truth in (0, 1) for call in (0, 1)])
-    table = table.reshape(2, 2)
-    values = Binary(
-        auroc=_area(fallout, recall, 0.0),
-        auprc=_area(recall, precision, 1.0),
-        minpse=jnp.minimum(precision, recall).max(),
-        accuracy=jnp.trace(table) / table.sum(),
-        precision=jnp.where(table.sum(0) > 0, jnp.diag(table) / table.sum(0), 0),
-        recall=jnp.diag(table) / table.sum(1),
-    )
-    has_both = (positives > 0) & (negatives > 0)
-    return jax.tree.map(lambda value: jnp.where(has_both, value, jnp.nan), values)
-
-
-def _area(x: Array, y: Array, start: float) -> Array:
-    """Under a curve from (0, start) on, by trapezoids."""
-    before = jnp.concatenate([jnp.full(1, start, y.dtype), y[:-1]])
-    return jnp.sum(jnp.diff(x, prepend=0) * (y + before)) / 2
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _resampled(
-    num_resamples: int, num_groups: int, key: Key, labels: Array, probabilities: Array, groups: Array
-) -> Binary:
-    ordered = _ordered(labels, probabilities)
-
-    def resample(key: Key) -> Binary:
-        drawn = jax.random.randint(key, (num_groups,), 0, num_groups)
-        counts = jnp.zeros(num_groups, probabilities.dtype).at[drawn].add(1)
-        return _weighted(*ordered, counts[groups])
-
-    return jax.lax.map(resample, jax.random.split(key, num_resamples), batch_size=64)
-
-
-@jax.jit
-def _binary(labels: Bool[Array, " examples"], probabilities: Float[Array, " examples"]) -> Binary:
-    return _weighted(*_ordered(labels, probabilities), jnp.ones_like(probabilities))
-
-
-@jax.jit
-def _multilabel(labels: Bool[Array, "examples labels"], probabilities: Float[Array, "examples labels"]) -> Multilabel:
-    def area(labels: Array, probabilities: Array) -> Array:
-        return _binary(labels, probabilities).auroc
-
-    per_label = jax.vmap(area, in_axes=1)(labels, probabilities)
-    shares = labels.sum(0) / labels.sum()
-    return Multilabel(per_label, per_label.mean(), area(labels.ravel(), probabilities.ravel()), per_label @ shares)
-
-
-def _checked(name: str, labels: AnyArray, probabilities: AnyArray, rank: int) -> tuple[Array, Array]:
+    Args:
+      labels: 0 or 1.
+      probabilities: of the label or the labels.
+      weights: of the examples.
+      rank: 1 of one label, 2 of several.
+      both: whether both labels must occur.
+    """
     require_same_shape(labels=labels, probabilities=probabilities)
-    require_rank(name, labels, rank, "(examples,)" if rank == 1 else "(examples, labels)")
+    require_rank("labels", labels, rank, "(examples,)" if rank == 1 else "(examples, labels)")
     require_not_empty(labels=labels)
     require_within("[0, 1]", probabilities=probabilities)
+    require_weights(weights, labels)
     if is_concrete(labels):
         values = np.asarray(labels)
         if not np.isin(values, (0, 1)).all():
             raise ValueError(f"labels must be boolean or 0 and 1, got the values {np.unique(values)[:5].tolist()}")
+        if weights is not None and is_concrete(weights):
+            values = values[np.asarray(weights) > 0]
         constant = (values == values[0]).all(0)
-        if constant.any():
+        if both and constant.any():
             which = "all labels are" if rank == 1 else f"label {int(np.argmax(constant))} is"
             value = int(np.asarray(values[0]).ravel()[np.argmax(constant)])
             raise ValueError(f"an area needs examples with and without the label, but {which} {value}")
     return jnp.asarray(labels).astype(bool), jnp.asarray(probabilities, float)
+
+
+def _binary(examples: Falling, weights: Float[Array, " examples"]) -> Binary:
+    areas = curves(examples, weights)
+    ordered = weights[examples.order]
+    share = lambda truth, call: (
+        ordered @ ((examples.labels == truth) & (examples.is_called == call)).astype(weights.dtype)
+    )
+    table = jnp.stack([share(truth, call) for truth in (False, True) for call in (False, True)]).reshape(2, 2)
+    right, called = jnp.diag(table), table.sum(0)
+    at_half = (right.sum() / table.sum(), jnp.where(called > 0, right / called, 0), right / table.sum(1))
+    nowhere = jnp.isnan(areas.auroc)
+    return Binary(*areas, *(jnp.where(nowhere, jnp.nan, value) for value in at_half))
+
+
+def _several(labels: Bool[Array, "examples labels"], scores: Float[Array, "examples labels"]) -> tuple[Any, ...]:
+    """Of each label, and of all pairs of example and label."""
+    example = jnp.arange(labels.size) // labels.shape[1]
+    return labels, jax.vmap(falling, in_axes=1)(labels, scores), falling(labels.ravel(), scores.ravel()), example
+
+
+def _multilabel(prepared: tuple[Any, ...], weights: Float[Array, " examples"]) -> Multilabel:
+    labels, each, pairs, example = prepared
+    per_label = jax.vmap(lambda examples: curves(examples, weights).auroc)(each)
+    positives = weights @ labels.astype(weights.dtype)
+    micro = curves(pairs, weights[example]).auroc
+    return Multilabel(per_label, per_label.mean(), micro, per_label @ positives / positives.sum())
+
+
+def _checked_numbers(
+    labels: AnyArray, predictions: AnyArray, *, weights: AnyArray | None = None, offset: float = 0.1
+) -> tuple[Array, Array]:
+    require_same_shape(labels=labels, predictions=predictions)
+    require_rank("labels", labels, 1, "(examples,)")
+    require_not_empty(labels=labels)
+    require_finite(labels=labels, predictions=predictions, offset=offset)
+    require_weights(weights, labels)
+    return jnp.asarray(labels, float), jnp.asarray(predictions, float)
+
+
+def _differences(labels: Array, predictions: Array, offset: float = 0.1) -> Float[Array, "examples 3"]:
+    difference = jnp.abs(labels - predictions)
+    return jnp.stack([difference, jnp.square(difference), 100 * difference / jnp.abs(labels + offset)], axis=1)
+
+
+def _checked_classes(
+    first: AnyArray, second: AnyArray, *, weights: AnyArray | None = None, num_classes: int | None = None
+) -> tuple[Array, Array, Array]:
+    """The classes as codes, and of each class whether distances count it even where it does not occur."""
+    require_same_shape(first=first, second=second)
+    require_rank("first", first, 1, "(examples,)")
+    require_not_empty(first=first)
+    require_weights(weights, first)
+    require_count(1, num_classes=num_classes)
+    if num_classes is None:
+        _, codes = np.unique(np.stack([np.asarray(first), np.asarray(second)]), return_inverse=True)
+        first, second = codes.reshape(2, -1)
+        return jnp.asarray(first), jnp.asarray(second), jnp.zeros(int(codes.max()) + 1, bool)
+    require_indices(num_classes, first=first, second=second)
+    return jnp.asarray(first), jnp.asarray(second), jnp.ones(num_classes, bool)
+
+
+def _classes(first: Array, second: Array, counted: Array, num_classes: int | None = None) -> tuple[Array, ...]:
+    return first, second, counted
+
+
+def _kappa(classes: tuple[Array, ...], weights: Float[Array, " examples"]) -> Float[Array, ""]:
+    first, second, counted = classes
+    table = jnp.zeros((len(counted), len(counted)), weights.dtype).at[first, second].add(weights)
+    rows, columns = table.sum(1), table.sum(0)
+    places = jnp.cumsum(counted | (rows + columns > 0))
+    distance = jnp.abs(places[:, None] - places)
+    return 1 - (distance * table).sum() * table.sum() / (distance * jnp.outer(rows, columns)).sum()
+
+
+def _always(result: Any) -> Bool[Array, "*resamples"]:
+    return jnp.ones_like(jax.tree.leaves(result)[0], bool)
+
+
+BINARY = Weighing(checked_labels, falling, _binary, lambda found: ~jnp.isnan(found.auroc))
+MULTILABEL = Weighing(
+    functools.partial(checked_labels, rank=2), _several, _multilabel, lambda found: ~jnp.isnan(found.per_label).any(-1)
+)
+REGRESSION = Weighing(
+    _checked_numbers, _differences, lambda rows, weights: Regression(*(weights @ rows / weights.sum())), _always
+)
+KAPPA = Weighing(_checked_classes, _classes, _kappa, lambda found: ~jnp.isnan(found))
