@@ -1,17 +1,25 @@
 """The kit of every page: one self-contained HTML file of text, tables, charts and pictures."""
 
 from infotheory_dl.report.charts import Bar, Line, Row, bar_chart, distribution_chart, line_chart
-from infotheory_dl.report.format import count, known, nats, percent, signed
+from infotheory_dl.report.cross_tables import cross_table
+from infotheory_dl.report.format import count, known, nats, percent, signed, with_minus
 from infotheory_dl.report.graphs import Hub, Link, hub_chart
+from infotheory_dl.report.histograms import histogram
 from infotheory_dl.report.html import Html, element, joined
 from infotheory_dl.report.layout import (
+    block,
+    box,
+    captioned,
     code,
     details,
     facts,
     figures,
     header,
+    inline_data,
+    link,
     page,
     paragraph,
+    script,
     section,
     sentence,
     subsection,
@@ -19,7 +27,7 @@ from infotheory_dl.report.layout import (
 from infotheory_dl.report.matrices import heat_map
 from infotheory_dl.report.pictures import Picture, data_uris, gallery
 from infotheory_dl.report.points import Points, point_chart
-from infotheory_dl.report.record import as_json, ran_with, versions
+from infotheory_dl.report.record import as_json, command_line, ran_with, versions
 from infotheory_dl.report.tables import Column, measures, table, terminal_table
 from infotheory_dl.report.terminal import Stages
 
@@ -36,8 +44,13 @@ __all__ = [
     "Stages",
     "as_json",
     "bar_chart",
+    "block",
+    "box",
+    "captioned",
     "code",
+    "command_line",
     "count",
+    "cross_table",
     "data_uris",
     "details",
     "distribution_chart",
@@ -47,10 +60,13 @@ __all__ = [
     "gallery",
     "header",
     "heat_map",
+    "histogram",
     "hub_chart",
+    "inline_data",
     "joined",
     "known",
     "line_chart",
+    "link",
     "measures",
     "nats",
     "page",
@@ -58,6 +74,7 @@ __all__ = [
     "percent",
     "point_chart",
     "ran_with",
+    "script",
     "section",
     "sentence",
     "signed",
@@ -65,4 +82,5 @@ __all__ = [
     "table",
     "terminal_table",
     "versions",
+    "with_minus",
 ]

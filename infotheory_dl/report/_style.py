@@ -1,14 +1,41 @@
-"""The look of a page: one column, one hue and one accent, readable on a phone and on paper."""
+"""The look of a page: one column, one hue and one accent, readable on a phone, in the dark and on paper."""
 
 STYLE = """
-:root { --ink: #1f2933; --soft: #5b6875; --rule: #dfe4ea; --paper: #ffffff; --tint: #f4f7fa;
+:root { color-scheme: light dark;
+        --ink: #1f2933; --soft: #56636f; --rule: #d5dce3; --paper: #ffffff; --tint: #f1f5f9; --pale: #bcd4ea;
         --hue: #0b5fa5; --accent: #b8480b; --grey: #66717d; --green: #2b7a4b; --violet: #7a4a9e; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6ebf0; --soft: #a9b4bf; --rule: #3a4550; --paper: #14191e; --tint: #1e262e; --pale: #2f4f6d;
+          --hue: #74b6f2; --accent: #f29a66; --grey: #9aa6b2; --green: #74c798; --violet: #c3a0e4; }
+}
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); -webkit-text-size-adjust: 100%;
        font: 16px/1.55 -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif; }
 main { max-width: 60rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
 h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 .25rem; letter-spacing: -.01em; }
-h2 { font-size: 1.3rem; line-height: 1.3; margin: 3rem 0 .5rem; padding-top: 1rem; border-top: 1px solid var(--rule); }
+h2 { font-size: 1.3rem; line-height: 1.3; margin: 0; }
+.section { margin-top: 2rem; padding-top: 1rem; border-top: 1px solid var(--rule); }
+.section > summary { display: flex; gap: .6rem; align-items: baseline; list-style: none; color: var(--ink); margin: 0; }
+.section > summary::-webkit-details-marker { display: none; }
+.section > summary::before { content: "▸"; color: var(--hue); font-size: 1rem; }
+.section[open] > summary::before { content: "▾"; }
+.section > div { scroll-margin-top: 4rem; padding-top: .5rem; }
+.box { border: 2px solid var(--hue); border-radius: .6rem; padding: .9rem 1.1rem; margin: 1.5rem 0; }
+.box h2 { margin-bottom: .4rem; }
+.box ol { padding-left: 1.3rem; margin: .3rem 0; max-width: 46rem; } .box li { margin: .5rem 0; }
+a { color: var(--hue); }
+:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; border-radius: .2rem; }
+.contents ol { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; padding: 0; margin: 1.2rem 0 0; list-style: none;
+               font-size: .88rem; }
+.contents a { text-decoration: none; } .contents a:hover { text-decoration: underline; }
+@media (min-width: 80rem) {
+  main { margin-left: max(17rem, calc(50% - 30rem)); margin-right: auto; }
+  .contents { position: fixed; top: 2.5rem; left: max(1.25rem, calc(50% - 46rem)); width: 14rem; max-height: 90vh;
+              overflow-y: auto; }
+  .contents ol { display: block; margin: 0; } .contents li { margin: .35rem 0; line-height: 1.35; }
+}
+pre { background: var(--tint); border-radius: .4rem; padding: .6rem .8rem; overflow-x: auto; margin: .5rem 0;
+      line-height: 1.45; }
 h3 { font-size: 1rem; margin: 1.6rem 0 .5rem; }
 p { margin: .4rem 0 .8rem; max-width: 44rem; }
 .lead, .note, figcaption, dt, th { color: var(--soft); }
@@ -18,7 +45,7 @@ p { margin: .4rem 0 .8rem; max-width: 44rem; }
                font-size: .88rem; line-height: 1.4; }
 summary { cursor: pointer; color: var(--hue); font-size: .9rem; margin: .6rem 0; }
 .figures b { display: block; font-size: 1.7rem; line-height: 1.25; color: var(--hue); font-weight: 600; }
-ul.findings { padding-left: 1.2rem; max-width: 46rem; }
+ul.findings, .box ul { padding-left: 1.2rem; max-width: 46rem; }
 ul.findings li { margin: .45rem 0; }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.1rem, 1fr)); gap: .6rem; padding: 0;
         margin: .8rem 0; list-style: none; }
@@ -35,6 +62,8 @@ ul.findings li { margin: .45rem 0; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; margin: .8rem 0; }
 th, td { padding: .35rem .9rem .35rem 0; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th { font-weight: 500; vertical-align: bottom; }
+caption { text-align: left; color: var(--soft); caption-side: top; padding-bottom: .3rem; }
+.crossed td, .crossed th { padding: .3rem .55rem; text-align: right; } .crossed th:first-child { text-align: left; }
 th:first-child, td:first-child, td.text, th.text { text-align: left; }
 tr.marked td { font-weight: 600; }
 tr.marked td:first-child { color: var(--hue); }
@@ -46,10 +75,11 @@ th[aria-sort="descending"] button::after { content: " ↓"; }
 .filter input { font: inherit; padding: .3rem .6rem; border: 1px solid var(--rule); border-radius: .4rem; }
 .tall { max-height: 32rem; overflow-y: auto; }
 .tall thead th { position: sticky; top: 0; background: var(--paper); }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(19rem, 1fr)); gap: 1rem 2rem; }
-figure { margin: .8rem 0; break-inside: avoid; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 25rem), 1fr)); gap: 1rem 2rem; }
+figure { margin: .8rem 0; break-inside: avoid; container-type: inline-size; }
 figcaption { font-size: .9rem; margin-bottom: .3rem; }
-.chart { width: 100%; max-width: 40rem; height: auto; display: block; font-size: 13px; }
+.chart { width: 100%; max-width: 40rem; height: auto; display: block; font-size: 13px; overflow: visible; }
+@container (max-width: 26rem) { .chart { font-size: 16px; } }
 .chart .tick { fill: var(--soft); }
 .chart .axis { fill: var(--ink); }
 .chart .grid { stroke: var(--rule); stroke-width: 1; }
@@ -67,18 +97,21 @@ figcaption { font-size: .9rem; margin-bottom: .3rem; }
 .chart .link.s2 { stroke: var(--grey); } .chart .link.s3 { stroke: var(--green); }
 .chart .link.s4 { stroke: var(--violet); }
 .chart .member { fill: var(--ink); }
+.chart image { outline: 1px solid var(--rule); }
 .chart .parting { stroke: var(--ink); stroke-width: .8; opacity: .6; }
-.chart .bar { fill: var(--hue); } .chart .bar.faint { fill: #8db3d6; }
+.chart .bar { fill: var(--hue); } .chart .bar.faint { fill: var(--pale); stroke: var(--hue); stroke-width: 1; }
 .chart .interval { stroke: var(--ink); stroke-width: 1.4; }
 .chart .mark { stroke: var(--accent); stroke-width: 2.5; }
-.chart .whisker { stroke: var(--hue); stroke-width: 1; }
-.chart .box { fill: #bcd4ea; }
-.chart .median { stroke: var(--hue); stroke-width: 2; }
-.chart .marked { fill: var(--accent); opacity: .65; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.2rem; font-size: .9rem; margin: .8rem 0; }
+.chart .whisker { stroke: var(--hue); stroke-width: 1.4; }
+.chart .box { fill: var(--pale); stroke: var(--hue); stroke-width: 1; }
+.chart .median { stroke: var(--hue); stroke-width: 2.5; }
+.chart .marked { fill: var(--accent); opacity: .75; }
+dl { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: .15rem 1.2rem; font-size: .9rem;
+     margin: .8rem 0; }
 dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 code { font: .9em ui-monospace, Menlo, Consolas, "Liberation Mono", monospace; }
 @media print { main { max-width: none; padding: 0; } body { font-size: 11pt; } h2 { break-after: avoid; }
                .figures div { border: 1px solid var(--rule); }
-               .filter { display: none; } .tall { max-height: none; } }
+               .filter, .contents { display: none; } .tall { max-height: none; }
+               details::details-content { content-visibility: visible; } }
 """

@@ -1,13 +1,15 @@
 """Small charts as SVG that stand inside an HTML page: no script, no font, no file of their own."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
 import numpy as np
 
 from infotheory_dl.report._drawing import WIDTH, shortened, svg, text
+from infotheory_dl.report._scales import grid_line, in_percent, linear_scale, log_scale, number, power
+from infotheory_dl.report.format import with_minus
 from infotheory_dl.report.html import Html
 
 _HEIGHT = 280.0
@@ -67,13 +69,6 @@ class Bar(NamedTuple):
     faint: bool = False
 
 
-class _Scale(NamedTuple):
-    """From values to places on the page, with the places of the ticks."""
-
-    place: Callable[[float], float]
-    ticks: list[float]
-
-
 def line_chart(
     lines: Sequence[Line], *, title: str, x_label: str, y_label: str, log_x: bool = False, percent: bool = False
 ) -> Html:
@@ -89,12 +84,12 @@ def line_chart(
     right, bottom = WIDTH - _RIGHT, _HEIGHT - _BOTTOM
     all_x = np.concatenate([line.x for line in lines])
     all_y = np.concatenate([values for line in lines for values in (line.y, line.low, line.high) if values is not None])
-    x = _log_scale(all_x, _LEFT, right) if log_x else _linear_scale(all_x, _LEFT, right)
-    y = _linear_scale(all_y, bottom, _TOP)
-    write_y = _percent if percent else _number
-    parts = [_grid_line(_LEFT, y.place(tick), right, y.place(tick)) for tick in y.ticks]
+    x = log_scale(all_x, _LEFT, right) if log_x else linear_scale(all_x, _LEFT, right)
+    y = linear_scale(all_y, bottom, _TOP)
+    write_y = in_percent if percent else number
+    parts = [grid_line(_LEFT, y.place(tick), right, y.place(tick)) for tick in y.ticks]
     parts += [text(_LEFT - 8, y.place(tick) + 4, write_y(tick), "end") for tick in y.ticks]
-    write_x = _power if log_x else (_percent if percent else _number)
+    write_x = power if log_x else (in_percent if percent else number)
     parts += [text(x.place(tick), bottom + 18, write_x(tick), "middle") for tick in x.ticks]
     parts.append(text((_LEFT + right) / 2, _HEIGHT - 8, x_label, "middle", "axis"))
     parts.append(
@@ -130,10 +125,10 @@ def distribution_chart(rows: Sequence[Row], *, title: str, x_label: str, marked_
     boxes = [np.percentile(row.values, [5, 25, 50, 75, 95]) if row.values.size else np.zeros(0) for row in rows]
     drawn = np.concatenate([*boxes, *(row.marked for row in rows)])
     positive = drawn[drawn > 0] if (drawn > 0).any() else np.ones(1)
-    x = _log_scale(positive, left, right)
+    x = log_scale(positive, left, right)
     place = lambda value: x.place(max(value, np.min(positive)))
-    parts = [_grid_line(x.place(tick), _TOP - 4, x.place(tick), bottom + 4) for tick in x.ticks]
-    parts += [text(x.place(tick), bottom + 20, _power(tick), "middle") for tick in x.ticks]
+    parts = [grid_line(x.place(tick), _TOP - 4, x.place(tick), bottom + 4) for tick in x.ticks]
+    parts += [text(x.place(tick), bottom + 20, power(tick), "middle") for tick in x.ticks]
     for i, row in enumerate(rows):
         middle = _TOP + _ROW * (i + 0.5)
         parts.append(text(left - 10, middle + 4, shortened(row.label), "end"))
@@ -166,9 +161,9 @@ def bar_chart(bars: Sequence[Bar], *, title: str, x_label: str, mark_label: str 
     labels = [shortened(bar.label, _LONGEST_LABEL) for bar in bars]
     left, right = 24.0 + 7 * max(map(len, labels)), WIDTH - 60
     drawn = [value for bar in bars for value in (bar.value, bar.low, bar.high, bar.mark) if value is not None]
-    x = _linear_scale(np.array([0.0, *drawn]), left, right)
-    parts = [_grid_line(x.place(tick), _TOP - 4, x.place(tick), bottom + 4) for tick in x.ticks]
-    parts += [text(x.place(tick), bottom + 20, _number(tick), "middle") for tick in x.ticks]
+    x = linear_scale(np.array([0.0, *drawn]), left, right)
+    parts = [grid_line(x.place(tick), _TOP - 4, x.place(tick), bottom + 4) for tick in x.ticks]
+    parts += [text(x.place(tick), bottom + 20, number(tick), "middle") for tick in x.ticks]
     for i, (bar, label) in enumerate(zip(bars, labels, strict=True)):
         middle = _TOP + _ROW * (i + 0.5)
         parts.append(text(left - 10, middle + 4, label, "end"))
@@ -183,7 +178,7 @@ def bar_chart(bars: Sequence[Bar], *, title: str, x_label: str, mark_label: str 
             ends = f'x1="{place:.1f}" x2="{place:.1f}" y1="{middle - 9:.1f}" y2="{middle + 9:.1f}"'
             parts.append(f'<line class="mark" {ends}/>')
         farthest = max(x.place(value) for value in (0.0, bar.value, bar.high, bar.mark) if value is not None)
-        parts.append(text(farthest + 7, middle + 4, f"{bar.value:.3f}", "start"))
+        parts.append(text(farthest + 7, middle + 4, with_minus(f"{bar.value:.3f}"), "start"))
     parts.append(text((left + right) / 2, bottom + 38, x_label, "middle", "axis"))
     if mark_label:
         parts.append(
@@ -191,26 +186,6 @@ def bar_chart(bars: Sequence[Bar], *, title: str, x_label: str, mark_label: str 
         )
         parts.append(text(left + 9, height - 4, mark_label, "start"))
     return svg(height, title, parts)
-
-
-def _linear_scale(values: np.ndarray, start: float, end: float) -> _Scale:
-    low, high = float(np.min(values)), float(np.max(values))
-    if high - low < 1e-9:
-        low, high = low - 0.05, high + 0.05
-    step = 10.0 ** math.floor(math.log10((high - low) / 3))
-    step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= 6)
-    low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
-    ticks = [low + i * step for i in range(round((high - low) / step) + 1)]
-    return _Scale(lambda value: start + (value - low) / (high - low) * (end - start), ticks)
-
-
-def _log_scale(values: np.ndarray, start: float, end: float) -> _Scale:
-    low, high = math.log10(np.min(values)), math.log10(np.max(values))
-    low, high = (low, high) if high - low > 1e-9 else (low - 0.5, high + 0.5)
-    decades = range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)
-    every = max(1, math.ceil(len(decades) / 7))
-    ticks = [10.0**power for power in decades if power % every == 0]
-    return _Scale(lambda value: start + (math.log10(value) - low) / (high - low) * (end - start), ticks)
 
 
 def _spread(places: Sequence[float]) -> list[float]:
@@ -224,21 +199,3 @@ def _spread(places: Sequence[float]) -> list[float]:
 
 def _points(points: Sequence[tuple[float, float]]) -> str:
     return " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
-
-
-def _grid_line(x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<line class="grid" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.4g}\u00a0%"
-
-
-def _power(value: float) -> str:
-    exponent = round(math.log10(value))
-    superscript = str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return {0: "1", 1: "10"}.get(exponent, f"10{superscript}")

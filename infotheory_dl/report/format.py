@@ -8,25 +8,30 @@ import numpy as np
 from infotheory_dl.types import Scalar
 
 
+def with_minus(number: str) -> str:
+    """A number as written by Python, with the sign of minus."""
+    return number.replace("-", "−")
+
+
 def percent(share: Scalar) -> str:
     """A share in percent, to a tenth."""
-    return f"{100 * share:.1f}".removesuffix(".0") + "\u00a0%"
+    return with_minus(f"{100 * share:.1f}".removesuffix(".0")) + "\u00a0%"
 
 
 def signed(value: Scalar) -> str:
     """A number with the sign of minus."""
-    return f"{value:.2f}".replace("-", "−")
+    return with_minus(f"{value:.2f}")
 
 
 def nats(value: Scalar) -> str:
     """An amount of information to a hundredth, or to two figures where it is less than a tenth."""
     amount = float(value)
-    return f"{amount:.2f}" if amount == 0 or abs(amount) >= 0.1 else f"{amount:.2g}"
+    return with_minus(f"{amount:.2f}" if amount == 0 or abs(amount) >= 0.1 else f"{amount:.2g}")
 
 
 def known(value: Scalar, write: Callable[[Any], str] = "{:.2f}".format) -> str:
     """A number, or a dash where there is none."""
-    return "—" if np.isnan(value) else write(value)
+    return "—" if np.isnan(value) else with_minus(write(value))
 
 
 def count(number: int, singular: str, plural: str) -> str:

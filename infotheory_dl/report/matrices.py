@@ -7,6 +7,7 @@ from jaxtyping import Real
 from PIL import Image
 
 from infotheory_dl.report._drawing import WIDTH, png_uri, shortened, svg, text
+from infotheory_dl.report.format import with_minus
 from infotheory_dl.report.html import Html
 
 # from the least to the greatest value of a map around zero, and of one from zero
@@ -76,9 +77,9 @@ def _key(left: float, top: float, width: float, limits: tuple[float, float], wor
     return [
         f'<image x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{_BAR:.1f}" preserveAspectRatio="none"'
         f' href="{picture}"/>',
-        text(left, top + _BAR + 14, f"{low:.3g}", "start"),
+        text(left, top + _BAR + 14, with_minus(f"{low:.3g}"), "start"),
         text((left + right) / 2, top + _BAR + 14, words, "middle", "axis"),
-        text(right, top + _BAR + 14, f"{high:.3g}", "end"),
+        text(right, top + _BAR + 14, with_minus(f"{high:.3g}"), "end"),
     ]
 
 

@@ -4,7 +4,9 @@ import importlib.metadata
 import json
 import math
 import platform
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +28,31 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[package] = "not installed"
     return found
+
+
+def command_line(name: str, config: Any) -> str:
+    """The line of a shell that calls a command with these settings, those that are as by default left out.
+
+    Args:
+      name: of the command.
+      config: its settings, a dataclass, which may hold others.
+    """
+    return shlex.join(["infotheory-dl", name, *_options(config)])
+
+
+def _options(config: Any) -> Iterator[str]:
+    for field in fields(config):
+        value = getattr(config, field.name)
+        option = field.name.replace("_", "-")
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        if is_dataclass(value):
+            yield from _options(value)
+        elif isinstance(value, bool):
+            if value != default:
+                yield f"--{option}" if value else f"--no-{option}"
+        elif value != default and value is not None:
+            yield f"--{option}"
+            yield from map(str, value if isinstance(value, tuple | list) else [value])
 
 
 def as_json(record: Mapping[str, Any]) -> str:

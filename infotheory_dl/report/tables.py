@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from infotheory_dl.report.format import with_minus
 from infotheory_dl.report.html import Html, element
 
 if TYPE_CHECKING:
@@ -84,37 +85,51 @@ class Column(NamedTuple):
         return all(value is None or isinstance(value, Real) for value in self.values)
 
     def cells(self) -> list[str]:
-        """The values as text; nothing for None."""
-        return ["" if value is None else self.write(value) for value in self.values]
+        """The values as text, numbers with the sign of minus; nothing for None."""
+        return ["" if value is None else self._cell(value) for value in self.values]
+
+    def _cell(self, value: Any) -> str:
+        return with_minus(self.write(value)) if isinstance(value, Real) else self.write(value)
 
 
 def table(
-    columns: Iterable[Column], *, marked: Sequence[bool] | None = None, headings: bool = True, sort: bool | None = None
+    columns: Iterable[Column],
+    *,
+    marked: Sequence[bool] | None = None,
+    headings: bool = True,
+    sort: bool | None = None,
+    caption: str = "",
 ) -> Html:
     """A table of a page, which is sorted by a click on a heading and, if it is long, filtered by words.
 
     Args:
       columns: of equal length.
       marked: whether a row stands out, for each.
-      headings: whether the columns have headings.
+      headings: whether the columns have headings; where they have none the first has those of the rows.
       sort: whether it can be sorted; by default from four rows on.
+      caption: what the table shows, above it.
     """
     columns = list(columns)
     kinds = [None if column.is_right else "text" for column in columns]
     raw = [[_sorted_by(value) for value in column.values] for column in columns]
     rows = []
     for i, written in enumerate(zip(*(column.cells() for column in columns), strict=True)):
-        cells = (
+        cells = [
             element("td", text, class_=kind, data_value=keys[i])
             for text, kind, keys in zip(written, kinds, raw, strict=True)
-        )
+        ]
+        if not headings:
+            cells[0] = element("th", written[0], class_=kinds[0], scope="row")
         rows.append(element("tr", *cells, class_="marked" if marked is not None and marked[i] else None))
-    head = (element("th", column.heading, class_=kind) for column, kind in zip(columns, kinds, strict=True))
+    head = (
+        element("th", column.heading, class_=kind, scope="col") for column, kind in zip(columns, kinds, strict=True)
+    )
     sortable = headings and (len(rows) >= _SORTED_FROM if sort is None else sort)
     return element(
         "div",
         element(
             "table",
+            element("caption", caption) if caption else "",
             element("thead", element("tr", *head)) if headings else "",
             element("tbody", *rows),
             class_=SORTABLE if sortable else None,

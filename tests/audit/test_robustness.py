@@ -102,7 +102,7 @@ def test_tables_without_flips_show_it_too(known, tmp_path):
     unrated = known.robustness._replace(detection=None, precision=None, recall=None)
     plain = known._replace(examples=examples, detection=None, robustness=unrated)
     text = audit.write_report(plain, tmp_path).read_text(encoding="utf-8")
-    assert '<th class="text">suspected by</th>' in text
+    assert '<th class="text" scope="col">suspected by</th>' in text
     assert '<td class="text">plain, leave-one-out</td>' in text
     assert "of these, by the audit too" in text
     assert "of these, flipped" not in text

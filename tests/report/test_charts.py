@@ -17,6 +17,7 @@ from infotheory_dl.report import (
     bar_chart,
     distribution_chart,
     heat_map,
+    histogram,
     hub_chart,
     line_chart,
 )
@@ -113,3 +114,24 @@ def test_factors_stand_beside_the_middle_of_their_variables():
     assert [broken for _, broken in ends.values()].count(True) == 1
     assert ends[0, members[1]][1]
     assert "c &lt; d" in drawing
+
+
+def test_a_histogram_counts_the_values_of_each_group_between_its_ticks():
+    many, few = np.repeat([0.25, 0.755], [100, 10]), np.array([0.756])
+    drawing = histogram({"<all>": many, "few": few}, title="t", x_label="margin", marks={"at 0": 0.5, "none": -np.inf})
+    bars = re.findall(r'class="count s(\d)" x="([^"]*)" y="([^"]*)" width="[^"]*" height="([^"]*)"', drawing)[:3]
+    (_, low, _, hundred), (_, high, _, ten), (style, same, _, one) = [[*map(float, bar)] for bar in bars]
+    assert style == 1
+    assert high == same
+    assert hundred - ten == pytest.approx(ten - one, abs=0.2)
+    mark = float(re.search(r'class="mark" x1="([^"]*)"', drawing)[1])
+    assert low < mark < high
+    assert "&lt;all&gt;" in drawing
+    assert "none" not in drawing
+
+
+def test_ticks_around_zero_are_round():
+    line = Line("a", np.linspace(-0.3, 0.3, 4), np.linspace(-0.3, 0.3, 4))
+    drawing = line_chart([line], title="t", x_label="", y_label="")
+    ticks = re.findall(r'class="tick"[^>]*>([^<]*)<', drawing)
+    assert set(ticks) == {"−0.3", "−0.2", "−0.1", "0", "0.1", "0.2", "0.3"}

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -41,10 +42,50 @@ def test_a_page_loads_nothing_and_has_a_script_only_for_tables():
     assert Page(text).open == []
 
 
+def test_sections_fold_and_are_listed_under_names_of_their_own():
+    sections = [report.section(title, "text") for title in ("A <b> & c", "Same", "Same")]
+    text = page_of(*sections, report.section("Last", "text", folded=True))
+    assert Page(text).open == []
+    names = re.findall(r'<div id="([^"]*)">', text)
+    assert names == ["a-b-c", "same", "same-3", "last"]
+    assert re.findall(r'<a href="#([^"]*)">', text) == names
+    assert '<a href="#a-b-c">A &lt;b&gt; &amp; c</a>' in text
+    assert [found != "" for found in re.findall(r'class="section"( open="open")?>', text)] == [True, True, True, False]
+    assert "contents" not in page_of(*sections).split("<main>")[1]
+
+
+def test_data_for_a_script_cannot_end_its_element():
+    content = {"name": "</script><script>alert('&')</script>", "minus": [-0.5, None]}
+    text = report.inline_data("rows", content)
+    assert text.count("<") == 2
+    assert json.loads(re.search(r">(.*)<", text)[1]) == content
+
+
+def test_the_line_of_a_command_has_what_differs_from_the_defaults():
+    @dataclass(frozen=True)
+    class Inner:
+        few: tuple[str, ...] = ()
+        robust: bool = False
+        plain: bool = True
+
+    @dataclass(frozen=True)
+    class Outer:
+        data: Path | None = None
+        seed: int = 0
+        inner: Inner = field(default_factory=Inner)
+
+    assert report.command_line("audit", Outer()) == "infotheory-dl audit"
+    given = Outer(Path("my data.csv"), 3, Inner(("a", "b"), robust=True, plain=False))
+    line = "infotheory-dl audit --data 'my data.csv' --seed 3 --few a b --robust --no-plain"
+    assert report.command_line("audit", given) == line
+
+
 def test_charts_stand_side_by_side():
     chart = report.line_chart([report.Line("a", *[np.arange(3.0)] * 2)], title="t", x_label="", y_label="")
     assert report.figures(chart) == f"<figure>{chart}</figure>"
     assert report.figures(chart, chart).startswith('<div class="charts"><figure><svg')
+    captioned = report.captioned(chart, "What < is seen")
+    assert report.figures(captioned) == f"<figure><figcaption>What &lt; is seen</figcaption>{chart}</figure>"
 
 
 @pytest.mark.parametrize(
@@ -56,6 +97,8 @@ def test_charts_stand_side_by_side():
         (report.nats(0.0123), "0.012"),
         (report.nats(0), "0.00"),
         (report.signed(-0.5), "−0.50"),
+        (report.percent(-0.5), "−50\u00a0%"),
+        (report.with_minus("-1e-05"), "−1e−05"),
         (report.known(float("nan")), "—"),
         (report.count(1, "label is", "labels are"), "1 label is"),
         (report.count(0, "label is", "labels are"), "0 labels are"),

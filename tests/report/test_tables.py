@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import subprocess
 
@@ -29,7 +30,7 @@ def cells(text):
 
 def test_a_table_holds_what_is_read_and_what_it_is_sorted_by():
     text = report.table(COLUMNS, marked=[True, False, False, False])
-    assert '<th class="text">&lt;name&gt;</th><th>share</th>' in text
+    assert '<th class="text" scope="col">&lt;name&gt;</th><th scope="col">share</th>' in text
     assert '<td class="text">a &amp; b</td><td data-value="0.5">50\u00a0%</td><td>1 of 3</td>' in text
     assert '<td class="text">c</td><td></td>' in text
     assert '<td data-value="nan">' in text
@@ -44,6 +45,28 @@ def test_only_tables_of_some_length_are_sorted():
     assert "sortable" not in report.table([Column("few", [1, 2])])
     assert "tall" in report.table([Column("many", list(range(50)))])
     assert "<thead" not in report.measures({"gap": "0.1"})
+
+
+def test_numbers_have_one_kind_of_minus_and_names_stay_as_they_are():
+    columns = [Column("a-b", ["x-1"]), Column("number", [-0.5], "{:.2g}".format), Column("count", [-3])]
+    assert [column.cells() for column in columns] == [["x-1"], ["−0.5"], ["−3"]]
+    assert 'data-value="-0.5">−0.5<' in report.table(columns)
+
+
+def test_rows_without_headings_of_columns_have_their_own():
+    assert '<th class="text" scope="row">gap</th><td>0.1</td>' in report.measures({"gap": "0.1"})
+
+
+def test_a_cross_table_shades_its_entries_and_leaves_zeros_empty():
+    values = np.array([[8.0, 0.0, 2.0], [-0.5, 4.0, 8.0]])
+    text = report.cross_table(values, rows=["<a>", "b"], columns=["c", "d", "e"], corner="given", caption="of < all")
+    assert "<caption>of &lt; all</caption>" in text
+    assert '<th scope="row" title="&lt;a&gt;">&lt;a&gt;</th>' in text
+    shades = {
+        float(number.replace("−", "-")): int(shade) for shade, number in re.findall(r"hue\) (\d+)%[^>]*>([^<]*)", text)
+    }
+    assert shades == {8: 55, 2: 14, -0.5: 0, 4: 28}
+    assert text.count("<td></td>") == 1
 
 
 def test_columns_of_unequal_length_are_refused():
