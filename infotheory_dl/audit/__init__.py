@@ -1,6 +1,7 @@
 """The audit: what each example of a data set tells a network, which labels are wrong, what can be left out."""
 
 from infotheory_dl.audit._run import AuditResult, Repair, Settings, Summarization, Sweep, run
+from infotheory_dl.audit.decisions import Decisions, read_decisions
 from infotheory_dl.audit.detection import Detection, cross_validated_suspicion, rate_detection
 from infotheory_dl.audit.domains import UnseenDomain
 from infotheory_dl.audit.examples import Examples
@@ -11,6 +12,7 @@ from infotheory_dl.audit.scores import Scores
 
 __all__ = [
     "AuditResult",
+    "Decisions",
     "Detection",
     "Examples",
     "Repair",
@@ -23,6 +25,7 @@ __all__ = [
     "cross_validated_suspicion",
     "findings",
     "rate_detection",
+    "read_decisions",
     "run",
     "scores_table",
     "write_report",

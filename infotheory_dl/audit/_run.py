@@ -14,6 +14,7 @@ from jaxtyping import Key as Keys
 from infotheory_dl import data, networks
 from infotheory_dl._validation import edge, require_count, require_not_negative, require_within
 from infotheory_dl.audit import retraining
+from infotheory_dl.audit.decisions import Decisions, apply_decisions, settle
 from infotheory_dl.audit.detection import OWN_SCORES, Detection, cross_validated_suspicion, rate_detection
 from infotheory_dl.audit.domains import UnseenDomain, diagnose_domains
 from infotheory_dl.audit.examples import Examples, draw_examples
@@ -175,6 +176,7 @@ def run(
     held_out: tuple[Any, Any] | None = None,
     *,
     feature_names: tuple[str, ...] | None = None,
+    decisions: Decisions | None = None,
     on_stage: Callable[[str], None] = lambda stage: None,
     **settings: Unpack[SettingsByName],
 ) -> AuditResult:
@@ -187,6 +189,7 @@ def run(
       y: class labels: integers, strings or booleans.
       held_out: examples and labels to measure on; by default those of x and y that are not audited.
       feature_names: of the columns of an array.
+      decisions: of `read_decisions`: what a person decided on suspects of an audit before, to be applied first.
       on_stage: is told what is being done.
       **settings: of `Settings`, which see.
 
@@ -209,6 +212,8 @@ def run(
     elif not all(given is None for given in (y, held_out, feature_names)):
         raise ValueError("a data.Table has its labels, held-out examples and names; give no others beside it")
     examples = draw_examples(draw_key, table, train_size=chosen.train_size, flip=chosen.flip)
+    if decisions is not None:
+        examples = apply_decisions(examples, decisions)
     shape = example_shape(chosen.network, examples.inputs)
     linearized = networks.wide_layer(shape)
     labels, flipped = examples.labels, examples.flipped
@@ -222,7 +227,7 @@ def run(
         on_stage("scores, from one eigendecomposition")
         solved = solve(kernel, held_out_kernel, labels, len(examples.class_names), chosen.weight_decay)
         scores = Scores(*(values[0] for values in solved.score(labels, [chosen.time])))
-        label_errors = estimated_errors(scores.predictions, labels, chosen.precision)
+        label_errors = settle(estimated_errors(scores.predictions, labels, chosen.precision), examples.confirmed)
         sweep = None
         if chosen.sweep:
             on_stage("scores of earlier times")

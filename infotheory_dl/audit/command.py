@@ -9,6 +9,7 @@ from rich.console import Console
 from infotheory_dl import data
 from infotheory_dl._files import require_writable, write_or_keep
 from infotheory_dl.audit._run import Settings, run
+from infotheory_dl.audit.decisions import read_decisions
 from infotheory_dl.audit.files import write_report
 from infotheory_dl.audit.report import findings
 from infotheory_dl.report import Stages
@@ -23,6 +24,8 @@ class Config:
       source: or one of your own.
       split: part of a named set, such as train[:5000].
       output: folder of the report.
+      decisions: a table of what was decided on suspects, exported from the page of an audit of the same data: labels
+        are changed and examples dropped by it, before all else.
       seed: of all that is drawn.
       settings: how the audit is made.
     """
@@ -31,6 +34,7 @@ class Config:
     source: data.Source = field(default_factory=data.Source)
     split: str = "train"
     output: Path = Path("results/audit")
+    decisions: Path | None = None
     seed: int = 0
     settings: Settings = field(default_factory=Settings)
 
@@ -38,10 +42,12 @@ class Config:
 def main(config: Config, console: Console) -> None:
     """Runs an audit, prints what was found and writes the report."""
     require_writable(config.output)
+    decisions = None if config.decisions is None else read_decisions(config.decisions)
     with Stages(console) as stages:
         stages.begin("reading the data")
         title, table = _load(config)
-        result = run(jax.random.key(config.seed), table, on_stage=stages.begin, **asdict(config.settings))
+        key, settings = jax.random.key(config.seed), asdict(config.settings)
+        result = run(key, table, decisions=decisions, on_stage=stages.begin, **settings)
     console.print()
     for notice in dict.fromkeys((*table.notices, *result.examples.notices)):
         console.print(f"Note: {notice}", soft_wrap=True)

@@ -39,6 +39,7 @@ class Examples(NamedTuple):
       available: number of examples in the set.
       row_names: what the user calls the examples, None if they have no names.
       notices: what was done to the data, in sentences.
+      confirmed: labels that a person has decided to be right; None if nobody has decided.
     """
 
     indices: Int[np.ndarray, " examples"]
@@ -53,6 +54,7 @@ class Examples(NamedTuple):
     available: int
     row_names: tuple[str, ...] | None = None
     notices: tuple[str, ...] = ()
+    confirmed: Bool[np.ndarray, " examples"] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -58,6 +58,28 @@ ul.findings li { margin: .45rem 0; }
                                 font-variant-numeric: tabular-nums; }
 .grid .yes, td.yes { color: var(--hue); }
 .grid .no, td.no { color: var(--accent); }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr)); gap: .8rem; padding: 0;
+         margin: .8rem 0; list-style: none; }
+.card { border: 1px solid var(--rule); border-left: .3rem solid var(--rule); border-radius: .5rem;
+        padding: .6rem .7rem; font-size: .88rem; line-height: 1.4; overflow-wrap: anywhere; min-width: 0; }
+.card p { margin: 0; } .card .name, .card .labels { font-weight: 600; } .card .number { color: var(--soft); }
+.card[data-decision="keep"] { border-left-color: var(--green); }
+.card[data-decision="relabel"] { border-left-color: var(--hue); }
+.card[data-decision="drop"] { border-left-color: var(--accent); }
+.card .yes { color: var(--hue); } .card .no { color: var(--accent); }
+.looks { display: grid; grid-template-columns: repeat(3, 1fr); gap: .4rem; margin: .4rem 0; }
+.looks figure { margin: 0; text-align: center; } .looks figcaption { font-size: .78rem; line-height: 1.3; margin: 0; }
+.looks img { width: 100%; max-width: 6rem; aspect-ratio: 1; object-fit: contain; image-rendering: pixelated; }
+.card table { font-size: .8rem; margin: .3rem 0; } .card td, .card th { padding: .15rem .6rem .15rem 0; }
+.acts, .controls { display: flex; flex-wrap: wrap; gap: .4rem .8rem; align-items: center; margin: .6rem 0 0;
+                   font-size: .88rem; color: var(--soft); }
+.acts { gap: .35rem; }
+.acts button, .controls button, .acts select, .controls select { font: inherit; color: var(--ink); cursor: pointer;
+  background: var(--tint); border: 1px solid var(--grey); border-radius: .4rem; padding: .25rem .55rem;
+  max-width: 11rem; }
+.controls button { max-width: none; } .acts button:disabled, .controls button:disabled { opacity: .5; cursor: default; }
+.acts button[aria-pressed="true"], .controls .main:enabled { background: var(--hue); color: var(--paper);
+                                                             border-color: var(--hue); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; margin: .8rem 0; }
 th, td { padding: .35rem .9rem .35rem 0; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
@@ -112,6 +134,6 @@ dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 code { font: .9em ui-monospace, Menlo, Consolas, "Liberation Mono", monospace; }
 @media print { main { max-width: none; padding: 0; } body { font-size: 11pt; } h2 { break-after: avoid; }
                .figures div { border: 1px solid var(--rule); }
-               .filter, .contents { display: none; } .tall { max-height: none; }
+               .filter, .contents, .acts, .controls { display: none; } .tall { max-height: none; }
                details::details-content { content-visibility: visible; } }
 """

@@ -49,12 +49,18 @@ def picture_element(uri: str, name: str) -> Html:
     return Html(f'<img src="{escape(uri)}" alt="{escape(name)}">')
 
 
-def data_uris(images: Real[np.ndarray, "examples height width channels"]) -> list[str]:
-    """Encodes images as `data:` addresses, from the darkest value of all to the brightest.
+def data_uris(
+    images: Real[np.ndarray, "examples height width channels"], *, limits: tuple[float, float] | None = None
+) -> list[str]:
+    """Encodes images as `data:` addresses.
 
     Three channels are colours; any other number of them is shown by its mean, in grey.
+
+    Args:
+      images: of any unit.
+      limits: the values that are black and white; by default the least and the greatest of all.
     """
-    low, high = float(images.min()), float(images.max())
+    low, high = limits or (float(images.min()), float(images.max()))
     scaled = (images.astype(np.float32) - low) * (255 / (high - low if high > low else 1.0))
     pixels = np.clip(scaled + 0.5, 0, 255).astype(np.uint8)
     if pixels.shape[-1] != 3:

@@ -47,7 +47,7 @@ def gallery(result: AuditResult, indices: Int[np.ndarray, " shown"], kind: Galle
             name=f"example {called[i]}",
             label=f"{given} → {suggested}" if kind in _WITH_SUGGESTIONS and suggested != given else given,
             number=f"{heading} {write(values[i])}" if kind == "suspects" else write(values[i]),
-            verdict=_verdict(result, i) if kind in _WITH_SUGGESTIONS or examples.flipped[i] else None,
+            verdict=verdict(result, i) if kind in _WITH_SUGGESTIONS or examples.flipped[i] else None,
         )
 
     return report.gallery(map(picture, indices.tolist(), report.data_uris(examples.x[indices])))
@@ -64,9 +64,9 @@ def _rows(result: AuditResult, indices: Int[np.ndarray, " shown"], kind: Gallery
         columns.append(Column("suggested", of(result.label_errors.suggested[indices])))
     columns.append(Column(heading, [values[i] for i in indices.tolist()], write))
     if kind in _WITH_SUGGESTIONS and examples.flipped.any():
-        columns.append(Column("", [(_verdict(result, i) or ("",))[0] for i in indices.tolist()]))
+        columns.append(Column("", [(verdict(result, i) or ("",))[0] for i in indices.tolist()]))
     for j, feature in enumerate(examples.feature_names[:_FEATURES_SHOWN]):
-        columns.append(Column(feature, examples.x[indices, j].tolist(), _written))
+        columns.append(Column(feature, examples.x[indices, j].tolist(), written))
     return report.table(columns)
 
 
@@ -85,12 +85,12 @@ def _measure(result: AuditResult, kind: Gallery) -> tuple[str, list, Callable[..
     return "information", result.generalization.pair_information.tolist(), "{:.2f} nats".format
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
     """An entry of a table as it was given."""
-    return f"{value:.4g}" if isinstance(value, Real) else str(value)
+    return report.with_minus(f"{value:.4g}") if isinstance(value, Real) else str(value)
 
 
-def _verdict(result: AuditResult, i: int) -> tuple[str, bool] | None:
+def verdict(result: AuditResult, i: int) -> tuple[str, bool] | None:
     """Whether a suspicion is right, where the flips are known."""
     examples = result.examples
     if not examples.flipped.any():

@@ -5,6 +5,7 @@ import numpy as np
 from infotheory_dl import report
 from infotheory_dl.audit._run import AuditResult
 from infotheory_dl.audit.detection import OWN_SCORES, of_audit
+from infotheory_dl.audit.report.cards import review, suspect_order
 from infotheory_dl.audit.report.galleries import Gallery, ranked
 from infotheory_dl.audit.report.sentences import rate_of_errors
 from infotheory_dl.audit.robustness import COMPARED_METHODS, Robustness, coverage
@@ -14,32 +15,22 @@ _SCORES_AT_MOST = 2000
 
 
 def suspects(result: AuditResult) -> str:
-    margins, errors = result.scores.margins, result.label_errors
-    order = np.argsort(margins)
-    repaired = order[errors.repaired[order]]
-    doubtful = order[(margins < 0)[order] & ~errors.repaired[order]]
+    errors = result.label_errors
     text = (
         "The margin of an example is what a network trained without it predicts for its label, minus the largest"
         " prediction for another class. Below zero the label is contradicted."
     )
-    rule = (
-        f" The rule of repair: margins below {signed(errors.threshold)}, the highest threshold at which"
-        f" {percent(result.settings.precision)} of the suggested labels are expected to be right. The expectation is"
-        " that of a model fitted to the given labels: the class probabilities are"
-        f" softmax({errors.sharpness:.1f} × prediction + bias), and {percent(errors.error_rate)} of the labels are"
-        " replaced by another; for repairs it goes by the lowest rate that the labels allow."
-    )
     if not errors.told:
         text = report.paragraph(f"{text} {rate_of_errors(result)}")
         return report.section("Suspected label errors", text, _every_score(result))
-    none = not len(repaired) and not len(doubtful)
+    if not len(suspect_order(result)):
+        return report.section("Suspected label errors", report.paragraph(f"{text} None is."), _every_score(result))
+    beside = (
+        " Beside each suspect stand the nearest example of the class that it is given, and of the one that is"
+        " suggested. Look, and decide: what you decide is exported as a table, which the next audit reads."
+    )
     return report.section(
-        "Suspected label errors",
-        report.paragraph(text + (rule if len(repaired) else "")),
-        ranked(result, "To be repaired", repaired, "suspects"),
-        ranked(result, "In doubt, not repaired", doubtful, "suspects"),
-        report.paragraph("No label is contradicted.") if none else "",
-        _every_score(result),
+        "Suspected label errors", report.paragraph(text + beside), review(result), _every_score(result)
     )
 
 
