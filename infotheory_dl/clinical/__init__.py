@@ -4,9 +4,18 @@ from infotheory_dl.clinical import cleaners
 from infotheory_dl.clinical._building import Progress, build
 from infotheory_dl.clinical._comparison import Comparison, compare
 from infotheory_dl.clinical._discretisation import Discretized, discretize
+from infotheory_dl.clinical._evaluation import Evaluation, Interval, Subgroup, evaluate
 from infotheory_dl.clinical._features import features
 from infotheory_dl.clinical._lengths import Buckets, LengthError, class_lengths, length_classes, length_error
-from infotheory_dl.clinical._linear import LINEAR_PENALTIES, LinearModel, fit_linear, predict_linear
+from infotheory_dl.clinical._linear import (
+    LINEAR_GRID,
+    LINEAR_PENALTIES,
+    LinearModel,
+    LinearSelection,
+    fit_linear,
+    predict_linear,
+    select_linear,
+)
 from infotheory_dl.clinical._list_files import ListFile, read_list_file, write_list_file
 from infotheory_dl.clinical._normalization import (
     Normalizer,
@@ -15,8 +24,14 @@ from infotheory_dl.clinical._normalization import (
     read_normalizer,
     write_normalizer,
 )
+from infotheory_dl.clinical._prediction_files import (
+    Predictions,
+    match_predictions,
+    read_predictions,
+    write_predictions,
+)
 from infotheory_dl.clinical._reading import Part, Samples, read, read_series
-from infotheory_dl.clinical._series import Series, as_series
+from infotheory_dl.clinical._series import Series, as_series, within_limits
 from infotheory_dl.clinical._store import Built
 from infotheory_dl.clinical._synthetic import synthetic, write_tables
 from infotheory_dl.clinical._tasks import Task
@@ -26,23 +41,29 @@ from infotheory_dl.clinical.rules import Mode, Rules
 
 __all__ = [
     "CHANNELS",
+    "LINEAR_GRID",
     "LINEAR_PENALTIES",
     "Buckets",
     "Built",
     "Channel",
     "Comparison",
     "Discretized",
+    "Evaluation",
+    "Interval",
     "Layout",
     "LengthError",
     "LinearModel",
+    "LinearSelection",
     "ListFile",
     "Mode",
     "Normalizer",
     "Part",
+    "Predictions",
     "Progress",
     "Rules",
     "Samples",
     "Series",
+    "Subgroup",
     "Task",
     "Verification",
     "as_series",
@@ -51,21 +72,27 @@ __all__ = [
     "cleaners",
     "compare",
     "discretize",
+    "evaluate",
     "features",
     "fit_linear",
     "fit_normalizer",
     "layout",
     "length_classes",
     "length_error",
+    "match_predictions",
     "normalize",
     "predict_linear",
     "read",
     "read_list_file",
     "read_normalizer",
+    "read_predictions",
     "read_series",
+    "select_linear",
     "synthetic",
     "verify",
+    "within_limits",
     "write_list_file",
     "write_normalizer",
+    "write_predictions",
     "write_tables",
 ]

@@ -15,7 +15,7 @@ Buckets: TypeAlias = Literal["custom", "log"]
 
 # days: the last class is of two weeks and more
 _EDGES = 24.0 * np.array([1, 2, 3, 4, 5, 6, 7, 8, 14])
-_NUM_CLASSES = 10
+NUM_CLASSES = 10
 # hours, of the published training set
 _MEANS = {
     "custom": np.array(
@@ -68,7 +68,7 @@ def length_classes(hours: Real[AnyArray, " examples"], *, buckets: Buckets = "cu
     lengths = np.asarray(hours, float)
     if buckets == "custom":
         return np.searchsorted(_EDGES, lengths, side="right")
-    return np.clip((_NUM_CLASSES * np.log(lengths + 1) / 8).astype(int), 0, _NUM_CLASSES - 1)
+    return np.clip((NUM_CLASSES * np.log(lengths + 1) / 8).astype(int), 0, NUM_CLASSES - 1)
 
 
 @edge
@@ -83,7 +83,7 @@ def class_lengths(classes: Int[AnyArray, " examples"], *, buckets: Buckets = "cu
       ValueError: if a class is not 0 to 9, or there are no such buckets.
     """
     require_choice("buckets", buckets, tuple(_MEANS))
-    require_indices(_NUM_CLASSES, classes=classes)
+    require_indices(NUM_CLASSES, classes=classes)
     return jnp.asarray(_MEANS[buckets][np.asarray(classes)])
 
 
@@ -110,4 +110,4 @@ def length_error(
     clipped = np.maximum(np.asarray(predictions, float), 0)
     differences = metrics.regression(labels, clipped)
     codes = (length_classes(hours) for hours in (labels, clipped))
-    return LengthError(metrics.cohen_kappa(*codes, num_classes=_NUM_CLASSES if every_class else None), *differences)
+    return LengthError(metrics.cohen_kappa(*codes, num_classes=NUM_CLASSES if every_class else None), *differences)

@@ -13,7 +13,7 @@ from infotheory_dl.clinical import _facts
 from infotheory_dl.clinical._reading import Samples
 from infotheory_dl.results import concise
 
-_ENDING = "_timeseries.csv"
+ENDING = "_timeseries.csv"
 _MULTITASK = (
     "filename",
     "length of stay",
@@ -79,7 +79,7 @@ def read_list_file(path: str | os.PathLike[str]) -> ListFile:
             numbers.append([float(text) for text in row[1:]])
         except ValueError:
             raise ValueError(f"{place}, line {number}: expected {','.join(first)}, got {','.join(row)!r}") from None
-        names.append(row[0].removesuffix(_ENDING))
+        names.append(row[0].removesuffix(ENDING))
     table = np.array(numbers, float).reshape(len(rows), len(first) - 1)
     period = table[:, 0] if has_period else np.full(len(rows), np.nan)
     return ListFile(names, period, table[:, has_period:])
@@ -102,7 +102,7 @@ def lines(samples: Samples) -> list[str]:
     found = []
     rows = np.atleast_2d(samples.labels.T).T
     for stay, period, labels in zip(samples.stay, samples.period, rows, strict=True):
-        fields = [f"{samples.names[stay]}{_ENDING}"]
+        fields = [f"{samples.names[stay]}{ENDING}"]
         if samples.task != "mortality":
             fields.append(f"{period:.6f}")
         fields += [f"{y:.6f}" if samples.task == "length_of_stay" else str(int(y)) for y in labels]
@@ -116,7 +116,7 @@ def _multitask_line(samples: Samples, place: int) -> str:
     remaining = [f"{hours:.6f}" for hours in of("length_of_stay labels")]
     return ",".join(
         [
-            f"{samples.names[place]}{_ENDING}",
+            f"{samples.names[place]}{ENDING}",
             f"{samples.length[place]:.6f}",
             joined(of("mortality")),
             joined([*of("length_of_stay masks"), *remaining]),

@@ -14,8 +14,9 @@ class Channel(NamedTuple):
       cleaner: the rule of `cleaners.clean` that makes numbers of its text; "none" keeps the text.
       normal: what stands in before anything is measured, as text.
       chart_items: ITEMIDs of CHARTEVENTS that feed it.
-      limits: beyond the outer two a number is an outlier, between outer and inner ones it is moved to the inner one.
       lab_items: ITEMIDs of LABEVENTS that feed it.
+      limits: of a number, for `within_limits`: beyond the outer two it is an outlier, between an outer and an inner one
+        it is moved to the inner one.
       categories: texts in the order of the one-hot columns, and the number that linear models take for each; empty for
         a channel of numbers.
     """
@@ -24,8 +25,8 @@ class Channel(NamedTuple):
     cleaner: str
     normal: str
     chart_items: tuple[int, ...]
-    limits: tuple[float, float, float, float]
     lab_items: tuple[int, ...] = ()
+    limits: tuple[float, float, float, float] | None = None
     categories: dict[str, int] = {}  # noqa: RUF012, of a NamedTuple, and never changed
 
     @property
@@ -40,7 +41,6 @@ CHANNELS = (
         "crr",
         "0.0",
         (115, 3348, 8377),
-        limits=(0.0, 0.0, 1.0, 1.0),
         categories={"0.0": 0, "1.0": 1},
     ),
     Channel(
@@ -56,7 +56,6 @@ CHANNELS = (
         "none",
         "4 Spontaneously",
         (184, 220739),
-        limits=(1.0, 1.0, 4.0, 4.0),
         categories={
             "To Pain": 2,
             "3 To speech": 3,
@@ -73,7 +72,6 @@ CHANNELS = (
         "none",
         "6 Obeys Commands",
         (454, 223901),
-        limits=(1.0, 1.0, 6.0, 6.0),
         categories={
             "1 No Response": 1,
             "3 Abnorm flexion": 3,
@@ -94,7 +92,6 @@ CHANNELS = (
         "none",
         "15",
         (198,),
-        limits=(3.0, 3.0, 15.0, 15.0),
         categories={
             "11": 11,
             "10": 10,
@@ -116,7 +113,6 @@ CHANNELS = (
         "none",
         "5 Oriented",
         (723, 223900),
-        limits=(1.0, 1.0, 5.0, 5.0),
         categories={
             "1 No Response": 1,
             "No Response": 1,

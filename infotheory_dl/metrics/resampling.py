@@ -125,22 +125,37 @@ def bootstrap(
             raise ValueError(f"groups and weights are for the measures {known}, not for others")
         chosen = functools.partial(measure, **settings) if settings else measure
         return _bootstrap(chosen, num_resamples, key, [jnp.asarray(column) for column in columns])
-    weighing = _WEIGHINGS[measure]
-    arrays = weighing.check(*columns, weights=weights, **settings)
-    codes = np.arange(lengths[0])
-    if groups is not None:
-        require_same_length(columns=columns[0], groups=groups)
-        codes = np.unique(to_numpy(groups), return_inverse=True)[1]
-    counts = jnp.ones(lengths[0]) if weights is None else jnp.asarray(weights, float)
-    program = _Program(weighing, tuple(sorted(settings.items())), num_resamples, int(codes.max()) + 1)
-    found = _weighed(program, key, arrays, jnp.asarray(codes), counts)
-    defined = weighing.is_defined(found)
+    found = weighed_resamples(
+        key, measure, *columns, groups=groups, weights=weights, num_resamples=num_resamples, **settings
+    )
+    defined = _WEIGHINGS[measure].is_defined(found)
     if is_concrete(defined) and not bool(defined.all()):
         warn(
             f"{int((~defined).sum())} of {num_resamples} resamples have one class only: what needs both is NaN there,"
             " and spread leaves them out"
         )
     return found
+
+
+def weighed_resamples(
+    key: Key,
+    measure: Callable[..., Result],
+    *columns: AnyArray,
+    groups: AnyArray | None,
+    weights: AnyArray | None,
+    num_resamples: int,
+    **settings: Any,
+) -> Result:
+    """The core of `bootstrap` of a measure that weighs: it does not tell of resamples with one class only."""
+    weighing = _WEIGHINGS[measure]
+    arrays = weighing.check(*columns, weights=weights, **settings)
+    codes = np.arange(len(columns[0]))
+    if groups is not None:
+        require_same_length(columns=columns[0], groups=groups)
+        codes = np.unique(to_numpy(groups), return_inverse=True)[1]
+    counts = jnp.ones(len(codes)) if weights is None else jnp.asarray(weights, float)
+    program = _Program(weighing, tuple(sorted(settings.items())), num_resamples, int(codes.max()) + 1)
+    return _weighed(program, key, arrays, jnp.asarray(codes), counts)
 
 
 @edge

@@ -132,6 +132,19 @@ def test_single_precision_decides_bins_as_double_does():
         np.testing.assert_array_equal(found.values[0, :, layout().first[8]], [2, 3, 4])
 
 
+def test_outliers_are_left_out_and_what_is_nearly_one_is_moved():
+    texts = np.full((4, 17), "", object)
+    texts[:, 14] = ["36.5", "10", "20", "46"]  # degrees: 14.2 to 47 are no outliers, 26 to 45 are not moved
+    texts[:, 5] = ["15", "3", "14", "9"]
+    series = clinical.as_series([(np.arange(4.0), texts), (np.arange(4.0), texts)])
+    found = clinical.within_limits(series)
+    np.testing.assert_array_equal(found.offsets, [0, 7, 14])
+    is_temperature = found.channel == 14
+    np.testing.assert_array_equal(found.value[is_temperature], [36.5, 26, 45] * 2)
+    np.testing.assert_array_equal(found.hours[is_temperature], [0, 2, 3] * 2)
+    np.testing.assert_array_equal(found.value[~is_temperature], series.value[series.channel == 5])
+
+
 def brute_force(times, values, low, high):
     kept = values[(times > low - 1e-6) & (times < high + 1e-6)]
     if not len(kept):

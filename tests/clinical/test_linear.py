@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn import metrics as peers
 from sklearn.linear_model import LogisticRegression
 
 from infotheory_dl import clinical
@@ -21,8 +22,8 @@ def test_the_demo_has_the_published_probabilities_of_death(demo):
         np.testing.assert_allclose([found[name] for name in names], case[f"{theirs}/prob"], atol=2e-3)
 
 
-def drawn():
-    random = np.random.default_rng(0)
+def drawn(seed=0):
+    random = np.random.default_rng(seed)
     table = random.normal(3, 2, (60, 5))
     labels = (table[:, :3] + random.normal(0, 1, (60, 3)) > 3).astype(int)
     table[random.random(table.shape) < 0.2] = np.nan
@@ -44,6 +45,22 @@ def test_several_labels_are_fitted_as_scikit_learn_fits_each(penalty):
         np.testing.assert_allclose(found[:, place], peer.predict_proba(columns)[:, 1], atol=1e-5)
     one = clinical.fit_linear(table, labels[:, 0], penalty=penalty, inverse_penalty=0.1)
     np.testing.assert_allclose(clinical.predict_linear(one, table), found[:, 0], atol=1e-7)
+
+
+def test_the_penalty_that_is_best_on_other_data_is_chosen():
+    data, others = drawn(), drawn(1)
+    penalties = (("l2", 0.1), ("l1", 0.1), ("l2", 1e-4))
+    found = clinical.select_linear(*data, *others, penalties=penalties)
+    assert found.penalties == penalties
+    for place, (penalty, inverse) in enumerate(penalties):
+        model = clinical.fit_linear(*data, penalty=penalty, inverse_penalty=inverse)
+        shown = clinical.predict_linear(model, others[0])
+        np.testing.assert_allclose(found.scores[place], peers.roc_auc_score(others[1], shown), atol=1e-9)
+        if place == found.scores.argmax():
+            assert (found.penalty, found.inverse_penalty) == (penalty, inverse)
+            np.testing.assert_allclose(clinical.predict_linear(found.model, others[0]), shown, atol=1e-7)
+    flat = clinical.select_linear(*data, *others, penalties=penalties, score=lambda labels, shown: -shown.max())
+    assert flat.inverse_penalty == 1e-4
 
 
 def test_classes_and_errors_of_lengths_are_the_published_ones():
@@ -75,6 +92,15 @@ BAD = [
     (lambda: clinical.fit_linear(TABLE, LABELS + 1), r"labels must be boolean or 0 and 1, got the values \[1, 2\]"),
     (lambda: clinical.fit_linear(TABLE[:, 3:4], LABELS), "none of the 1 features is ever observed"),
     (lambda: clinical.fit_linear(TABLE, LABELS, inverse_penalty=0.0), "inverse_penalty must be positive"),
+    (lambda: clinical.select_linear(TABLE, LABELS, TABLE, LABELS, penalties=()), "there must be a penalty at least"),
+    (
+        lambda: clinical.select_linear(TABLE, LABELS, TABLE, LABELS, penalties=(("l3", 1.0),)),
+        "unknown penalty 'l3'; choose one of 'l2', 'l1'",
+    ),
+    (
+        lambda: clinical.select_linear(TABLE, LABELS, TABLE[:3], 0 * LABELS[:3], penalties=(("l2", 0.1),)),
+        "no label varies in the validation data: give a score",
+    ),
     (lambda: clinical.length_classes([-1.0]), "hours must be finite and not negative"),
     (lambda: clinical.class_lengths([10]), "classes"),
     (lambda: clinical.length_error([1.0], [np.nan]), "predictions has 1 of 1 entries that are NaN or infinite"),
