@@ -1,14 +1,18 @@
 """The audit: what each example of a data set tells a network, which labels are wrong, what can be left out."""
 
-from infotheory_dl.audit._run import AuditResult, Repair, Settings, Summarization, Sweep, run
+from infotheory_dl.audit._run import AuditResult, run
 from infotheory_dl.audit.decisions import Decisions, read_decisions
 from infotheory_dl.audit.detection import Detection, cross_validated_suspicion, rate_detection
 from infotheory_dl.audit.domains import UnseenDomain
 from infotheory_dl.audit.examples import Examples
 from infotheory_dl.audit.files import scores_table, write_report
+from infotheory_dl.audit.leaving_out import Repair, Summarization
 from infotheory_dl.audit.report import findings
+from infotheory_dl.audit.results import Solution
 from infotheory_dl.audit.robustness import Robustness
 from infotheory_dl.audit.scores import Scores
+from infotheory_dl.audit.settings import Settings
+from infotheory_dl.audit.sweep import Sweep
 
 __all__ = [
     "AuditResult",
@@ -19,6 +23,7 @@ __all__ = [
     "Robustness",
     "Scores",
     "Settings",
+    "Solution",
     "Summarization",
     "Sweep",
     "UnseenDomain",

@@ -8,10 +8,12 @@ from rich.console import Console
 
 from infotheory_dl import data
 from infotheory_dl._files import require_writable, write_or_keep
-from infotheory_dl.audit._run import Settings, run
+from infotheory_dl.audit._run import run
 from infotheory_dl.audit.decisions import read_decisions
 from infotheory_dl.audit.files import write_report
 from infotheory_dl.audit.report import findings
+from infotheory_dl.audit.settings import Settings
+from infotheory_dl.audit.stages import KEPT, forget
 from infotheory_dl.report import Stages
 
 
@@ -23,9 +25,10 @@ class Config:
       dataset: a named set: digits, the default, which needs no download, or one of tensorflow-datasets, such as mnist.
       source: or one of your own.
       split: part of a named set, such as train[:5000].
-      output: folder of the report.
+      output: folder of the report. Finished stages of an audit that is cut short are kept in it until there is one.
       decisions: a table of what was decided on suspects, exported from the page of an audit of the same data: labels
         are changed and examples dropped by it, before all else.
+      restart: whether to begin anew, and not after the stages that are kept.
       seed: of all that is drawn.
       settings: how the audit is made.
     """
@@ -36,6 +39,7 @@ class Config:
     output: Path = Path("results/audit")
     decisions: Path | None = None
     seed: int = 0
+    restart: bool = False
     settings: Settings = field(default_factory=Settings)
 
 
@@ -46,16 +50,24 @@ def main(config: Config, console: Console) -> None:
     with Stages(console) as stages:
         stages.begin("reading the data")
         title, table = _load(config)
-        key, settings = jax.random.key(config.seed), asdict(config.settings)
-        result = run(key, table, decisions=decisions, on_stage=stages.begin, **settings)
+        result = run(
+            jax.random.key(config.seed),
+            table,
+            decisions=decisions,
+            on_stage=stages.begin,
+            keep=config.output / KEPT,
+            restart=config.restart,
+            **asdict(config.settings),
+        )
     console.print()
     for notice in dict.fromkeys((*table.notices, *result.examples.notices)):
         console.print(f"Note: {notice}", soft_wrap=True)
     for sentence in findings(result):
         console.print(f"• {sentence}")
-    record = {name: value for name, value in asdict(config).items() if name not in ("settings", "source")}
+    record = {name: value for name, value in asdict(config).items() if name not in ("settings", "source", "restart")}
     record |= {name: getattr(config.source, name) for name in config.source.given}
     report = write_or_keep(config.output, lambda folder: write_report(result, folder, title=title, config=record))
+    forget(config.output / KEPT)
     console.print(f"\nThe report: {report.resolve()}", soft_wrap=True)
 
 

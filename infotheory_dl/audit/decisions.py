@@ -127,6 +127,15 @@ def apply_decisions(examples: Examples, decisions: Decisions) -> Examples:
     if len(np.unique(labels[left])) < 2:
         raise ValueError("after the decisions the examples are of fewer than two classes")
     rows = examples.row_names
+    if len(examples.measured):
+        # a part of the audited examples: what was decided on them holds there too
+        measured = examples.measured[left[examples.measured]]
+        true_labels = examples.true_labels if examples.flipped.any() else labels
+        examples = examples._replace(
+            held_out_inputs=examples.inputs[measured],
+            held_out_labels=true_labels[measured],
+            measured=(np.cumsum(left) - 1)[measured],
+        )
     return examples._replace(
         indices=examples.indices[left],
         x=examples.x[left],

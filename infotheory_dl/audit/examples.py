@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from infotheory_dl import data
-from infotheory_dl._files import machine_memory
 from infotheory_dl._validation import class_labels, require_count, require_within
 from infotheory_dl.data.preprocessing import network_inputs
 from infotheory_dl.results import concise
@@ -16,10 +15,8 @@ from infotheory_dl.types import Key
 _FEWEST_EXAMPLES = 20
 _FEWEST_OF_A_CLASS = 3
 _SHOWN = 5
-_DEFAULT_SIZE = 1000
-# numbers in double precision: of the kernel, its eigenvectors and copies; and of predictions at all times
-_KERNELS_AT_ONCE = 4
-_SCORES_AT_ONCE = 20
+_MEASURED_AT_MOST = 10_000
+_AND_MORE = " and a fifth more to measure on"
 
 
 @concise
@@ -32,7 +29,8 @@ class Examples(NamedTuple):
       inputs: the same, standardized, as the networks see them.
       labels: their labels in [0, classes), with the flips.
       true_labels: the labels before the flips.
-      held_out_inputs: examples that are not audited; functions and accuracies are measured on them.
+      held_out_inputs: examples on which functions and accuracies are measured: such as are not audited, or, where all
+        are, a fifth of them.
       held_out_labels: their labels, never flipped.
       class_names: one for each class.
       feature_names: one for each column of a table, None for images.
@@ -40,6 +38,8 @@ class Examples(NamedTuple):
       row_names: what the user calls the examples, None if they have no names.
       notices: what was done to the data, in sentences.
       confirmed: labels that a person has decided to be right; None if nobody has decided.
+      measured: places among the audited examples of those held out, which trained networks leave out; none where
+        others are held out.
     """
 
     indices: Int[np.ndarray, " examples"]
@@ -55,6 +55,7 @@ class Examples(NamedTuple):
     row_names: tuple[str, ...] | None = None
     notices: tuple[str, ...] = ()
     confirmed: Bool[np.ndarray, " examples"] | None = None
+    measured: Int[np.ndarray, " measured"] = np.zeros(0, int)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -67,14 +68,25 @@ class Examples(NamedTuple):
         return self.labels != self.true_labels
 
 
-def draw_examples(key: Key, table: data.Table, *, train_size: int | None, flip: float) -> Examples:
+def draw_examples(
+    key: Key,
+    table: data.Table,
+    *,
+    train_size: int | None,
+    flip: float,
+    keep_apart: bool = False,
+    one_scale: bool = False,
+) -> Examples:
     """Checks a data set, draws the examples to be audited, and flips labels on purpose.
 
     Args:
       key: source of randomness.
-      table: of all examples. Those to measure on are `held_out`, or else those that are not drawn, at most as many.
-      train_size: how many to audit; by default all but a fifth, or all where examples are held out, at most 1000.
+      table: of all examples. Those to measure on are `held_out`, or else those that are not drawn, at most as many; of
+        all that are drawn a fifth.
+      train_size: how many to audit; by default all.
       flip: share of the labels to replace by one of another class.
+      keep_apart: whether those to measure on must not be audited: by default a fifth is not then.
+      one_scale: whether the columns of a table share one scale.
 
     Returns:
       The examples, each class with its share. Inputs are centred and scaled in double precision.
@@ -86,37 +98,42 @@ def draw_examples(key: Key, table: data.Table, *, train_size: int | None, flip: 
     if table.y is None:
         raise ValueError("an audit needs labels: give y, or name their column by data.as_table(x, label=...)")
     require_within("[0, 1)", "the share of labels to flip", flip=flip)
-    spare = 0 if held_out else max(1, len(x) // 5)
+    spare = max(1, len(x) // 5) if keep_apart and not held_out else 0
     if len(x) - spare < _FEWEST_EXAMPLES:
-        raise ValueError(f"an audit needs {_FEWEST_EXAMPLES} examples and a fifth more to measure on, got {len(x)}")
+        raise ValueError(f"an audit needs {_FEWEST_EXAMPLES} examples{_AND_MORE * keep_apart}, got {len(x)}")
     codes, classes = class_labels(table.y, name="y", to_learn=True)
     if train_size is None:
-        train_size = min(len(codes) - spare, _DEFAULT_SIZE)
-    largest = len(codes) - (0 if held_out else 1)
-    require_count(_FEWEST_EXAMPLES, largest, train_size=train_size)
+        train_size = len(codes) - spare
+    require_count(_FEWEST_EXAMPLES, len(codes) - min(spare, 1), train_size=train_size)
 
     if 2 * len(classes) > train_size:
         raise ValueError(
             f"the {train_size} examples to be audited are too few for {len(classes)} classes: raise train_size, or"
             " merge rare classes"
         )
-    _require_memory(train_size, len(held_out[0]) if held_out else min(len(x) - train_size, train_size), len(classes))
 
     choice_key, flip_key, held_out_key = jax.random.split(key, 3)
-    audited = data.random_subset(choice_key, x, codes, train_size, stratified=True)
+    if train_size == len(codes):
+        audited = data.Subset(x, codes, np.arange(len(codes)))
+    else:
+        audited = data.random_subset(choice_key, x, codes, train_size, stratified=True)
     if np.ptp(audited.y) == 0:
         raise ValueError(f"the {train_size} examples drawn are of one class only; raise train_size")
+    measured = np.zeros(0, int)
     if held_out is None:
         rest = np.setdiff1d(np.arange(len(codes)), audited.indices)
-        measured = data.random_subset(held_out_key, x[rest], codes[rest], min(len(rest), train_size))
-        held_out_x, held_out_labels = measured.x, measured.y
+        if not len(rest):
+            chosen = jax.random.choice(held_out_key, train_size, (train_size // 5,), replace=False)
+            rest = measured = np.sort(np.asarray(chosen))[:_MEASURED_AT_MOST]
+        shown = data.random_subset(held_out_key, x[rest], codes[rest], min(len(rest), train_size))
+        held_out_x, held_out_labels, measured = shown.x, shown.y, measured[shown.indices] if len(measured) else measured
     else:
         held_out_x = held_out[0]
         held_out_labels = class_labels(held_out[1], name="held-out y", names=classes).codes
 
     transition = data.uniform_transition(len(classes), flip)
     labels = data.corrupt_labels(flip_key, audited.y, transition, exact=True).labels
-    moments = data.pixel_moments(audited.x, per="pixel" if x.ndim == 2 else "set")
+    moments = data.pixel_moments(audited.x, per="pixel" if x.ndim == 2 and not one_scale else "set")
     rows, rare = table.row_names, _rare(audited.y, classes)
     return Examples(
         indices=audited.indices,
@@ -126,6 +143,7 @@ def draw_examples(key: Key, table: data.Table, *, train_size: int | None, flip: 
         true_labels=audited.y,
         held_out_inputs=_with_channels(network_inputs(held_out_x, moments)),
         held_out_labels=held_out_labels,
+        measured=measured,
         class_names=tuple(str(name) for name in classes),
         feature_names=table.feature_names,
         available=len(codes),
@@ -141,16 +159,6 @@ def _rare(codes: np.ndarray, classes: np.ndarray) -> list[str]:
     shown = ", ".join(rare[:_SHOWN]) + (f" and {len(rare) - _SHOWN} more" if len(rare) > _SHOWN else "")
     sentence = f"Classes with fewer than {_FEWEST_OF_A_CLASS} audited examples can hardly be told: {shown}."
     return [sentence] if rare else []
-
-
-def _require_memory(train_size: int, num_held_out: int, num_classes: int) -> None:
-    """Raises a ValueError, before anything is computed, where kernels and scores exceed the memory."""
-    needed = 8 * train_size * (_KERNELS_AT_ONCE * (train_size + num_held_out) + _SCORES_AT_ONCE * num_classes)
-    if needed > (memory := machine_memory()):
-        raise ValueError(
-            f"an audit of {train_size} examples of {num_classes} classes needs some {needed / 2**30:,.1f} GiB, this"
-            f" machine has {memory / 2**30:,.1f} GiB; audit fewer of them by train_size"
-        )
 
 
 def _with_channels(x: np.ndarray) -> np.ndarray:

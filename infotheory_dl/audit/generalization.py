@@ -1,5 +1,6 @@
 """How far the training error speaks for other examples: a bound on the gap, from runs without training."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -68,7 +69,7 @@ class Generalization(NamedTuple):
 
 def bound_generalization(
     key: Key,
-    kernel: Float[np.ndarray, "examples examples"],
+    kernel: Callable[[np.ndarray, np.ndarray], np.ndarray],
     labels: Int[np.ndarray, " examples"],
     num_classes: int,
     *,
@@ -81,7 +82,7 @@ def bound_generalization(
 
     Args:
       key: source of randomness: the supersamples, and the selections in pairs of opposites.
-      kernel: between all audited examples.
+      kernel: between audited examples, by their places.
       labels: as they are given.
       num_classes: number of classes.
       runs: number of runs on each supersample, even.
@@ -103,7 +104,7 @@ def bound_generalization(
     targets = centred_targets(labels, num_classes)
     # threads of BLAS cost more than they bring to many small systems
     with threadpool_limits(1, user_api="blas"):
-        predictions = np.stack([_predict(kernel[np.ix_(i, i)], targets[i], selection, settings) for i in entries])
+        predictions = np.stack([_predict(kernel(i, i), targets[i], selection, settings) for i in entries])
     estimate = lambda estimator: bounds.fcmi(predictions, selection, num_classes=num_classes, estimator=estimator)
     bound = estimate("plugin")
     own = [mutual_information(values, selection.repeat(2, axis=1), num_codes=num_classes) for values in predictions]

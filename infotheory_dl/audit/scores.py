@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
@@ -48,13 +49,19 @@ def example_shape(name: NetworkName, inputs: Float[np.ndarray, "examples *featur
     return inputs.shape[1:] if name != "mlp" and inputs.ndim == 4 else (math.prod(inputs.shape[1:]),)
 
 
-def score(problem: Problem, labels: Int[np.ndarray, " examples"], trainings: Iterable[Training]) -> Scores:
+def score(
+    problem: Problem,
+    labels: Int[np.ndarray, " examples"],
+    trainings: Iterable[Training],
+    measured: Int[np.ndarray, " measured"],
+) -> Scores:
     """Scores every example after each training, from one eigendecomposition shared by all classes.
 
     Args:
       problem: to learn the labels, as one-hot rows minus 1/classes; outputs start at zero.
       labels: codes.
       trainings: of the network, at several times.
+      measured: which examples the references are, if they are among them; else none.
     """
     num_classes = problem.residuals.shape[1]
     is_given = jnp.asarray(labels[:, None] == np.arange(num_classes))
@@ -62,5 +69,19 @@ def score(problem: Problem, labels: Int[np.ndarray, " examples"], trainings: Ite
     for training in trainings:
         result = left_out(problem, training)
         predictions = 1 / num_classes - problem.residuals - result.residuals
-        by_time.append((result.output_change, result.weight_change, margins(predictions, is_given), predictions))
+        assert result.output_changes is not None
+        output_change = change_of_others(result.output_changes, measured)
+        by_time.append((output_change, result.weight_change, margins(predictions, is_given), predictions))
     return Scores(*(np.stack([np.asarray(value) for value in values]) for values in zip(*by_time, strict=True)))
+
+
+def change_of_others(
+    changes: Float[jax.Array, "examples references outputs"], measured: Int[np.ndarray, " measured"]
+) -> Float[jax.Array, " examples"]:
+    """Squared norms of the changes of the outputs, mean over the references that are not the example itself."""
+    squares = jnp.square(changes).sum(2)
+    counts = jnp.full(len(squares), squares.shape[1])
+    if len(measured):
+        places = np.arange(len(measured))
+        squares, counts = squares.at[measured, places].set(0), counts.at[measured].add(-1)
+    return squares.sum(1) / counts

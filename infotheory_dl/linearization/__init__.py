@@ -30,20 +30,26 @@ from infotheory_dl.linearization.kernels import (
     transposed_jacobian_products,
 )
 from infotheory_dl.linearization.quality import LinearizationQuality, linearization_quality
+from infotheory_dl.linearization.ridge import FeatureMoments, RidgeLeaveOneOut, feature_moments, ridge_leave_one_out
+from infotheory_dl.linearization.streams import FeatureStream
 
 __all__ = [
     "Calibration",
     "Dynamics",
+    "FeatureMoments",
+    "FeatureStream",
     "Implementation",
     "KernelEigen",
     "LinearizationQuality",
     "Outputs",
     "Projection",
     "ProjectionMethod",
+    "RidgeLeaveOneOut",
     "SingularKernelError",
     "calibrate",
     "empirical_kernel",
     "feature_eigen",
+    "feature_moments",
     "jacobian",
     "kernel_eigen",
     "leave_one_out_predictions",
@@ -55,6 +61,7 @@ __all__ = [
     "projected_jacobian",
     "random_projection",
     "response",
+    "ridge_leave_one_out",
     "select_weight_decay",
     "trained_coefficients",
     "trained_outputs",

@@ -12,6 +12,7 @@ from infotheory_dl.networks.classifiers import (
     train_fn,
 )
 from infotheory_dl.networks.defaults import small_classifier, wide_layer
+from infotheory_dl.networks.feature_maps import FeatureMap, linear_features, random_convolution, random_layer
 from infotheory_dl.networks.layers import (
     HE,
     TORCH,
@@ -42,6 +43,7 @@ __all__ = [
     "Conv",
     "Convolution",
     "Dense",
+    "FeatureMap",
     "Initialization",
     "ResNet",
     "Standardized",
@@ -54,7 +56,10 @@ __all__ = [
     "flip_and_crop",
     "four_layer_cnn",
     "image_patches",
+    "linear_features",
     "pooled_cnn",
+    "random_convolution",
+    "random_layer",
     "resnet18",
     "resnet34",
     "resnet50",

@@ -58,7 +58,7 @@ def save(folder, **arrays):
         ({"x": np.full((30, 2), np.nan), "y": np.arange(30) % 2}, "Left out, columns without a value: 'x0', 'x1'."),
         ({"x": np.full((30, 2), np.inf), "y": np.arange(30) % 2}, "column 'x0' has 30 of 30 values that are infinite"),
         ({"x": np.ones((30, 2)), "y": np.ones(30, int)}, "y has one class only, 1; at least 2 are needed"),
-        ({"x": np.ones((3, 2)), "y": np.arange(3)}, "an audit needs 20 examples and a fifth more to measure on, got 3"),
+        ({"x": np.ones((3, 2)), "y": np.arange(3)}, "an audit needs 20 examples, got 3"),
     ],
 )
 def test_data_that_cannot_be_audited_are_told(arrays, message, tmp_path, capsys):

@@ -10,8 +10,18 @@ X = np.arange(60.0).reshape(30, 2)
 Y = np.array(["cat", "dog", "emu"] * 10)
 
 
-def draw(x=X, y=Y, held_out=None, train_size=None, flip=0.0, **further):
-    return draw_examples(KEY, as_table(x, y, held_out, missing="refuse", **further), train_size=train_size, flip=flip)
+def draw(x=X, y=Y, held_out=None, train_size=None, flip=0.0, keep_apart=True, **further):
+    table = as_table(x, y, held_out, missing="refuse", **further)
+    return draw_examples(KEY, table, train_size=train_size, flip=flip, keep_apart=keep_apart)
+
+
+def test_all_examples_are_audited_in_their_order_and_a_fifth_is_to_measure_on():
+    examples = draw(keep_apart=False, flip=0.5)
+    np.testing.assert_array_equal(examples.indices, np.arange(30))
+    assert len(examples.measured) == len(set(examples.measured.tolist())) == 6
+    np.testing.assert_array_equal(examples.held_out_inputs, examples.inputs[examples.measured])
+    np.testing.assert_array_equal(examples.held_out_labels, examples.true_labels[examples.measured])
+    assert len(draw(keep_apart=False, train_size=20).measured) == 0
 
 
 def test_a_fifth_is_held_out_and_nothing_is_in_both_parts():
@@ -44,12 +54,6 @@ def test_classes_of_one_example_are_named_at_the_start():
     assert len(notices) == 1
     assert notices[0].startswith("Classes with fewer than 3 audited examples can hardly be told: 'emu' (")
     assert draw().notices == ()
-
-
-def test_memory_that_does_not_suffice_is_told_before_anything_is_computed(monkeypatch):
-    monkeypatch.setattr("infotheory_dl.audit.examples.machine_memory", lambda: 2.0**14)
-    with pytest.raises(ValueError, match=r"an audit of 24 examples of 3 classes needs some .* GiB; audit fewer"):
-        draw()
 
 
 def test_flips_are_as_many_as_asked_for_and_spare_the_held_out_examples():

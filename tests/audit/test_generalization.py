@@ -19,6 +19,10 @@ LABELS = RANDOM.integers(0, 3, 14)
 SETTINGS = {"runs": 6, "time": np.inf, "learning_rate": 1.0, "weight_decay": 0.1}
 
 
+def of_places(kernel):
+    return lambda rows, columns: kernel[np.ix_(rows, columns)]
+
+
 def information(codes, selection):
     """Of two discrete variables by the definition, in nats."""
     runs = len(codes)
@@ -34,7 +38,7 @@ def predict(entries, selection):
 
 
 def test_the_bound_is_that_of_runs_solved_one_by_one():
-    found = bound_generalization(KEY, KERNEL, LABELS, 3, **SETTINGS)
+    found = bound_generalization(KEY, of_places(KERNEL), LABELS, 3, **SETTINGS)
     (entries,) = found.entries
     assert found.train_size == 7
     np.testing.assert_array_equal(np.sort(entries), np.arange(14))
@@ -56,7 +60,7 @@ def test_the_bound_is_that_of_runs_solved_one_by_one():
 def test_what_is_learned_by_heart_comes_first():
     # every example tells of itself alone, and without it the first class is predicted
     labels = np.array([0] * 8 + [1] * 6)
-    found = bound_generalization(KEY, np.eye(14), labels, 2, **SETTINGS)
+    found = bound_generalization(KEY, of_places(np.eye(14)), labels, 2, **SETTINGS)
     np.testing.assert_allclose(found.own_information, np.log(2) * labels, atol=1e-12)
     pairs = labels[found.entries].reshape(-1, 2)
     memorised = found.most_memorised(14)
@@ -69,7 +73,7 @@ def test_what_is_learned_by_heart_comes_first():
 
 def test_many_examples_are_split_into_several_sets(monkeypatch):
     monkeypatch.setattr(generalization, "_MOST_ROWS", 3)
-    found = bound_generalization(KEY, KERNEL, LABELS, 3, **SETTINGS)
+    found = bound_generalization(KEY, of_places(KERNEL), LABELS, 3, **SETTINGS)
     assert found.entries.shape == (3, 4)
     assert len(np.unique(found.entries)) == 12
     outside = np.setdiff1d(np.arange(14), found.entries)
@@ -79,9 +83,9 @@ def test_many_examples_are_split_into_several_sets(monkeypatch):
 
 
 def test_runs_in_pieces_are_the_same_runs(monkeypatch):
-    whole = bound_generalization(KEY, KERNEL, LABELS, 3, **SETTINGS)
+    whole = bound_generalization(KEY, of_places(KERNEL), LABELS, 3, **SETTINGS)
     monkeypatch.setattr(generalization, "_OUTPUTS_AT_ONCE", 2 * 14 * 3)
-    pieces = bound_generalization(KEY, KERNEL, LABELS, 3, **SETTINGS)
+    pieces = bound_generalization(KEY, of_places(KERNEL), LABELS, 3, **SETTINGS)
     np.testing.assert_array_equal(pieces.pair_information, whole.pair_information)
 
 
