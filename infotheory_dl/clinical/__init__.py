@@ -3,9 +3,11 @@
 from infotheory_dl.clinical import cleaners
 from infotheory_dl.clinical._building import Progress, build
 from infotheory_dl.clinical._comparison import Comparison, compare
+from infotheory_dl.clinical._configurations import CONFIGURATIONS, Configuration, configuration
 from infotheory_dl.clinical._discretisation import Discretized, discretize
 from infotheory_dl.clinical._evaluation import Evaluation, Interval, Subgroup, evaluate
 from infotheory_dl.clinical._features import features
+from infotheory_dl.clinical._keras import variables_from_keras
 from infotheory_dl.clinical._lengths import Buckets, LengthError, class_lengths, length_classes, length_error
 from infotheory_dl.clinical._linear import (
     LINEAR_GRID,
@@ -17,6 +19,7 @@ from infotheory_dl.clinical._linear import (
     select_linear,
 )
 from infotheory_dl.clinical._list_files import ListFile, read_list_file, write_list_file
+from infotheory_dl.clinical._networks import Recurrent, network
 from infotheory_dl.clinical._normalization import (
     Normalizer,
     fit_normalizer,
@@ -24,6 +27,7 @@ from infotheory_dl.clinical._normalization import (
     read_normalizer,
     write_normalizer,
 )
+from infotheory_dl.clinical._objectives import Targets, losses, probabilities, scores
 from infotheory_dl.clinical._prediction_files import (
     Predictions,
     match_predictions,
@@ -34,6 +38,7 @@ from infotheory_dl.clinical._reading import Part, Samples, read, read_series
 from infotheory_dl.clinical._series import Series, as_series, within_limits
 from infotheory_dl.clinical._store import Built
 from infotheory_dl.clinical._synthetic import synthetic, write_tables
+from infotheory_dl.clinical._systems import Prefixes, system
 from infotheory_dl.clinical._tasks import Task
 from infotheory_dl.clinical._verification import Verification, verify
 from infotheory_dl.clinical.channels import CHANNELS, Channel, Layout, layout
@@ -41,12 +46,14 @@ from infotheory_dl.clinical.rules import Mode, Rules
 
 __all__ = [
     "CHANNELS",
+    "CONFIGURATIONS",
     "LINEAR_GRID",
     "LINEAR_PENALTIES",
     "Buckets",
     "Built",
     "Channel",
     "Comparison",
+    "Configuration",
     "Discretized",
     "Evaluation",
     "Interval",
@@ -59,11 +66,14 @@ __all__ = [
     "Normalizer",
     "Part",
     "Predictions",
+    "Prefixes",
     "Progress",
+    "Recurrent",
     "Rules",
     "Samples",
     "Series",
     "Subgroup",
+    "Targets",
     "Task",
     "Verification",
     "as_series",
@@ -71,6 +81,7 @@ __all__ = [
     "class_lengths",
     "cleaners",
     "compare",
+    "configuration",
     "discretize",
     "evaluate",
     "features",
@@ -79,16 +90,22 @@ __all__ = [
     "layout",
     "length_classes",
     "length_error",
+    "losses",
     "match_predictions",
+    "network",
     "normalize",
     "predict_linear",
+    "probabilities",
     "read",
     "read_list_file",
     "read_normalizer",
     "read_predictions",
     "read_series",
+    "scores",
     "select_linear",
     "synthetic",
+    "system",
+    "variables_from_keras",
     "verify",
     "within_limits",
     "write_list_file",

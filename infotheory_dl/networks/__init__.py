@@ -14,6 +14,7 @@ from infotheory_dl.networks.classifiers import (
 from infotheory_dl.networks.defaults import small_classifier, wide_layer
 from infotheory_dl.networks.feature_maps import FeatureMap, linear_features, random_convolution, random_layer
 from infotheory_dl.networks.layers import (
+    GLOROT,
     HE,
     TORCH,
     BatchNorm,
@@ -24,6 +25,7 @@ from infotheory_dl.networks.layers import (
     batch_moments,
     image_patches,
 )
+from infotheory_dl.networks.recurrent import LSTM
 from infotheory_dl.networks.resnet import (
     ResNet,
     basic_block,
@@ -36,7 +38,9 @@ from infotheory_dl.networks.resnet import (
 
 __all__ = [
     "CNN",
+    "GLOROT",
     "HE",
+    "LSTM",
     "MLP",
     "TORCH",
     "BatchNorm",

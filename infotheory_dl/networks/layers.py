@@ -45,6 +45,11 @@ def normal_by_fan_in(fan_in: int) -> Initializer:
     return nn.initializers.normal(math.sqrt(2 / fan_in))
 
 
+def uniform_by_fans(fan_in: int) -> Initializer:
+    """U(±sqrt(6 / (fan_in + fan_out))), what Keras draws weights from (Glorot and Bengio, 2010)."""
+    return nn.initializers.glorot_uniform()
+
+
 def zeros(fan_in: int) -> Initializer:
     """Zero, whatever the fan_in."""
     return nn.initializers.zeros
@@ -55,6 +60,7 @@ _LARGEST_PATCHES = 4
 
 TORCH = Initialization(uniform_by_fan_in, uniform_by_fan_in)
 HE = Initialization(normal_by_fan_in, zeros)
+GLOROT = Initialization(uniform_by_fans, zeros)
 
 
 class Dense(nn.Module):
@@ -62,7 +68,7 @@ class Dense(nn.Module):
 
     Attributes:
       features: number of outputs.
-      initialization: `TORCH` or `HE`, or any other pair.
+      initialization: `TORCH`, `HE` or `GLOROT`, or any other pair.
     """
 
     features: int
@@ -111,7 +117,7 @@ class Conv(nn.Module):
         convolution. "auto" takes patches on CPU, where a convolution inside `lax.scan` or `lax.map` is some ten times
         slower, and elsewhere where they are at most four times as large as the images and the outputs together: there
         the convolutions of models side by side run one after the other. All are equal up to rounding.
-      initialization: `TORCH` or `HE`, or any other pair.
+      initialization: `TORCH`, `HE` or `GLOROT`, or any other pair.
       use_bias: whether a bias is added.
     """
 

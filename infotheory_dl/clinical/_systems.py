@@ -1,0 +1,131 @@
+"""Recurrent networks as systems of the training engine, for stays of any length."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+from jaxtyping import Array, Int
+
+from infotheory_dl._blocks import map_blocks
+from infotheory_dl._validation import edge, require_count
+from infotheory_dl.clinical._configurations import Configuration
+from infotheory_dl.clinical._networks import network, observed_bins
+from infotheory_dl.clinical._objectives import losses, scores
+from infotheory_dl.training import Batch, Data, Metrics, NetworkState, System, as_network, begin, descend, forward
+from infotheory_dl.types import AnyArray, Key, Params
+
+
+class Prefixes(NamedTuple):
+    """Samples that are the first bins of stays; the bins themselves are the `shared` array of the training.
+
+    Attributes:
+      stay: of each sample, as a place among the stays.
+      bins: how many of them the sample sees.
+    """
+
+    stay: Int[AnyArray, " samples"]
+    bins: Int[AnyArray, " samples"]
+
+
+# Keras' settings of the time
+_ADAM = optax.adam(1e-3, eps=1e-7)
+
+
+@edge
+def system(
+    configuration: Configuration,
+    optimizer: optax.GradientTransformation | None = None,
+    *,
+    lengths: Sequence[int] = (),
+    evaluation_batch_size: int | None = None,
+) -> System:
+    """The system that trains a recurrent network, from data `(inputs, targets)`.
+
+    Inputs are (stays, bins, columns), or `Prefixes` of the stays that the training has as its `shared` array; targets a
+    mapping of `Targets` by task. A step reports the losses of its batch before the update; an evaluation those of its
+    data, and the `scores` of each task under "mortality_score" and the like.
+
+    Args:
+      configuration: of the network.
+      optimizer: of optax; default Adam with the settings of the benchmark.
+      lengths: numbers of bins, increasing. A step computes with the smallest of them that holds its batch, and with all
+        bins where none does; a schedule that puts stays of like length together then saves what the others would add.
+      evaluation_batch_size: stays at once in an evaluation; default all.
+
+    Returns:
+      The functions of the system, whose state is a `NetworkState`. Equal arguments give the same ones.
+
+    Raises:
+      ValueError: if a setting is out of range.
+    """
+    require_count(1, **{f"lengths[{place}]": length for place, length in enumerate(lengths)})
+    if list(lengths) != sorted(set(lengths)):
+        raise ValueError(f"lengths must increase, got {list(lengths)}")
+    return _system(configuration, optimizer or _ADAM, tuple(lengths), evaluation_batch_size)
+
+
+@functools.lru_cache(maxsize=64)
+def _system(
+    configuration: Configuration,
+    optimizer: optax.GradientTransformation,
+    lengths: tuple[int, ...],
+    evaluation_batch_size: int | None,
+) -> System:
+    trained = as_network(network(configuration))
+
+    def init(variables: Params) -> NetworkState:
+        return begin(trained, optimizer, variables)
+
+    def step(state: NetworkState, batch: Batch, key: Key) -> tuple[NetworkState, Metrics]:
+        inputs, targets = batch.data
+        inputs = _read(inputs, batch.shared)
+        network_key, optimizer_key = jax.random.split(key)
+        steps = observed_bins(inputs)
+
+        def gradient_of(bins: int, inputs: Array, targets: Any, steps: Array) -> Any:
+            inputs, targets, steps = (_cut(part, inputs.shape[1], bins) for part in (inputs, targets, steps))
+
+            def objective(params: Params) -> Any:
+                outputs, _ = forward(network_key, trained, state._replace(params=params), inputs, batch.mask)
+                found = losses(configuration, outputs, targets, steps=steps, examples=batch.mask)
+                return found["loss"], found
+
+            return jax.grad(objective, has_aux=True)(state.params)
+
+        least = configuration.mortality_bin if configuration.task == "multitask" else 0
+        choices = [*(length for length in lengths if least < length < inputs.shape[1]), inputs.shape[1]]
+        used = jnp.max(jnp.where(steps, jnp.arange(1, 1 + inputs.shape[1]), 0))
+        choice = jnp.searchsorted(jnp.asarray(choices), used)
+        branches = [functools.partial(gradient_of, bins) for bins in choices]
+        gradient, found = lax.switch(choice, branches, inputs, targets, steps)
+        return descend(optimizer_key, optimizer, state, gradient, state.collections), found
+
+    def evaluate(state: NetworkState, data: Data, shared: Any = None) -> Metrics:
+        inputs, targets = data
+
+        def outputs_of(inputs: Any) -> Any:
+            read = _read(inputs, shared)
+            return trained.apply(state.variables, read), observed_bins(read)
+
+        outputs, steps = map_blocks(outputs_of, (inputs,), evaluation_batch_size)
+        of_tasks = {f"{task}_score": score for task, score in scores(configuration, outputs, targets).items()}
+        return {**losses(configuration, outputs, targets, steps=steps), **of_tasks}
+
+    return System(init, step, evaluate)
+
+
+def _read(inputs: Any, shared: Any) -> Array:
+    """Bins of samples, zeros after those that a prefix sees."""
+    if not isinstance(inputs, Prefixes):
+        return inputs
+    seen = jnp.arange(shared.shape[1]) < inputs.bins[:, None]
+    return jnp.where(seen[..., None], shared[inputs.stay], 0)
+
+
+def _cut(tree: Any, of: int, bins: int) -> Any:
+    """The first bins, of arrays that have an axis of them."""
+    return jax.tree.map(lambda leaf: leaf[:, :bins] if leaf.ndim > 1 and leaf.shape[1] == of else leaf, tree)
