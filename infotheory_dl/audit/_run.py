@@ -14,6 +14,7 @@ import infotheory_dl
 from infotheory_dl import data, networks
 from infotheory_dl._validation import edge
 from infotheory_dl.audit import retraining
+from infotheory_dl.audit.checks import Checks, check_data
 from infotheory_dl.audit.decisions import Decisions, apply_decisions, settle
 from infotheory_dl.audit.detection import OWN_SCORES, Detection, cross_validated_suspicion, rate_detection
 from infotheory_dl.audit.domains import UnseenDomain, diagnose_domains
@@ -60,6 +61,7 @@ class AuditResult(NamedTuple):
       linearization: how far the linear network speaks for the trained one; None without training.
       robustness: what classifiers that ignore wrong labels say; None if not asked for.
       settings: how the audit was made.
+      checks: what is found besides wrong labels: copies, outlying examples, order, sources.
       domains: what goes wrong in each domain when it is not trained on; None where no column of the data is called
         domain.
     """
@@ -79,6 +81,7 @@ class AuditResult(NamedTuple):
     linearization: LinearizationQuality | None
     robustness: Robustness | None
     settings: Settings
+    checks: Checks
     domains: tuple[UnseenDomain, ...] | None = None
 
 
@@ -176,6 +179,7 @@ def run(
         linearization=found.get("linearization"),
         robustness=found.get("robustness"),
         settings=chosen,
+        checks=found["checks"],
         domains=found.get("domains"),
     )
 
@@ -201,6 +205,18 @@ def _find_errors(work: Work) -> LabelErrors:
     examples = work.examples
     return settle(
         estimated_errors(work.scores.predictions, examples.labels, work.settings.precision), examples.confirmed
+    )
+
+
+def _check(work: Work) -> Checks:
+    return check_data(
+        work.key,
+        work.examples,
+        work.table,
+        work.solution.leverage,
+        work.solution.coordinates,
+        work.scores.margins,
+        work.label_errors,
     )
 
 
@@ -254,6 +270,7 @@ STAGES = (
         lambda work: "which labels are wrong",
         _find_errors,
     ),
+    Stage("checks", lambda work: "copies, outlying examples, order and sources", _check),
     Stage("sweep", lambda work: "scores of earlier times", sweep_times, lambda work: bool(work.settings.sweep)),
     Stage(
         "generalization",

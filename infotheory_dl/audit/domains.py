@@ -7,13 +7,12 @@ import numpy as np
 
 from infotheory_dl import data
 from infotheory_dl._validation import warn
-from infotheory_dl.data.tables.variables import variables_of
+from infotheory_dl.audit.columns import DOMAINS, groups_by_name
 from infotheory_dl.domain_generalization import Diagnosis, diagnose
 from infotheory_dl.domain_generalization.files import Given, cases
 from infotheory_dl.results import concise
 from infotheory_dl.types import Key
 
-_NAMES = ("domain", "domains")
 _FEWEST_DOMAINS, _MOST_DOMAINS = 3, 20
 
 
@@ -44,21 +43,17 @@ def diagnose_domains(key: Key, table: data.Table) -> tuple[UnseenDomain, ...] | 
     Warns:
       UserWarning: if a domain cannot be diagnosed, with the reason.
     """
-    if table.encoding is None or table.y is None:
+    found = groups_by_name(table, DOMAINS)
+    if found is None or table.encoding is None or table.y is None:
         return None
-    column = next((one.name for one in table.encoding.columns if one.name.strip().lower() in _NAMES), None)
-    found = next((one for one in variables_of(table) if one.name == column), None)
-    if found is None or not _FEWEST_DOMAINS <= len(np.unique(found.values)) <= _MOST_DOMAINS:
+    column, names = found
+    if not _FEWEST_DOMAINS <= len(np.unique(names)) <= _MOST_DOMAINS:
         return None
     is_other = np.concatenate(
         [np.full(len(one.features), one.name != column) for one in table.encoding.columns if one.features]
     )
     if not is_other.any():
         return None
-    if found.states:
-        names = np.array(found.states)[found.values.astype(int)]
-    else:
-        names = np.array([f"{value:g}" for value in found.values.tolist()])
     given = Given(table.x[:, is_other], table.y, names, None, None)
     key_split, key_diagnoses = jax.random.split(key)
     diagnoses = []

@@ -5,7 +5,7 @@ from typing import Any
 from infotheory_dl import report
 from infotheory_dl.audit._run import AuditResult
 from infotheory_dl.audit.detection import of_audit
-from infotheory_dl.audit.report import domains, information, labels, networks
+from infotheory_dl.audit.report import checks, domains, information, labels, networks
 from infotheory_dl.audit.report.sentences import findings, smallest_sufficient
 from infotheory_dl.report import count, percent
 
@@ -29,6 +29,7 @@ def render(result: AuditResult, *, title: str, facts: dict[str, Any]) -> str:
         labels.suspects(result),
         labels.detection(result),
         labels.robustness(result),
+        checks.beyond_labels(result),
         information.extremes(result),
         information.distributions(result),
         information.earlier_times(result),

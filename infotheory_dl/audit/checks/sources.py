@@ -1,0 +1,77 @@
+"""Where the examples are from several sources: whether the labels of some are worse."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from infotheory_dl import data
+from infotheory_dl.audit.columns import SOURCES, groups_by_name
+from infotheory_dl.audit.examples import Examples
+from infotheory_dl.information.chance import permutation_null
+from infotheory_dl.results import concise
+from infotheory_dl.types import Key
+
+_PERMUTATIONS = 999
+_MOST_SOURCES = 100
+
+
+@concise
+class Sources(NamedTuple):
+    """The sources of the examples.
+
+    Attributes:
+      column: that they are named in.
+      names: of the sources.
+      sizes: examples of each.
+      contradicted: share of the labels of each that are contradicted, that is, of margins below zero.
+      expected: what that share would be if labels of the same class were alike in all sources.
+      p_value: of each, probability that it differs as much from what is expected where they are alike.
+      q_value: the same by Benjamini and Hochberg: those below 5 % are false in 5 % of the cases.
+    """
+
+    column: str
+    names: tuple[str, ...]
+    sizes: Int[np.ndarray, " sources"]
+    contradicted: Float[np.ndarray, " sources"]
+    expected: Float[np.ndarray, " sources"]
+    p_value: Float[np.ndarray, " sources"]
+    q_value: Float[np.ndarray, " sources"]
+
+
+def compare_sources(
+    key: Key, examples: Examples, table: data.Table, margins: Float[np.ndarray, " examples"]
+) -> Sources | None:
+    """Compares the shares of contradicted labels with those after permutations within the classes.
+
+    None where no column is called source or domain, or it has one value or so many that they are no sources.
+    """
+    found = groups_by_name(table, SOURCES)
+    if found is None:
+        return None
+    column, of_all = found
+    names, codes = np.unique(of_all[examples.indices], return_inverse=True)
+    if not 2 <= len(names) <= _MOST_SOURCES:
+        return None
+    from scipy.stats import false_discovery_control
+
+    sizes = np.bincount(codes)
+    is_contradicted = (margins < 0).astype(float)
+    share = lambda values: np.bincount(codes, values) / sizes
+    by_class = np.bincount(examples.labels, is_contradicted) / np.maximum(np.bincount(examples.labels), 1)
+    expected = share(by_class[examples.labels])
+    differences = lambda values, places, given: jnp.asarray(np.abs(share(values) - expected))
+    null = permutation_null(
+        key, differences, is_contradicted, codes, given=examples.labels, num_permutations=_PERMUTATIONS
+    )
+    p_value = np.asarray(null.p_value, float)
+    return Sources(
+        column,
+        tuple(map(str, names)),
+        sizes,
+        share(is_contradicted),
+        expected,
+        p_value,
+        false_discovery_control(p_value),
+    )
