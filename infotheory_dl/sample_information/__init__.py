@@ -13,6 +13,13 @@ from infotheory_dl.sample_information._leave_one_out import (
     pairwise_redundancy,
     training_stability,
 )
+from infotheory_dl.sample_information.counterfactuals import (
+    Datamodels,
+    Unlearned,
+    datamodels,
+    retrain_without,
+    unlearn,
+)
 from infotheory_dl.sample_information.influence_functions import (
     Influence,
     influence,
@@ -52,9 +59,11 @@ from infotheory_dl.sample_information.summarization import (
     Summary,
     summarize,
 )
+from infotheory_dl.sample_information.trained import SeedShares, TrainedInformation, seed_shares, trained_information
 
 __all__ = [
     "Agreement",
+    "Datamodels",
     "GroupInformation",
     "Influence",
     "LabelErrors",
@@ -64,13 +73,17 @@ __all__ = [
     "Regularization",
     "RetrainedLeaveOneOut",
     "SampleInformation",
+    "SeedShares",
     "SteadyState",
     "StepSizeError",
     "Summary",
+    "TrainedInformation",
     "TrainingStability",
+    "Unlearned",
     "agreement",
     "baselines",
     "coefficient_changes",
+    "datamodels",
     "find_label_errors",
     "group_information",
     "influence",
@@ -83,11 +96,15 @@ __all__ = [
     "online",
     "pairwise_redundancy",
     "retrain_leave_one_out",
+    "retrain_without",
     "sample_information",
+    "seed_shares",
     "sgd_steady_state",
     "steady_state_divergence",
     "steady_state_information",
     "summarize",
+    "trained_information",
     "training_stability",
+    "unlearn",
     "weight_changes",
 ]

@@ -111,7 +111,7 @@ def retrain_leave_one_out(
     require_count(1, num_steps=num_steps)
     require_positive(learning_rate=learning_rate)
     require_not_negative(weight_decay=weight_decay)
-    members = _membership(np.arange(len(inputs))[:, None] if groups is None else groups, len(inputs))
+    members = membership(np.arange(len(inputs))[:, None] if groups is None else groups, len(inputs))
     if models_at_once is None and jax.default_backend() != "cpu":
         models_at_once = 64
     retrained, diverged = _retrain(
@@ -221,7 +221,7 @@ def linear_datamodeling_score(
 
     Source: Park et al., 2023 (the linear datamodeling score of TRAK).
     """
-    members = _membership(groups, len(output_changes))
+    members = membership(groups, len(output_changes))
     if len(members) != len(group_changes) or len(members) < 2:
         raise ValueError(f"group_changes must be of the {len(members)} groups, at least 2, got {len(group_changes)}")
     sums = jnp.tensordot(members.astype(output_changes.dtype), output_changes, axes=1)
@@ -229,8 +229,12 @@ def linear_datamodeling_score(
     return correlations.mean()
 
 
-def _membership(groups: Sequence[Any] | np.ndarray, num_examples: int) -> Bool[np.ndarray, "groups examples"]:
-    """Which examples are in which group, as a matrix."""
+def membership(groups: Sequence[Any] | np.ndarray, num_examples: int) -> Bool[np.ndarray, "groups examples"]:
+    """Which examples are in which group, as a matrix.
+
+    Raises:
+      ValueError: if a group is empty, names an absent example, or leaves none.
+    """
     members = np.zeros((len(groups), num_examples), bool)
     for place, (row, group) in enumerate(zip(members, groups, strict=True)):
         row[checked_indices(f"group {place}", group, num_examples)] = True

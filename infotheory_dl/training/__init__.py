@@ -36,6 +36,7 @@ from infotheory_dl.training.network import (
 from infotheory_dl.training.parallel import gather
 from infotheory_dl.training.recipes import Recipe
 from infotheory_dl.training.system import System, draw_states, half_squared_error, masked_mean, supervised
+from infotheory_dl.training.unrolling import unrolled
 from infotheory_dl.training.variants import VariantState, of_variants, own_labels, own_rows
 
 __all__ = [
@@ -77,4 +78,5 @@ __all__ = [
     "supervised",
     "train",
     "train_many",
+    "unrolled",
 ]

@@ -33,12 +33,14 @@ class Batch(NamedTuple):
       mask: False where a row is repeated only to fill a short batch.
       indices: where in the training data the rows lie, for a step that knows something of single examples.
       shared: what the training is given of arrays without an axis of examples, such as a graph; None without any.
+      weights: of the examples, where the training is given any; they say nothing of the mask. None stands for ones.
     """
 
     data: Data
     mask: Bool[Array, " *batch"]
     indices: Int[Array, " *batch"]
     shared: Any = None
+    weights: Float[Array, " *batch"] | None = None
 
 
 class Minibatches(NamedTuple):
@@ -101,6 +103,18 @@ class TrainingState(NamedTuple):
     best: Best | None
 
 
+class Chosen(NamedTuple):
+    """What a model trains on; with many models both have a leading axis of them.
+
+    Attributes:
+      subset: rows of the training data; None for all.
+      weights: of the rows of the training data, those outside the subset too; None for ones.
+    """
+
+    subset: Int[AnyArray, "*models rows"] | None = None
+    weights: Float[AnyArray, "*models examples"] | None = None
+
+
 class Program(NamedTuple):
     """What a training is compiled for: with equal programs and shapes it is compiled once.
 
@@ -149,13 +163,13 @@ def begin(
     common: Common,
     keys: Keys[Array, " models"],
     states: State,
-    subsets: Int[Array, "models rows"] | None,
+    chosen: Chosen,
 ) -> TrainingState:
     """The models before their first epoch, in arrays of their own: the epochs will overwrite them."""
 
     def begin_one(model, common):
-        key, state, subset = model
-        one_epoch = functools.partial(_one_epoch, program, _gatherer(program, common, subset))
+        key, state, chosen = model
+        one_epoch = functools.partial(_one_epoch, program, gatherer(program.schedule, common, chosen))
         _, metrics = jax.eval_shape(one_epoch, state, key, jnp.int32(0))
         evaluation = jax.eval_shape(functools.partial(_report, program), common, state)
         best = None
@@ -174,7 +188,7 @@ def begin(
 
     # a weak type would be strong after an epoch, and the next chunk another program
     states = jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), states)
-    models = _for_each_model(program, begin_one, jax.tree.map(jnp.copy, (keys, states, subsets)), common)
+    models = _for_each_model(program, begin_one, jax.tree.map(jnp.copy, (keys, states, chosen)), common)
     return models._replace(epoch=jnp.int32(0))
 
 
@@ -183,15 +197,15 @@ def advance(
     program: Program,
     common: Common,
     training: TrainingState,
-    subsets: Int[Array, "models rows"] | None,
+    chosen: Chosen,
     until: Int[Array, ""],
 ) -> TrainingState:
     """The models, trained from the epoch they are at to the epoch `until`. Chunks of all lengths are one program."""
 
     def advance_one(model, given):
-        training, subset = model
+        training, chosen = model
         common, start, until = given
-        one_epoch = functools.partial(_one_epoch, program, _gatherer(program, common, subset))
+        one_epoch = functools.partial(_one_epoch, program, gatherer(program.schedule, common, chosen))
 
         def goes_on(carry):
             epoch, training = carry
@@ -211,7 +225,7 @@ def advance(
 
         return lax.while_loop(goes_on, advance_epoch, (start, training))[1]
 
-    models = (training._replace(epoch=None), subsets)  # type: ignore[arg-type]
+    models = (training._replace(epoch=None), chosen)  # type: ignore[arg-type]
     trained = _for_each_model(program, advance_one, models, (common, training.epoch, until))
     return trained._replace(epoch=until)
 
@@ -244,15 +258,17 @@ def _any_of_many(axis_size, in_batched, flags):
     return flags.any(), False
 
 
-def _gatherer(program, common, subset):
-    """The function that makes the batch of a step from what the schedule says."""
+def gatherer(schedule: Schedule | None, common: Common, chosen: Chosen) -> Callable[..., Batch]:
+    """The function that makes the batch of a step from what the schedule says; without one it takes no arguments."""
+    subset, weights = chosen
 
     def gather(indices, mask):
         indices = indices if subset is None else subset[indices]
-        rows = jax.tree.map(lambda leaf: leaf.at[indices].get(mode="promise_in_bounds"), common.data)
-        return Batch(rows, mask, indices, common.shared)
+        # None of weights is no leaf
+        rows, own = jax.tree.map(lambda leaf: leaf.at[indices].get(mode="promise_in_bounds"), (common.data, weights))
+        return Batch(rows, mask, indices, common.shared, own)
 
-    if program.schedule is not None:
+    if schedule is not None:
         return gather
     size = len(jax.tree.leaves(common.data)[0]) if subset is None else len(subset)
     everything = gather(jnp.arange(size), jnp.ones(size, bool))

@@ -9,10 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 from jaxtyping import Key as Keys
 
-from infotheory_dl._validation import edge, require_choice, require_count, require_indices
+from infotheory_dl._validation import (
+    edge,
+    require_choice,
+    require_count,
+    require_indices,
+    require_not_negative,
+)
 from infotheory_dl.training import _program, checkpoints, parallel
 from infotheory_dl.training._program import Data, Evaluate, Minibatches, Schedule, State, Step, TrainingState
 from infotheory_dl.training.checkpoints import Checkpoint
@@ -97,6 +103,7 @@ def train(
     num_epochs: int,
     batch_size: int | Schedule | None = None,
     subset: Int[AnyArray, " rows"] | None = None,
+    weights: Float[AnyArray, " examples"] | None = None,
     evaluation: Evaluation | None = None,
     callback: Callback | None = None,
     callback_every: int | None = None,
@@ -119,6 +126,8 @@ def train(
       batch_size: examples per step, as `minibatches` schedules them, or a schedule of another kind. None makes the
         whole training set, in its order, the one batch of an epoch.
       subset: the rows of `data` that are the training set; default all.
+      weights: of the examples, one for each row of `data`: they are `batch.weights` in every step, for a step that
+        looks at them, as that of `supervised` does. The order of the examples does not depend on them.
       evaluation: what to look at, after which epochs, and which epoch is the best.
       callback: is given the training after every chunk of epochs, such as to show `progress`. Its arrays live until the
         callback returns: the next chunk reuses their memory.
@@ -133,7 +142,7 @@ def train(
       ValueError: if the data are empty or of unequal lengths, a setting is impossible, or the checkpoints are those of
         another training.
     """
-    keys, states, subsets = _with_axis((key, state, subset))
+    keys, states, subsets, own_weights = _with_axis((key, state, subset, weights))
     training = train_many(
         keys,
         step,
@@ -143,6 +152,7 @@ def train(
         num_epochs=num_epochs,
         batch_size=batch_size,
         subsets=subsets,
+        weights=own_weights,
         evaluation=evaluation,
         callback=None if callback is None else lambda training: callback(_without_axis(training)),
         callback_every=callback_every,
@@ -163,6 +173,7 @@ def train_many(
     num_epochs: int,
     batch_size: int | Schedule | None = None,
     subsets: Int[AnyArray, "models rows"] | None = None,
+    weights: Float[AnyArray, "models examples"] | None = None,
     evaluation: Evaluation | None = None,
     callback: Callback | None = None,
     callback_every: int | None = None,
@@ -183,6 +194,7 @@ def train_many(
       data: the training data, the same for all models.
       shared, num_epochs, batch_size, callback_every: as in `train`.
       subsets: the training set of each model, as rows of `data`; default all rows for all models.
+      weights: of the examples in each model, see `train`.
       evaluation: what to look at in each model, on the same data.
       callback: is given the training of all models.
       checkpoint: of all models together.
@@ -197,7 +209,7 @@ def train_many(
       for bit; with "vmap", products of matrices round by how many models go side by side.
 
     Raises:
-      ValueError: as in `train`, and if the states or the subsets are not as many as the keys.
+      ValueError: as in `train`, and if the states, the subsets or the weights are not as many as the keys.
     """
     require_choice("axis", axis, ("auto", "vmap", "map"))
     evaluation = evaluation or _NO_EVALUATION
@@ -209,8 +221,9 @@ def train_many(
         models_at_once=models_at_once,
         patience=evaluation.patience,
     )
-    _require_models(len(keys), states=states, subsets=subsets)
-    num_examples = _count_examples(data)
+    _require_models(len(keys), states=states, subsets=subsets, weights=weights)
+    num_examples = count_examples(data)
+    require_weights(weights, num_examples)
     if subsets is not None:
         _require_rows(subsets, num_examples)
         num_examples = subsets.shape[1]
@@ -233,8 +246,8 @@ def train_many(
     )
     evaluation_data = data if evaluation.data is None else evaluation.data
     common = parallel.replicate(_program.Common(data, shared, evaluation_data, evaluation_epochs), mesh)
-    models = parallel.spread((keys, states, subsets), mesh)
-    training = _program.begin(program, common, *models)
+    keys_on, states_on, chosen = parallel.spread((keys, states, _program.Chosen(subsets, weights)), mesh)
+    training = _program.begin(program, common, keys_on, states_on, chosen)
     of_models = functools.partial(parallel.without_copies, num_models=len(keys), mesh=mesh)
 
     callbacks, done = [] if callback is None else [callback], 0
@@ -253,6 +266,7 @@ def train_many(
             "keys": keys,
             "states": states,
             "subsets": subsets,
+            "weights": weights,
             "data": data,
             "shared": shared,
             "evaluation_data": evaluation.data,
@@ -264,7 +278,7 @@ def train_many(
     every = callback_every or num_epochs
     for until in [*range(every, num_epochs, every), num_epochs]:
         if until > done:
-            training = _program.advance(program, common, training, models[2], np.int32(until))
+            training = _program.advance(program, common, training, chosen, np.int32(until))
             for call in callbacks:
                 call(of_models(training))
     return of_models(training)
@@ -295,11 +309,25 @@ def _require_models(num_models: int, **trees: Any) -> None:
                 raise ValueError(f"{where} must have a leading axis of {num_models} models, got shape {np.shape(leaf)}")
 
 
-def _count_examples(data: Data) -> int:
+def count_examples(data: Data) -> int:
+    """How many examples the data are of.
+
+    Raises:
+      ValueError: if the arrays are of unequal lengths or empty.
+    """
     shapes = [np.shape(leaf) for leaf in jax.tree.leaves(data)]
     if len({shape[:1] for shape in shapes}) != 1 or shapes[0][:1] in ((), (0,)):
         raise ValueError(f"the data must be arrays of the same number of examples, at least 1, got shapes {shapes}")
     return shapes[0][0]
+
+
+def require_weights(weights: AnyArray | None, num_examples: int) -> None:
+    """Raises a ValueError unless there is a weight for each example, finite and not negative, or none is given."""
+    if weights is None:
+        return
+    if weights.shape[-1:] != (num_examples,):
+        raise ValueError(f"weights must be of the {num_examples} examples of the data, got {weights.shape[-1]}")
+    require_not_negative(weights=weights)
 
 
 def _require_rows(subsets: AnyArray, num_examples: int) -> None:

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Num, Shaped
 from jaxtyping import Key as Keys
 
-from infotheory_dl._validation import edge, require_same_shape
+from infotheory_dl._validation import edge, require_choice, require_same_shape
 from infotheory_dl.training._program import Batch, Data, Evaluate, Metrics, State, Step
 from infotheory_dl.training.network import (
     AnyNetwork,
@@ -25,6 +25,8 @@ from infotheory_dl.training.network import (
 )
 from infotheory_dl.types import AnyArray, Key, Params
 
+Weighting: TypeAlias = Literal["rescaled", "fixed"]
+
 
 class System(NamedTuple):
     """Anything that trains.
@@ -34,11 +36,13 @@ class System(NamedTuple):
       step: what `train` takes: `step(state, batch, key) -> (state, metrics)`.
       evaluate: what `Evaluation` takes: `evaluate(state, data)`, or `evaluate(state, data, shared)` in a training with
         shared arrays.
+      predict: the outputs of a state, `predict(state, inputs)`, where the system says what they are.
     """
 
     init: Callable[..., Any]
     step: Step
     evaluate: Evaluate
+    predict: Callable[[State, Any], Any] | None = None
 
 
 @edge
@@ -49,10 +53,14 @@ def supervised(
     *,
     threshold: float = 0.5,
     evaluation_batch_size: int | None = None,
+    weighting: Weighting = "rescaled",
 ) -> System:
     """The system that trains one network by an optax optimizer on the mean of a loss, from data `(inputs, targets)`.
 
     A step reports the `loss` and the `accuracy` of its batch before the update; an evaluation those of its data.
+    Where a training has weights of examples, the mean of a batch is weighted by them. An example of weight zero still
+    has its place in the batch, and counts in moments of batch norm; the other examples come as they would with it.
+
     Sequences of different lengths are data `(inputs, targets, mask)` with a mask (examples, steps): the means are over
     the steps that it lets pass, and the network is given it while it trains.
 
@@ -63,12 +71,16 @@ def supervised(
         cross-entropy of optax.
       threshold: what a single output must exceed to mean class 1: 0.5 for targets 0 and 1, 0 for logits.
       evaluation_batch_size: examples per call of the network in an evaluation, to bound the memory; default all.
+      weighting: what the weighted sum over a batch is divided by: "rescaled", by the sum of the weights, so that a
+        batch without an example is the mean of the others; "fixed", by the number of examples, so that each of the
+        others counts as much as before. Weights of one are the same in both.
 
     Returns:
       The functions of the system, whose state is a `NetworkState`. Equal arguments give the same ones, for which
       nothing is compiled anew; `optax.adam(1e-3)` is another optimizer every time it is called.
     """
-    return _supervised(as_network(network), optimizer, loss, threshold, evaluation_batch_size)
+    require_choice("weighting", weighting, ("rescaled", "fixed"))
+    return _supervised(as_network(network), optimizer, loss, threshold, evaluation_batch_size, weighting)
 
 
 @functools.lru_cache(maxsize=64)
@@ -78,23 +90,28 @@ def _supervised(
     loss: Callable[[Array, Array], Array],
     threshold: float,
     evaluation_batch_size: int | None,
+    weighting: Weighting,
 ) -> System:
-    def report(outputs, targets, mask):
+    def report(outputs, targets, mask, weights=None):
         are_classes = targets.ndim == 1 or targets.ndim < outputs.ndim
         classes = targets if are_classes else predicted_classes(targets)
         accuracy = predicted_classes(outputs, threshold=threshold) == classes
-        return {"loss": masked_mean(loss(outputs, targets), mask), "accuracy": masked_mean(accuracy, mask)}
+        mean = functools.partial(masked_mean, mask=mask, weights=weights, weighting=weighting)
+        return {"loss": mean(loss(outputs, targets)), "accuracy": mean(accuracy)}
 
     def init(variables: Params) -> NetworkState:
         return begin(network, optimizer, variables)
 
     def step(state: NetworkState, batch: Batch, key: Key) -> tuple[NetworkState, Metrics]:
         inputs, targets, mask = _masked(batch.data, batch.mask)
+        weights = batch.weights
+        if weights is not None:
+            weights = weights.reshape(*weights.shape, *[1] * (mask.ndim - weights.ndim))
         network_key, optimizer_key = jax.random.split(key)
 
         def objective(params):
             outputs, collections = forward(network_key, network, state._replace(params=params), inputs, mask)
-            metrics = report(outputs, targets, mask)
+            metrics = report(outputs, targets, mask, weights)
             return metrics["loss"], (metrics, collections)
 
         gradient, (metrics, collections) = jax.grad(objective, has_aux=True)(state.params)
@@ -102,10 +119,12 @@ def _supervised(
 
     def evaluate(state: NetworkState, data: Data, shared: Any = None) -> Metrics:
         inputs, targets, mask = _masked(data, jnp.ones(len(data[1]), bool))
-        outputs = predict(network.apply, state.variables, inputs, batch_size=evaluation_batch_size)
-        return report(outputs, targets, mask)
+        return report(outputs_of(state, inputs), targets, mask)
 
-    return System(init, step, evaluate)
+    def outputs_of(state: NetworkState, inputs: Any) -> Any:
+        return predict(network.apply, state.variables, inputs, batch_size=evaluation_batch_size)
+
+    return System(init, step, evaluate, outputs_of)
 
 
 def _masked(data, of_examples):
@@ -156,6 +175,28 @@ def half_squared_error(
 
 
 @edge
-def masked_mean(values: Num[Array, "*batch"] | Bool[Array, "*batch"], mask: Bool[Array, "*batch"]) -> Float[Array, ""]:
-    """The mean of the values that the mask lets pass; those that it hides may be NaN."""
-    return jnp.where(mask, values, 0).sum() / mask.sum()
+def masked_mean(
+    values: Num[Array, "*batch"] | Bool[Array, "*batch"],
+    mask: Bool[Array, "*batch"],
+    weights: Float[Array, "*#batch"] | None = None,
+    *,
+    weighting: Weighting = "rescaled",
+) -> Float[Array, ""]:
+    """The mean of the values that the mask lets pass; those that it hides may be NaN.
+
+    Args:
+      values, mask: of a batch.
+      weights: of the values; the mean of values without any weight is 0.
+      weighting: see `supervised`.
+    """
+    if weights is None:
+        return jnp.where(mask, values, 0).sum() / mask.sum()
+    values = jnp.asarray(values)
+    if jnp.issubdtype(values.dtype, jnp.floating):
+        weights = weights.astype(values.dtype)
+    weighted = jnp.where(mask, values * weights, 0).sum()
+    if weighting == "fixed":
+        return weighted / mask.sum()
+    total = jnp.where(mask, weights, 0).sum()
+    # the inner one keeps the derivative finite where there is no weight
+    return jnp.where(total > 0, weighted / jnp.where(total > 0, total, 1), 0)

@@ -77,4 +77,8 @@ def of_variants(system: System, *, step: Own | None = own_labels, evaluation: Ow
         data = data if evaluation is None else evaluation(data, model.variant)
         return system.evaluate(model.state, data, *shared)
 
-    return System(init, of_variant, evaluate)
+    def outputs_of(model: VariantState, inputs: Any) -> Any:
+        assert system.predict is not None
+        return system.predict(model.state, inputs)
+
+    return System(init, of_variant, evaluate, None if system.predict is None else outputs_of)

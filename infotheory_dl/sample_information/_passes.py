@@ -1,0 +1,297 @@
+"""Passes through a training: how the trained weights and outputs change with the weights of the examples.
+
+A forward pass follows one change of the weights of examples to all that is trained. A reverse pass brings one number
+that is made of the trained weights or outputs back to the weights of all examples.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Key as Keys
+
+from infotheory_dl._blocks import map_examples
+from infotheory_dl._validation import is_concrete, require_count, require_finite, require_not_empty, require_within
+from infotheory_dl.sample_information.removal import StepSizeError, require_examples
+from infotheory_dl.training import Batch, Data, Schedule, State, System
+from infotheory_dl.training._smooth import require_smooth
+from infotheory_dl.training.engine import count_examples
+from infotheory_dl.training.unrolling import Course, course_of, unroll
+from infotheory_dl.types import Params, Scalar
+
+Measure: TypeAlias = Callable[[State, Any], Any]
+"""`measure(state, reference)`: numbers of a trained state, one row for each row of the reference data."""
+
+# enough for products of matrices, few enough that their states stay in the caches
+_AT_ONCE = 16
+
+
+class Plan(NamedTuple):
+    """What fixes the compiled program.
+
+    Attributes:
+      course: of the training.
+      measure: what is looked at.
+      at_once: passes side by side.
+    """
+
+    course: Course
+    measure: Measure
+    at_once: int
+
+
+class Problem(NamedTuple):
+    """What it runs on.
+
+    Attributes:
+      key: of the training; or of several ones, whose states have a leading axis.
+      state: before it.
+      data, shared: of the training.
+      reference: what `measure` is given.
+      weights: of the examples, where the derivatives are taken.
+    """
+
+    key: Keys[Array, "*models"]
+    state: State
+    data: Data
+    shared: Any
+    reference: Any
+    weights: Float[Array, " examples"]
+
+
+class Pass(NamedTuple):
+    """Where passes go through.
+
+    Attributes:
+      outputs: what `measure` finds at the end, (references, outputs).
+      travelled: squared norm of the way from the first weights to the trained ones.
+      output_travelled: that of the outputs.
+    """
+
+    outputs: Float[Array, "references outputs"]
+    travelled: Float[Array, ""]
+    output_travelled: Float[Array, ""]
+
+
+class Pushed(NamedTuple):
+    """What forward passes bring.
+
+    Attributes:
+      weight_change: squared norm of the change of the weights.
+      output_change: that of the outputs, mean over the reference data.
+      output_changes: the changes of the outputs; None unless they are kept.
+    """
+
+    weight_change: Float[Array, " passes"]
+    output_change: Float[Array, " passes"]
+    output_changes: Float[Array, "passes references outputs"] | None
+
+
+def checked(
+    key: Keys[Array, "*models"],
+    system: System,
+    state: State,
+    data: Data,
+    reference: Any,
+    *,
+    measure: Measure | None,
+    shared: Any,
+    num_epochs: int,
+    batch_size: int | Schedule | None,
+    passes_at_once: int | None,
+    weight: Scalar = 1.0,
+) -> tuple[Plan, Problem]:
+    """Checks a training that is to be differentiated, and lays it out with all examples at one weight."""
+    require_count(1, passes_at_once=passes_at_once)
+    require_finite(state=_numbers(state), data=_numbers(data), reference=_numbers(reference))
+    require_not_empty(**{f"reference[{place}]": leaf for place, leaf in enumerate(jax.tree.leaves(reference))})
+    require_within("(0, 1]", weight=weight)
+    measure = measure or system.predict
+    if measure is None:
+        raise ValueError("the system does not say what its outputs are: give measure(state, reference)")
+    course = course_of(system.step, data, num_epochs, batch_size)
+    num_examples = count_examples(data)
+    require_examples(num_examples)
+    data, shared, reference = jax.tree.map(jnp.asarray, (data, shared, reference))
+    weights = jnp.full(num_examples, weight, jnp.result_type(*jax.tree.leaves(weights_of(state))))
+    problem = Problem(key, jax.tree.map(jnp.asarray, state), data, shared, reference, weights)
+    first = first_model(problem)
+    require_smooth(course.step, first.state, jax.eval_shape(functools.partial(_first_batch, course), first), first.key)
+    return Plan(course, measure, passes_at_once or _AT_ONCE), problem
+
+
+def first_model(problem: Problem) -> Problem:
+    """The problem of the first model, or of the only one."""
+    if problem.key.ndim == 0:
+        return problem
+    for leaf in jax.tree.leaves(problem.state):
+        if leaf.shape[:1] != problem.key.shape:
+            raise ValueError(f"the states of {len(problem.key)} keys must be as many, got a leaf of shape {leaf.shape}")
+    return problem._replace(key=problem.key[0], state=jax.tree.map(lambda leaf: leaf[0], problem.state))
+
+
+def shape_of_outputs(plan: Plan, problem: Problem) -> tuple[int, int]:
+    """How many references and outputs are measured."""
+    first = first_model(problem)
+    references, outputs = jax.eval_shape(lambda problem: measured(plan, problem, problem.state), first).shape
+    return references, outputs
+
+
+def weights_of(state: State) -> Params:
+    """The parameters of a state that has them under this name, else all that is not whole in it."""
+    return state.params if hasattr(state, "params") else _numbers(state)
+
+
+def end(plan: Plan, problem: Problem, weights: Float[Array, " examples"]) -> tuple[Params, Array]:
+    """The trained weights, and what is measured at the end, as (references, outputs)."""
+    state = unroll(plan.course, problem.key, problem.state, problem.data, problem.shared, weights)
+    return weights_of(state), measured(plan, problem, state)
+
+
+def measured(plan: Plan, problem: Problem, state: State) -> Float[Array, "references outputs"]:
+    """What is measured of a state."""
+    outputs = jnp.asarray(plan.measure(state, problem.reference))
+    return outputs.reshape(len(outputs), -1) if outputs.ndim else outputs[None, None]
+
+
+def _of_each_model(passes):
+    """The function of a problem whose key and state are those of one model, for those of many too."""
+
+    @functools.wraps(passes)
+    def of_all(plan, problem, *arrays, **settings):
+        def of_one(own):
+            key, state = own
+            return passes(plan, problem._replace(key=key, state=state), *arrays, **settings)
+
+        own = problem.key, problem.state
+        return jax.lax.map(of_one, own) if problem.key.ndim else of_one(own)
+
+    return of_all
+
+
+@functools.partial(jax.jit, static_argnames=("plan", "midway", "keep"))
+@_of_each_model
+def push(
+    plan: Plan, problem: Problem, members: Int[Array, " passes"] | Array, *, midway: bool, keep: bool
+) -> tuple[Pass, Pushed]:
+    """Forward passes: the changes when the weights of some examples fall by one, to first order.
+
+    Args:
+      plan, problem: of `checked`.
+      members: the example of each pass, or the members of its group, (passes, examples), as truth values.
+      midway: whether the derivative of each pass is taken where its own examples are half-way.
+      keep: whether to return the changes of the outputs.
+    """
+    through = functools.partial(end, plan, problem)
+
+    def one(member):
+        is_member = jnp.arange(len(problem.weights)) == member if member.ndim == 0 else member
+        change = -is_member.astype(problem.weights.dtype)
+        start = problem.weights + change / 2 if midway else problem.weights
+        _, (params, outputs) = jax.jvp(through, (start,), (change,))
+        return Pushed(squared_norm(params), jnp.square(outputs).sum(-1).mean(), outputs if keep else None)
+
+    return _passed(plan, problem, *through(problem.weights)), map_examples(one, (members,), plan.at_once)
+
+
+@functools.partial(jax.jit, static_argnames="plan")
+@_of_each_model
+def pull(
+    plan: Plan,
+    problem: Problem,
+    keys: Keys[Array, " passes"],
+    of_weights: Float[Array, " passes"],
+    of_outputs: Float[Array, "passes references outputs"],
+) -> tuple[Pass, Float[Array, "passes examples"]]:
+    """Reverse passes: how much numbers at the end change when the weight of each example falls by one.
+
+    Args:
+      plan, problem: of `checked`.
+      keys: whence the signs of the trained weights in each number come.
+      of_weights: their factor.
+      of_outputs: the factors of the outputs.
+    """
+    (params, outputs), back = jax.vjp(functools.partial(end, plan, problem), problem.weights)
+    leaves, structure = jax.tree.flatten(params)
+
+    def one(key, of_weights, of_outputs):
+        of_leaves = zip(jax.random.split(key, len(leaves)), leaves, strict=True)
+        signs = [of_weights * jax.random.rademacher(key, leaf.shape, leaf.dtype) for key, leaf in of_leaves]
+        return -back((jax.tree.unflatten(structure, signs), of_outputs))[0]
+
+    rows = map_examples(one, (keys, of_weights, of_outputs), plan.at_once)
+    return _passed(plan, problem, params, outputs), rows
+
+
+def require_tame(plan: Plan, problem: Problem, passed: Pass, weight_change: Any, output_change: Any) -> None:
+    """Raises a StepSizeError if a training diverges or its derivatives explode, a ValueError if it has none.
+
+    Leaving one of many examples out does not move the weights, or the outputs, further than the whole training has: a
+    derivative that says so for the mean example is one of steps that amplify whatever enters them.
+    """
+    if not all(map(is_concrete, jax.tree.leaves((passed, weight_change, output_change)))):
+        return
+    if not np.isfinite(passed.travelled).all() or not np.isfinite(passed.outputs).all():
+        raise StepSizeError("the training diverges: take a smaller learning rate")
+    changes = {"weights": (weight_change, passed.travelled), "outputs": (output_change, passed.output_travelled)}
+    is_finite = all(np.isfinite(change).all() for change, _ in changes.values())
+    if not is_finite and _breaks_at_once(plan, first_model(problem)):
+        raise ValueError(
+            "the first step has no finite derivative: its optimizer takes the root of a moment that is zero. Of"
+            " optax.adam and its like set eps_root, such as 1e-8"
+        )
+    if not any(np.asarray(change).any() for change, _ in changes.values()):
+        raise ValueError(
+            "the derivative of the training by the weights of the examples is zero: what it makes of the gradients has"
+            " none, such as their signs in optax.sign_sgd or optax.lion"
+        )
+    for name, (change, travelled) in changes.items():
+        mean = np.asarray(change, float).mean(-1)
+        if not (mean <= np.maximum(travelled, np.finfo(np.float32).tiny)).all():
+            raise StepSizeError(
+                f"the derivatives of the training explode: leaving an example out would move the {name} by"
+                f" {np.sqrt(np.max(mean)):.3g}, further than the whole training, {np.sqrt(np.min(travelled)):.3g}. The"
+                " steps amplify what enters them: take a smaller learning rate, or fewer of them"
+            )
+
+
+def _breaks_at_once(plan: Plan, problem: Problem) -> bool:
+    first = _first_batch(plan.course, problem)
+
+    def one_step(weights):
+        return _numbers(plan.course.step(problem.state, first._replace(weights=weights), problem.key)[0])
+
+    weights = jnp.asarray(first.weights)
+    _, change = jax.jvp(one_step, (weights,), (jnp.ones_like(weights),))
+    return not all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(change))
+
+
+def _first_batch(course: Course, problem: Problem) -> Batch:
+    """A batch like those of the training."""
+    indices = jnp.arange(len(problem.weights))
+    mask = jnp.ones(len(indices), bool)
+    if course.schedule is not None:
+        scheduled = course.schedule(problem.key, jnp.int32(0))
+        indices, mask = scheduled.indices[0], scheduled.mask[0]
+    rows = jax.tree.map(lambda leaf: leaf[indices], problem.data)
+    return Batch(rows, mask, indices, problem.shared, problem.weights[indices])
+
+
+def _passed(plan: Plan, problem: Problem, params: Params, outputs: Array) -> Pass:
+    way = jax.tree.map(jnp.subtract, params, weights_of(problem.state))
+    of_outputs = jnp.square(outputs - measured(plan, problem, problem.state)).sum(-1).mean()
+    return Pass(outputs, squared_norm(way), of_outputs)
+
+
+def _numbers(tree: Any) -> PyTree[Float[Any, "..."]]:
+    """The leaves that are not whole."""
+    return [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+
+
+def squared_norm(tree: Params) -> Float[Array, ""]:
+    """That of all numbers of a tree."""
+    return jnp.stack([jnp.square(leaf).sum() for leaf in jax.tree.leaves(tree)]).sum()
