@@ -5,7 +5,7 @@ from infotheory_dl.audit.decisions import Decisions, read_decisions
 from infotheory_dl.audit.detection import Detection, cross_validated_suspicion, rate_detection
 from infotheory_dl.audit.domains import UnseenDomain
 from infotheory_dl.audit.examples import Examples
-from infotheory_dl.audit.files import scores_table, write_report
+from infotheory_dl.audit.files import write_report
 from infotheory_dl.audit.leaving_out import Repair, Summarization
 from infotheory_dl.audit.report import findings
 from infotheory_dl.audit.results import Solution
@@ -13,6 +13,7 @@ from infotheory_dl.audit.robustness import Robustness
 from infotheory_dl.audit.scores import Scores
 from infotheory_dl.audit.settings import Settings
 from infotheory_dl.audit.sweep import Sweep
+from infotheory_dl.audit.table import scores_table
 
 __all__ = [
     "AuditResult",

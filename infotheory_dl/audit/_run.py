@@ -1,7 +1,7 @@
 """The audit of a data set: what each example tells a network, which labels are wrong, what can be left out."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
@@ -93,7 +93,7 @@ def run(
     held_out: tuple[Any, Any] | None = None,
     *,
     feature_names: tuple[str, ...] | None = None,
-    decisions: Decisions | None = None,
+    decisions: Sequence[Decisions] = (),
     on_stage: Callable[[str], None] = lambda stage: None,
     on_progress: Callable[[float], None] = lambda share: None,
     keep: str | Path | None = None,
@@ -109,7 +109,7 @@ def run(
       y: class labels: integers, strings or booleans.
       held_out: examples and labels to measure on; by default those of x and y that are not audited, or a fifth of all.
       feature_names: of the columns of an array.
-      decisions: of `read_decisions`: what a person decided on suspects of an audit before, to be applied first.
+      decisions: of `read_decisions`: what a person decided on suspects of audits before, the oldest first.
       on_stage: is told what is being done.
       on_progress: is told which share of it is done.
       keep: a folder in which finished stages are kept: the same audit, if it was cut short, goes on after them.
@@ -142,8 +142,8 @@ def run(
         keep_apart=chosen.robust,
         one_scale=chosen.embeddings,
     )
-    if decisions is not None:
-        examples = apply_decisions(examples, decisions)
+    for made in decisions:
+        examples = apply_decisions(examples, made)
     example_shape(chosen.network, examples.inputs)
     kept = Kept(None, "")
     if keep is not None:

@@ -1,6 +1,6 @@
 """The subcommand `infotheory-dl audit`."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import jax
@@ -11,10 +11,10 @@ from infotheory_dl._files import require_writable, write_or_keep
 from infotheory_dl.audit._run import run
 from infotheory_dl.audit.decisions import read_decisions
 from infotheory_dl.audit.files import write_report
-from infotheory_dl.audit.report import findings
+from infotheory_dl.audit.report import findings, worst
 from infotheory_dl.audit.settings import Settings
 from infotheory_dl.audit.stages import KEPT, forget
-from infotheory_dl.report import Stages
+from infotheory_dl.report import Stages, command_line, terminal_table
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Config:
       source: or one of your own.
       split: part of a named set, such as train[:5000].
       output: folder of the report. Finished stages of an audit that is cut short are kept in it until there is one.
-      decisions: a table of what was decided on suspects, exported from the page of an audit of the same data: labels
-        are changed and examples dropped by it, before all else.
+      decisions: tables of what was decided on suspects, exported from pages of audits of the same data, the oldest
+        first: labels are changed and examples dropped by them, before all else.
       restart: whether to begin anew, and not after the stages that are kept.
       seed: of all that is drawn.
       settings: how the audit is made.
@@ -37,7 +37,7 @@ class Config:
     source: data.Source = field(default_factory=data.Source)
     split: str = "train"
     output: Path = Path("results/audit")
-    decisions: Path | None = None
+    decisions: tuple[Path, ...] = ()
     seed: int = 0
     restart: bool = False
     settings: Settings = field(default_factory=Settings)
@@ -46,7 +46,7 @@ class Config:
 def main(config: Config, console: Console) -> None:
     """Runs an audit, prints what was found and writes the report."""
     require_writable(config.output)
-    decisions = None if config.decisions is None else read_decisions(config.decisions)
+    decisions = [read_decisions(path) for path in config.decisions]
     with Stages(console) as stages:
         stages.begin("reading the data")
         title, table = _load(config)
@@ -65,8 +65,29 @@ def main(config: Config, console: Console) -> None:
     for sentence in findings(result):
         console.print(f"• {sentence}")
     record = {name: value for name, value in asdict(config).items() if name not in ("settings", "source", "restart")}
+    record["decisions"] = " ".join(map(str, config.decisions)) or None
     record |= {name: getattr(config.source, name) for name in config.source.given}
-    report = write_or_keep(config.output, lambda folder: write_report(result, folder, title=title, config=record))
+    suspects = worst(result)
+    if suspects[0].values:
+        console.print(terminal_table(suspects, title="\nThe most suspect labels"))
+    source = config.source if config.source.given else None
+    export = f"decisions-{len(decisions) + 1}.csv" if decisions else "decisions.csv"
+    next_config = replace(config, decisions=(*config.decisions, Path(export)))
+
+    def write(folder: Path) -> Path:
+        return write_report(
+            result,
+            folder,
+            title=title,
+            config=record,
+            command=command_line("audit", config),
+            again=command_line("audit", next_config),
+            export=export,
+            table=table,
+            source=source,
+        )
+
+    report = write_or_keep(config.output, write)
     forget(config.output / KEPT)
     console.print(f"\nThe report: {report.resolve()}", soft_wrap=True)
 

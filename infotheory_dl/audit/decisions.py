@@ -88,7 +88,7 @@ def read_decisions(path: str | os.PathLike[str]) -> Decisions:
 def apply_decisions(examples: Examples, decisions: Decisions) -> Examples:
     """The examples of an audit after decisions: labels are changed, dropped examples are absent, others are confirmed.
 
-    Decisions on examples that are not audited, as only a part of the data is, are passed over.
+    Decisions on examples that are not audited, as only a part of the data is, or they were dropped, are passed over.
 
     Args:
       examples: of `draw_examples`.
@@ -102,8 +102,9 @@ def apply_decisions(examples: Examples, decisions: Decisions) -> Examples:
     """
     codes = {name: code for code, name in enumerate(examples.class_names)}
     places = {place: i for i, place in enumerate(examples.indices.tolist())}
-    labels, confirmed = examples.labels.copy(), np.zeros(len(examples.labels), bool)
-    left = np.ones(len(labels), bool)
+    labels, left = examples.labels.copy(), np.ones(len(examples.labels), bool)
+    confirmed = np.zeros(len(labels), bool) if examples.confirmed is None else examples.confirmed.copy()
+    dropped = np.zeros(0, int) if examples.dropped is None else examples.dropped
     for place, label, kind, new in zip(
         decisions.examples.tolist(), decisions.labels, decisions.kinds, decisions.new_labels, strict=True
     ):
@@ -144,6 +145,7 @@ def apply_decisions(examples: Examples, decisions: Decisions) -> Examples:
         true_labels=(examples.true_labels if examples.flipped.any() else labels)[left],
         row_names=None if rows is None else tuple(np.array(rows, object)[left]),
         confirmed=confirmed[left],
+        dropped=np.concatenate([dropped, examples.indices[~left]]),
     )
 
 

@@ -38,6 +38,7 @@ class Examples(NamedTuple):
       row_names: what the user calls the examples, None if they have no names.
       notices: what was done to the data, in sentences.
       confirmed: labels that a person has decided to be right; None if nobody has decided.
+      dropped: places in the set of examples that a person has left out; None likewise.
       measured: places among the audited examples of those held out, which trained networks leave out; none where
         others are held out.
     """
@@ -55,6 +56,7 @@ class Examples(NamedTuple):
     row_names: tuple[str, ...] | None = None
     notices: tuple[str, ...] = ()
     confirmed: Bool[np.ndarray, " examples"] | None = None
+    dropped: Int[np.ndarray, " dropped"] | None = None
     measured: Int[np.ndarray, " measured"] = np.zeros(0, int)
 
     @property

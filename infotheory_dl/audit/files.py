@@ -1,4 +1,4 @@
-"""The files of an audit: report.html, scores.csv and config.json, each written whole or not at all."""
+"""The files of an audit: its page, scores, settings and repaired labels, each written whole or not at all."""
 
 import os
 from collections.abc import Mapping
@@ -7,13 +7,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from infotheory_dl import report
-from infotheory_dl._files import csv_table, require_writable, write_together
+from infotheory_dl import data, report
+from infotheory_dl._files import require_writable, write_together
 from infotheory_dl.audit._run import AuditResult
-from infotheory_dl.audit.report import render
-from infotheory_dl.audit.robustness import COMPARED_METHODS
+from infotheory_dl.audit.repaired import repaired_data
+from infotheory_dl.audit.report import Written, render
+from infotheory_dl.audit.table import scores_table
 
 
 def write_report(
@@ -22,14 +21,24 @@ def write_report(
     *,
     title: str = "a data set",
     config: Mapping[str, Any] | None = None,
+    command: str = "",
+    again: str = "",
+    export: str = "decisions.csv",
+    table: data.Table | None = None,
+    source: data.Source | None = None,
 ) -> Path:
-    """Writes the report of an audit, the scores as a table, and the settings.
+    """Writes the report of an audit, the scores as a table, the settings, and the labels after the repairs.
 
     Args:
       result: of `run`.
       folder: where to; it is made if it is absent, and what an earlier audit left there is replaced.
       title: name of the data set.
       config: settings of the caller to record before those of the audit, such as the seed.
+      command: the line of the shell that called for the audit, to be shown.
+      again: the line that calls for the next, with what is decided on the page; by default one of Python.
+      export: the name under which the page exports it.
+      table: of all examples, as `run` was given; then their labels after the repairs are written too.
+      source: where it was read from; then they are written as they were read.
 
     Returns:
       The path of the report.
@@ -55,39 +64,15 @@ def write_report(
     record = {"created": created, "settings": settings, "chosen": chosen, "found": found, "versions": versions}
     given = {name: value for name, value in settings.items() if value is not None}
     facts = {"created": created, **given, **{name: f"{value:.4g}" for name, value in chosen.items()}, **versions}
-    contents = {
-        "config.json": report.as_json(record),
-        "scores.csv": scores_table(result),
-        "report.html": render(result, title=title, facts=facts),
-    }
+    repaired = None
+    if table is not None and table.y is not None:
+        repaired = repaired_data(result.examples, result.label_errors, table, source)
+    written = Written(folder=str(folder), command=command, decisions=export, repaired=repaired)
+    if again:
+        written = written._replace(again=again)
+    contents: dict[str, str | bytes] = {"config.json": report.as_json(record), "scores.csv": scores_table(result)}
+    if repaired is not None:
+        contents[repaired.name] = repaired.content
+    contents["report.html"] = render(result, title=title, facts=facts, written=written)
     write_together(folder, contents)
     return folder / "report.html"
-
-
-def scores_table(result: AuditResult) -> str:
-    """The scores of every audited example as CSV, in the order of the data set."""
-    examples, scores, errors = result.examples, result.scores, result.label_errors
-    names = np.array(examples.class_names)
-    columns = {
-        "example": examples.indices,
-        **({} if examples.row_names is None else {"name": np.array(examples.row_names)}),
-        "label": names[examples.labels],
-        "output_change": scores.output_change,
-        "weight_change": scores.weight_change,
-        "margin": scores.margins,
-        "suggested_label": names[errors.suggested],
-        "errors_told": np.full(len(examples.labels), int(errors.told)),
-        "wrong_probability": errors.wrong,
-        "repaired": errors.repaired.astype(int),
-    }
-    if result.generalization is not None:
-        columns["own_information"] = result.generalization.own_information
-        columns["pair_information"] = result.generalization.pair_information
-    if result.robustness is not None:
-        robust = result.robustness
-        for method, suspicion, candidates in zip(COMPARED_METHODS, robust.suspicion, robust.candidates, strict=True):
-            columns |= {f"{method}_suspicion": suspicion, f"{method}_candidate": candidates.astype(int)}
-    if examples.flipped.any():
-        columns |= {"flipped": examples.flipped.astype(int), "true_label": names[examples.true_labels]}
-    order = np.argsort(examples.indices)
-    return csv_table({name: column[order].tolist() for name, column in columns.items()})

@@ -1,7 +1,7 @@
 """Small charts as SVG that stand inside an HTML page: no script, no font, no file of their own."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -147,7 +147,14 @@ def distribution_chart(rows: Sequence[Row], *, title: str, x_label: str, marked_
     return svg(height, title, parts)
 
 
-def bar_chart(bars: Sequence[Bar], *, title: str, x_label: str, mark_label: str = "") -> Html:
+def bar_chart(
+    bars: Sequence[Bar],
+    *,
+    title: str,
+    x_label: str,
+    mark_label: str = "",
+    write: Callable[[float], str] = "{:.3f}".format,
+) -> Html:
     """Draws a bar from zero for each value, with its interval as a line and what it is held against as a stroke.
 
     Args:
@@ -155,6 +162,7 @@ def bar_chart(bars: Sequence[Bar], *, title: str, x_label: str, mark_label: str 
       title: for who cannot see it.
       x_label: stands at the axis.
       mark_label: what the values are held against.
+      write: a value as it stands at the end of its bar.
     """
     bottom = _TOP + _ROW * len(bars)
     height = bottom + _BOTTOM + (16 if mark_label else 0)
@@ -178,7 +186,7 @@ def bar_chart(bars: Sequence[Bar], *, title: str, x_label: str, mark_label: str 
             ends = f'x1="{place:.1f}" x2="{place:.1f}" y1="{middle - 9:.1f}" y2="{middle + 9:.1f}"'
             parts.append(f'<line class="mark" {ends}/>')
         farthest = max(x.place(value) for value in (0.0, bar.value, bar.high, bar.mark) if value is not None)
-        parts.append(text(farthest + 7, middle + 4, with_minus(f"{bar.value:.3f}"), "start"))
+        parts.append(text(farthest + 7, middle + 4, with_minus(write(bar.value)), "start"))
     parts.append(text((left + right) / 2, bottom + 38, x_label, "middle", "axis"))
     if mark_label:
         parts.append(

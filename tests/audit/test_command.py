@@ -85,7 +85,7 @@ def test_two_sources_of_data_are_one_too_many(tmp_path, capsys):
 
 
 def test_the_options_of_the_data_reach_the_reader(result, tmp_path, monkeypatch, capsys):
-    (tmp_path / "my.csv").write_text("name;age;note;ill\na;1,5;x;no\nb;2;y;yes\n")
+    (tmp_path / "my.csv").write_text("name;age;note;ill\n" + "".join(f"r{i};{i},5;x;{i % 10}\n" for i in range(160)))
     asked = []
 
     def run(key, table, **settings):
@@ -97,11 +97,12 @@ def test_the_options_of_the_data_reach_the_reader(result, tmp_path, monkeypatch,
     cli.main(["audit", *map(str, source), "--output", str(tmp_path)])
     (table,) = asked
     assert table.feature_names == ("age",)
-    assert table.row_names == ("a", "b")
-    assert table.y.tolist() == ["no", "yes"]
+    assert table.row_names[:2] == ("r0", "r1")
+    assert table.y[:12].tolist() == [*range(10), 0, 1]
     assert "Note: The columns are parted by a semicolon.\n" in capsys.readouterr().out
     recorded = json.loads((tmp_path / "config.json").read_text())["settings"]
     assert recorded["label"] == "ill"
+    assert (tmp_path / "repaired.csv").read_text().startswith("name;age;note;ill\nr0;0,5;x;")
     assert "delimiter" not in recorded
 
 
@@ -133,5 +134,24 @@ def test_an_audit_ends_with_the_path_of_its_report(result, tmp_path, capsys, mon
     assert asked["robust"] is True
     assert asked["examples"] == 1797
     assert "scores" in out
+    assert "The most suspect labels" in out
+    assert result.examples.names[result.scores.margins.argmin()] in out.partition("The most suspect labels")[2]
     assert out.rstrip().endswith(f"The report: {(tmp_path / 'report.html').resolve()}")
     assert (tmp_path / "scores.csv").exists()
+    line = f"infotheory-dl audit --dataset digits --output {tmp_path} --decisions decisions.csv"
+    assert f"{line} --train-size 50 --flip 0.2 --robust" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_decisions_of_several_rounds_reach_the_audit_in_their_order(result, tmp_path, monkeypatch):
+    header = "example,label,decision,new_label\n"
+    for name, place in (("decisions.csv", 3), ("decisions-2.csv", 4)):
+        (tmp_path / name).write_text(f"{header}{place},1,keep,\n")
+    asked = []
+    monkeypatch.setattr(command, "run", lambda key, table, *, decisions, **settings: asked.extend(decisions) or result)
+    files = [str(tmp_path / name) for name in ("decisions.csv", "decisions-2.csv")]
+    cli.main(["audit", "--decisions", *files, "--output", str(tmp_path)])
+    assert [made.examples.tolist() for made in asked] == [[3], [4]]
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert f"--decisions {' '.join(files)} decisions-3.csv" in page
+    recorded = json.loads((tmp_path / "config.json").read_text())["settings"]
+    assert recorded["decisions"] == " ".join(files)

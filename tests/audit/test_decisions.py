@@ -79,7 +79,20 @@ def test_labels_change_dropped_examples_leave_and_others_are_confirmed(tmp_path)
     assert found.confirmed.tolist() == [False, True, True, False, False]
     assert found.row_names == ("a", "b", "c", "e", "f")
     assert found.x[:, 0].tolist() == [0, 2, 4, 8, 10]
+    assert found.dropped.tolist() == [7]
     assert not found.flipped.any()
+
+
+def test_later_decisions_follow_on_earlier_ones():
+    first = Decisions(np.array([3, 5]), ("dog, wet", "cat"), ("relabel", "drop"), ("cat", "cat"))
+    second = Decisions(
+        np.array([3, 1, 5]), ("cat", "cat", "cat"), ("relabel", "drop", "keep"), ("dog, wet", "cat", "cat")
+    )
+    found = apply_decisions(apply_decisions(examples(), first), second)
+    assert found.indices.tolist() == [3, 7, 9, 11]
+    assert found.labels.tolist() == [1, 1, 0, 1]
+    assert found.confirmed.tolist() == [True, False, False, False]
+    assert found.dropped.tolist() == [5, 1]
 
 
 def test_where_labels_were_flipped_on_purpose_the_true_ones_stay():

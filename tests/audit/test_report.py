@@ -13,11 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from infotheory_dl import audit
+from infotheory_dl import audit, data
 from infotheory_dl._files import require_writable
 from infotheory_dl.audit.report import render
+from infotheory_dl.audit.table import MEANINGS
 from infotheory_dl.sample_information import find_label_errors
 from tests.report.reader import Page
+
+FILES = ("scores.csv", "config.json", "labels.npy", "repaired.csv", "repaired.parquet", "repaired.tsv")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +36,7 @@ def test_the_page_is_whole_and_needs_nothing_beside_it(folder):
     assert page.open == []
     sources = [value for _, name, value in page.attributes if name in ("src", "href", "xlink:href", "data")]
     assert sources
-    assert all(source.startswith(("data:image/png;base64,", "#")) for source in sources)
+    assert all(source.startswith(("data:image/png;base64,", "#")) or source in FILES for source in sources)
     assert "http" not in text
     assert not re.search(r"<script[^>]*src|<link|url\(|@import|import\(|fetch", text)
 
@@ -80,6 +83,33 @@ def test_every_example_stands_in_the_table(folder, result):
         assert row["true_label"] == result.examples.class_names[result.examples.true_labels[i]]
         assert bool(int(row["flipped"])) == result.examples.flipped[i]
         assert bool(int(row["repaired"])) == result.label_errors.repaired[i]
+
+
+def test_each_column_of_the_scores_is_described_on_the_page(folder, result):
+    header = (folder / "scores.csv").read_text().partition("\n")[0].split(",")
+    text = Page((folder / "report.html").read_text(encoding="utf-8")).text
+    for name in header:
+        assert MEANINGS[name] in text
+
+
+def test_the_page_says_what_to_do_next(result, digits, tmp_path):
+    given = {"command": "infotheory-dl audit --seed 1", "again": "infotheory-dl audit --decisions d.csv"}
+    table = data.as_table(*digits)
+    path = audit.write_report(result, tmp_path, **given, export="d.csv", table=table)
+    text = path.read_text(encoding="utf-8")
+    assert "<code>infotheory-dl audit --decisions d.csv</code>" in text
+    assert "<code>infotheory-dl audit --seed 1</code>" in text
+    assert '"file":"d.csv"' in text
+    assert '<a href="labels.npy">labels.npy</a> holds all your labels' in text
+    after, before = np.load(tmp_path / "labels.npy"), result.examples.true_labels
+    assert after.dtype == digits[1].dtype
+    unflipped = ~result.examples.flipped & ~result.label_errors.repaired
+    assert (after[result.examples.indices[unflipped]] == before[unflipped]).all()
+    worst = result.scores.margins.argmin()
+    assert f"example {result.examples.names[worst]}" in text
+    other = audit.write_report(result, tmp_path / "other").read_text(encoding="utf-8")
+    assert "audit.run(key, x, y, decisions=[audit.read_decisions(&#x27;decisions.csv&#x27;)])" in other
+    assert "labels.npy" not in other
 
 
 def test_the_settings_are_recorded(folder, result):

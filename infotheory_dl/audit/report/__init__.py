@@ -5,20 +5,25 @@ from typing import Any
 from infotheory_dl import report
 from infotheory_dl.audit._run import AuditResult
 from infotheory_dl.audit.detection import of_audit
-from infotheory_dl.audit.report import checks, domains, information, labels, networks
-from infotheory_dl.audit.report.sentences import findings, smallest_sufficient
-from infotheory_dl.report import count, percent
+from infotheory_dl.audit.report import checks, classes, domains, information, labels, networks
+from infotheory_dl.audit.report.method import computed_how
+from infotheory_dl.audit.report.next_steps import Written, next_steps, worst
+from infotheory_dl.audit.report.sentences import findings, scored_by, smallest_sufficient
+from infotheory_dl.report import percent
 
-__all__ = ["findings", "render"]
+__all__ = ["Written", "findings", "render", "worst"]
+
+_NOTHING_TOLD = Written()
 
 
-def render(result: AuditResult, *, title: str, facts: dict[str, Any]) -> str:
+def render(result: AuditResult, *, title: str, facts: dict[str, Any], written: Written = _NOTHING_TOLD) -> str:
     """Writes the page.
 
     Args:
       result: of `run`.
       title: name of the data set.
       facts: what to list under settings and versions.
+      written: what stands beside the page.
 
     Returns:
       HTML.
@@ -26,7 +31,9 @@ def render(result: AuditResult, *, title: str, facts: dict[str, Any]) -> str:
     return report.page(
         f"Audit of {title}",
         _header(result, title),
-        labels.suspects(result),
+        next_steps(result, written),
+        labels.suspects(result, written.decisions),
+        classes.overview(result),
         labels.detection(result),
         labels.robustness(result),
         checks.beyond_labels(result),
@@ -37,18 +44,22 @@ def render(result: AuditResult, *, title: str, facts: dict[str, Any]) -> str:
         networks.generalization(result),
         networks.linearization(result),
         domains.unseen_domains(result),
-        _settings(facts),
+        computed_how(result, facts, written),
     )
 
 
 def _header(result: AuditResult, title: str) -> str:
     examples, errors = result.examples, result.label_errors
     n, flips = len(examples.labels), int(examples.flipped.sum())
-    scored_by = count(result.settings.num_networks, "random network", "random networks")
+    measured = len(examples.held_out_labels)
     scope = (
-        f"{n} of {examples.available} examples in {len(examples.class_names)} classes, scored by the kernel of"
-        f" {scored_by}. {len(examples.held_out_labels)} other examples serve to measure on."
+        f"{n:,} of {examples.available:,} examples in {len(examples.class_names)} classes, scored by"
+        f" {scored_by(result)}. "
     )
+    if len(examples.measured):
+        scope += f"{measured:,} of them, which no trained network sees, serve to measure on."
+    else:
+        scope += f"{measured:,} other examples serve to measure on."
     if flips:
         scope += f" {percent(flips / n)} of the labels were flipped on purpose, to see whether the audit finds them."
     scope = " ".join([scope, *examples.notices])
@@ -65,15 +76,3 @@ def _header(result: AuditResult, title: str) -> str:
         text = f"of the examples suffice for {percent(accuracy)} accuracy; all give {percent(whole)}"
         figures.append((percent(fraction), text))
     return report.header(f"Audit of {title}", scope, figures, findings(result))
-
-
-def _settings(facts: dict[str, Any]) -> str:
-    note = report.sentence(
-        "Beside this page: ",
-        report.code("scores.csv"),
-        " has a row for every example, ",
-        report.code("config.json"),
-        " the settings. The scores are those of Harutyunyan et al., “Estimating informativeness of samples with smooth"
-        " unique information”, ICLR 2021.",
-    )
-    return report.section("Settings and versions", report.facts(facts), report.paragraph(note, kind="note"))

@@ -135,7 +135,7 @@ SCRIPT = """
   const list = make("ol", { className: "cards" }), where = make("span", { role: "status" });
   const back = turn("\\u2190 back", -1), next = turn("next \\u2192", 1);
   const count = make("span", { role: "status" });
-  const save = make("button", { type: "button", className: "main", textContent: "export decisions.csv", onclick: () => {
+  const save = make("button", { type: "button", className: "main", textContent: `export ${given.file}`, onclick: () => {
     const cell = (value) => /[",\\r\\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value;
     const lines = [["example", "name", "label", "suggested_label", "decision", "new_label"],
       ...rows.filter((row) => decided.has(row.place)).map((row) => {
@@ -144,7 +144,7 @@ SCRIPT = """
           kind === "relabel" ? classes[label] : ""];
       })].map((entries) => entries.map(cell).join(","));
     const address = URL.createObjectURL(new Blob([lines.join("\\n") + "\\n"], { type: "text/csv" }));
-    make("a", { href: address, download: "decisions.csv" }).click();
+    make("a", { href: address, download: given.file }).click();
     setTimeout(() => URL.revokeObjectURL(address), 1000);
   } });
   const accept = make("button", { type: "button", textContent: "relabel all that are to be repaired", onclick: () => {

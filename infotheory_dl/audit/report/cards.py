@@ -29,8 +29,13 @@ def suspect_order(result: AuditResult) -> Int[np.ndarray, " suspects"]:
     return order[suspected[order]]
 
 
-def review(result: AuditResult) -> Html:
-    """The suspects: a list that can be read without a script, which the script turns into cards to be decided on."""
+def review(result: AuditResult, export: str) -> Html:
+    """The suspects: a list that can be read without a script, which the script turns into cards to be decided on.
+
+    Args:
+      result: of `run`.
+      export: the name of the file of decisions.
+    """
     order, repaired = suspect_order(result), result.label_errors.repaired
     shown = order[:_MOST]
     note = f"The {_MOST:,} most suspect of {len(order):,} are shown." if len(shown) < len(order) else ""
@@ -41,7 +46,7 @@ def review(result: AuditResult) -> Html:
     return report.joined(
         paragraph(note, kind="note") if note else "",
         report.element("div", plain, id="review"),
-        report.inline_data("suspects", _content(result, shown)),
+        report.inline_data("suspects", {"file": export, **_content(result, shown)}),
         report.script(SCRIPT),
     )
 

@@ -14,7 +14,7 @@ from infotheory_dl.report import Column, known, percent, signed
 _SCORES_AT_MOST = 2000
 
 
-def suspects(result: AuditResult) -> str:
+def suspects(result: AuditResult, export: str) -> str:
     errors = result.label_errors
     text = (
         "The margin of an example is what a network trained without it predicts for its label, minus the largest"
@@ -30,7 +30,7 @@ def suspects(result: AuditResult) -> str:
         " suggested. Look, and decide: what you decide is exported as a table, which the next audit reads."
     )
     return report.section(
-        "Suspected label errors", report.paragraph(text + beside), review(result), _every_score(result)
+        "Suspected label errors", report.paragraph(text + beside), review(result, export), _every_score(result)
     )
 
 

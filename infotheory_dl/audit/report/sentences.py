@@ -5,6 +5,7 @@ import numpy as np
 from infotheory_dl.audit._run import AuditResult
 from infotheory_dl.audit.detection import OWN_SCORES, of_audit
 from infotheory_dl.audit.report import checks
+from infotheory_dl.audit.representation import KERNEL
 from infotheory_dl.linearization.calibration import EVIDENCE
 from infotheory_dl.report import count, percent
 from infotheory_dl.sample_information import LabelErrors
@@ -97,6 +98,17 @@ def findings(result: AuditResult) -> list[str]:
             f" gap by {bound}, by an estimate from {found.runs} runs without training."
         )
     return sentences
+
+
+def scored_by(result: AuditResult) -> str:
+    """By what the examples were compared."""
+    networks = count(result.settings.num_networks, "random network", "random networks")
+    return {
+        KERNEL: f"the kernel of {networks}",
+        "random convolution": "the features of a random convolution",
+        "random layer": "the features of a random layer",
+        "linear": "a linear model of the columns",
+    }[result.representation]
 
 
 def rate_of_errors(result: AuditResult) -> str:

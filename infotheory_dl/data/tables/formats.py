@@ -76,6 +76,15 @@ def read_text_columns(path: Path, delimiter: str | None, label: str | int | None
     return columns, notices
 
 
+def named_rows(path: Path, delimiter: str | None) -> tuple[list[str], list[list[str]], str]:
+    """The names of the columns of a .csv or .tsv file, its rows as text, and what parts its columns."""
+    raw = path.read_bytes()
+    if b"\n" not in raw:
+        raw = raw.replace(b"\r", b"\n")
+    header, delimiter, _ = _header(raw, path.suffix.lower(), None if delimiter is None else _one_character(delimiter))
+    return header, list(_rows(raw.rstrip(b"\r\n"), delimiter))[1:], delimiter
+
+
 def read_parquet_columns(path: Path) -> dict[str, Any]:
     """The columns of a .parquet file.
 

@@ -1,0 +1,52 @@
+"""What a page holds of its suspects, before any script runs."""
+
+import json
+import re
+
+import numpy as np
+
+from infotheory_dl.audit.report import cards, render
+from tests.audit.made import HOSTILE, made_audit
+
+
+def content_of(result) -> dict:
+    page = render(result, title="", facts={})
+    return json.loads(re.search(r'id="suspects">(.*?)</script>', page)[1])
+
+
+def test_a_row_tells_of_its_suspect_and_of_the_nearest_examples_of_both_classes():
+    result = made_audit(300, suspects=60, pictures=False)
+    content = content_of(result)
+    assert content["classes"] == list(result.examples.class_names)
+    place, name, given, suggested, wrong, margin, repair, verdict, beside, looks = content["rows"][7]
+    assert (place, name, given, suggested) == (7, f"7 {HOSTILE}", 1, 2)
+    assert (wrong, margin) == (round(result.label_errors.wrong[7], 4), round(result.scores.margins[7], 4))
+    assert repair
+    assert verdict is None
+    x, labels = result.examples.x, result.examples.labels
+    trusted = np.arange(300) >= 60
+    distances = np.square(x - x[7]).sum(1)
+    near, far = (min(np.flatnonzero(trusted & (labels == c)), key=lambda i: distances[i]) for c in (1, 2))
+    assert beside == [f"{near} {HOSTILE}", f"{far} {HOSTILE}"]
+    told = np.square(x[7] - x[near]) - np.square(x[7] - x[far])
+    assert [feature for feature, *_ in looks] == np.argsort(-told)[:6].tolist()
+    assert looks[0][1:] == [f"{x[i, looks[0][0]]:.4g}".replace("-", "−") for i in (7, near, far)]
+
+
+def test_a_picture_stands_in_the_page_once_and_as_many_as_it_can_hold(monkeypatch):
+    result = made_audit(300, suspects=60, pictures=True)
+    content = content_of(result)
+    assert len(content["pictures"]) == len(set(content["pictures"]))
+    numbers = np.array([row[-1] for row in content["rows"]])
+    assert sorted(set(numbers.ravel())) == list(range(len(content["pictures"])))
+    monkeypatch.setattr(cards, "_PICTURES_AT_ONCE", 20)
+    monkeypatch.setattr(cards, "_PICTURE_CHARACTERS", 3000)
+    looks = [row[-1] for row in content_of(result)["rows"]]
+    assert None not in looks[:20]
+    assert looks[-20:] == [None] * 20
+
+
+def test_confirmed_labels_are_no_suspects():
+    result = made_audit(300, suspects=60, pictures=True)
+    confirmed = result.examples._replace(confirmed=np.arange(300) < 50)
+    assert [row[0] for row in content_of(result._replace(examples=confirmed))["rows"]] == list(range(50, 60))
