@@ -1,6 +1,7 @@
 """Prediction tasks on intensive-care records: the MIMIC-III benchmark from the raw tables, equal bit for bit."""
 
 from infotheory_dl.clinical import cleaners
+from infotheory_dl.clinical._baselines import predict_task, train_linear
 from infotheory_dl.clinical._building import Progress, build
 from infotheory_dl.clinical._comparison import Comparison, compare
 from infotheory_dl.clinical._configurations import CONFIGURATIONS, Configuration, configuration
@@ -40,6 +41,7 @@ from infotheory_dl.clinical._store import Built
 from infotheory_dl.clinical._synthetic import synthetic, write_tables
 from infotheory_dl.clinical._systems import Prefixes, system
 from infotheory_dl.clinical._tasks import Task
+from infotheory_dl.clinical._training import TrainedNetwork, predict_network, train_network
 from infotheory_dl.clinical._verification import Verification, verify
 from infotheory_dl.clinical.channels import CHANNELS, Channel, Layout, layout
 from infotheory_dl.clinical.rules import Mode, Rules
@@ -75,6 +77,7 @@ __all__ = [
     "Subgroup",
     "Targets",
     "Task",
+    "TrainedNetwork",
     "Verification",
     "as_series",
     "build",
@@ -95,6 +98,8 @@ __all__ = [
     "network",
     "normalize",
     "predict_linear",
+    "predict_network",
+    "predict_task",
     "probabilities",
     "read",
     "read_list_file",
@@ -105,6 +110,8 @@ __all__ = [
     "select_linear",
     "synthetic",
     "system",
+    "train_linear",
+    "train_network",
     "variables_from_keras",
     "verify",
     "within_limits",

@@ -3,7 +3,7 @@
 import csv
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Real
@@ -16,7 +16,9 @@ from infotheory_dl.clinical._reading import Samples
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray
 
-_TASKS = ("mortality", "decompensation", "length_of_stay", "phenotyping")
+SingleTask: TypeAlias = Literal["mortality", "decompensation", "length_of_stay", "phenotyping"]
+
+TASKS: tuple[SingleTask, ...] = ("mortality", "decompensation", "length_of_stay", "phenotyping")
 # files have six decimals
 _TOLERANCE = 1e-6
 
@@ -55,7 +57,7 @@ def write_predictions(
       ValueError: if the predictions have another shape, are not finite, or the task is the multitask.
       OSError: if it cannot be written.
     """
-    require_choice("task", samples.task, _TASKS)
+    require_choice("task", samples.task, TASKS)
     require_shape("predictions", predictions, samples.labels.shape, "that of the labels")
     require_finite(predictions=predictions)
     columns: dict[str, list[str]] = {"stay": [f"{samples.names[stay]}{ENDING}" for stay in samples.stay]}
@@ -115,6 +117,15 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
     if values is single:
         predictions, labels = predictions[:, 0], labels[:, 0]
     return Predictions(names, period, predictions, labels)
+
+
+def task_of(found: Predictions) -> SingleTask:
+    """The task that predictions are of, by their columns and labels."""
+    if found.predictions.ndim == 2:
+        return "phenotyping"
+    if np.isnan(found.period).any():
+        return "mortality"
+    return "decompensation" if np.isin(found.labels, (0, 1)).all() else "length_of_stay"
 
 
 @edge

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
 from infotheory_dl._blocks import map_blocks
 from infotheory_dl._validation import edge, require_count
@@ -20,14 +20,14 @@ from infotheory_dl.types import AnyArray, Key, Params
 
 
 class Prefixes(NamedTuple):
-    """Samples that are the first bins of stays; the bins themselves are the `shared` array of the training.
+    """Samples that are the first bins of stays, of which the training has the bins end to end as its `shared` array.
 
     Attributes:
-      stay: of each sample, as a place among the stays.
-      bins: how many of them the sample sees.
+      first: of each sample, where the first bin of its stay lies.
+      bins: how many bins the sample sees, from there on.
     """
 
-    stay: Int[AnyArray, " samples"]
+    first: Int[AnyArray, " samples"]
     bins: Int[AnyArray, " samples"]
 
 
@@ -45,7 +45,7 @@ def system(
 ) -> System:
     """The system that trains a recurrent network, from data `(inputs, targets)`.
 
-    Inputs are (stays, bins, columns), or `Prefixes` of the stays that the training has as its `shared` array; targets a
+    Inputs are (stays, bins, columns), or `Prefixes` of the bins that the training has as its `shared` array; targets a
     mapping of `Targets` by task. A step reports the losses of its batch before the update; an evaluation those of its
     data, and the `scores` of each task under "mortality_score" and the like.
 
@@ -54,6 +54,7 @@ def system(
       optimizer: of optax; default Adam with the settings of the benchmark.
       lengths: numbers of bins, increasing. A step computes with the smallest of them that holds its batch, and with all
         bins where none does; a schedule that puts stays of like length together then saves what the others would add.
+        Of `Prefixes` the last must hold the longest sample.
       evaluation_batch_size: stays at once in an evaluation; default all.
 
     Returns:
@@ -82,33 +83,34 @@ def _system(
 
     def step(state: NetworkState, batch: Batch, key: Key) -> tuple[NetworkState, Metrics]:
         inputs, targets = batch.data
-        inputs = _read(inputs, batch.shared)
+        most = _most_bins(inputs, lengths)
         network_key, optimizer_key = jax.random.split(key)
-        steps = observed_bins(inputs)
 
-        def gradient_of(bins: int, inputs: Array, targets: Any, steps: Array) -> Any:
-            inputs, targets, steps = (_cut(part, inputs.shape[1], bins) for part in (inputs, targets, steps))
+        def gradient_of(bins: int) -> Any:
+            read = _read(inputs, batch.shared, bins)
+            cut = jax.tree.map(
+                lambda leaf: leaf[:, :bins] if leaf.ndim > 1 and leaf.shape[1] == most else leaf, targets
+            )
 
             def objective(params: Params) -> Any:
-                outputs, _ = forward(network_key, trained, state._replace(params=params), inputs, batch.mask)
-                found = losses(configuration, outputs, targets, steps=steps, examples=batch.mask)
+                outputs, _ = forward(network_key, trained, state._replace(params=params), read, batch.mask)
+                found = losses(configuration, outputs, cut, steps=observed_bins(read), examples=batch.mask)
                 return found["loss"], found
 
             return jax.grad(objective, has_aux=True)(state.params)
 
         least = configuration.mortality_bin if configuration.task == "multitask" else 0
-        choices = [*(length for length in lengths if least < length < inputs.shape[1]), inputs.shape[1]]
-        used = jnp.max(jnp.where(steps, jnp.arange(1, 1 + inputs.shape[1]), 0))
-        choice = jnp.searchsorted(jnp.asarray(choices), used)
-        branches = [functools.partial(gradient_of, bins) for bins in choices]
-        gradient, found = lax.switch(choice, branches, inputs, targets, steps)
+        choices = [*(length for length in lengths if least < length < most), most]
+        choice = jnp.searchsorted(jnp.asarray(choices), _used_bins(inputs))
+        gradient, found = lax.switch(choice, [functools.partial(gradient_of, bins) for bins in choices])
         return descend(optimizer_key, optimizer, state, gradient, state.collections), found
 
     def evaluate(state: NetworkState, data: Data, shared: Any = None) -> Metrics:
         inputs, targets = data
+        most = _most_bins(inputs, lengths)
 
         def outputs_of(inputs: Any) -> Any:
-            read = _read(inputs, shared)
+            read = _read(inputs, shared, most)
             return trained.apply(state.variables, read), observed_bins(read)
 
         outputs, steps = map_blocks(outputs_of, (inputs,), evaluation_batch_size)
@@ -118,14 +120,25 @@ def _system(
     return System(init, step, evaluate)
 
 
-def _read(inputs: Any, shared: Any) -> Array:
-    """Bins of samples, zeros after those that a prefix sees."""
-    if not isinstance(inputs, Prefixes):
-        return inputs
-    seen = jnp.arange(shared.shape[1]) < inputs.bins[:, None]
-    return jnp.where(seen[..., None], shared[inputs.stay], 0)
+def read_rows(
+    rows: Float[Array, "all_bins columns"], prefixes: Prefixes, bins: int
+) -> Float[Array, "samples bins columns"]:
+    """The bins of samples; zeros after those that a sample sees."""
+    seen = jnp.arange(bins) < prefixes.bins[:, None]
+    return jnp.where(seen[..., None], rows[prefixes.first[:, None] + jnp.arange(bins)], 0)
 
 
-def _cut(tree: Any, of: int, bins: int) -> Any:
-    """The first bins, of arrays that have an axis of them."""
-    return jax.tree.map(lambda leaf: leaf[:, :bins] if leaf.ndim > 1 and leaf.shape[1] == of else leaf, tree)
+def _read(inputs: Any, shared: Any, bins: int) -> Array:
+    return read_rows(shared, inputs, bins) if isinstance(inputs, Prefixes) else inputs[:, :bins]
+
+
+def _most_bins(inputs: Any, lengths: tuple[int, ...]) -> int:
+    """The bins of the longest sample; of prefixes the last of the lengths."""
+    return lengths[-1] if isinstance(inputs, Prefixes) else inputs.shape[1]
+
+
+def _used_bins(inputs: Any) -> Int[Array, ""]:
+    """The bins of the longest sample of a batch."""
+    if isinstance(inputs, Prefixes):
+        return inputs.bins.max()
+    return jnp.max(jnp.where(observed_bins(inputs), jnp.arange(1, 1 + inputs.shape[1]), 0))

@@ -1,21 +1,37 @@
 """The subcommand `infotheory-dl clinical`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import jax
 import tyro
 from rich.console import Console
 
+from infotheory_dl._files import require_writable, write_or_keep, write_together
+from infotheory_dl.clinical import page
+from infotheory_dl.clinical._baselines import predict_task, train_linear
 from infotheory_dl.clinical._building import Progress, build
 from infotheory_dl.clinical._comparison import compare
+from infotheory_dl.clinical._configurations import configuration
+from infotheory_dl.clinical._evaluation import evaluate
+from infotheory_dl.clinical._linear import LinearSelection
 from infotheory_dl.clinical._list_files import write_list_file
-from infotheory_dl.clinical._reading import read
+from infotheory_dl.clinical._prediction_files import (
+    SingleTask,
+    match_predictions,
+    read_predictions,
+    task_of,
+    write_predictions,
+)
+from infotheory_dl.clinical._reading import Part, read
 from infotheory_dl.clinical._store import Built
 from infotheory_dl.clinical._tasks import Task
+from infotheory_dl.clinical._training import TrainedNetwork, predict_network, train_network
 from infotheory_dl.clinical._verification import verify
-from infotheory_dl.report import Column, terminal_table
+from infotheory_dl.report import Column, Stages, ran_with, terminal_table
+from infotheory_dl.results import save
 
 _SHOWN = 20
 
@@ -80,17 +96,74 @@ class Lists:
     output: Path = Path("results/clinical")
 
 
+@dataclass(frozen=True)
+class Train:
+    """Trains a baseline of the benchmark on a task, and writes its predictions of the test part.
+
+    Attributes:
+      store: its folder.
+      task: of the benchmark.
+      model: linear, or a recurrent network: S standard, C channel-wise, +DS with deep supervision or replicated labels,
+        MS and MC of all tasks together.
+      output: folder of the model and its predictions.
+      seeds: networks that are trained side by side.
+      epochs: of a network; default the benchmark's.
+      steps: batches in an epoch of a network; default all.
+      samples: of a linear model, drawn at random.
+      seed: of all that is drawn.
+    """
+
+    store: tyro.conf.Positional[Path]
+    task: tyro.conf.Positional[SingleTask]
+    model: Literal["linear", "S", "C", "S+DS", "C+DS", "MS", "MC"] = "linear"
+    output: Path = Path("results/clinical")
+    seeds: int = 3
+    epochs: int | None = None
+    steps: int | None = None
+    samples: int = 100_000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measures predictions of a task, those of this library or of the benchmark's programs: a table and a page.
+
+    Attributes:
+      store: its folder.
+      predictions: the file, `stay,prediction,y_true` or with period_length, or pred_1 to label_25.
+      against: a file of another model, for the difference.
+      task: of the predictions; default told by the columns and the labels.
+      part: of the published split.
+      by: what the bootstrap draws: patients, or as the paper samples, which makes intervals of hourly tasks too narrow.
+      resamples: of the bootstrap behind the intervals.
+      output: folder of the page and the tables.
+      seed: of all that is drawn.
+    """
+
+    store: tyro.conf.Positional[Path]
+    predictions: tyro.conf.Positional[Path]
+    against: Path | None = None
+    task: SingleTask | None = None
+    part: Part = "test"
+    by: Literal["patient", "sample"] = "patient"
+    resamples: int = 1000
+    output: Path = Path("results/clinical")
+    seed: int = 0
+
+
 Action = (
     Annotated[Build, tyro.conf.subcommand("build")]
     | Annotated[Verify, tyro.conf.subcommand("verify")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
     | Annotated[Lists, tyro.conf.subcommand("lists")]
+    | Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
 )
 
 
 @dataclass(frozen=True)
 class Config:
-    """The MIMIC-III benchmark: its data from the raw tables, and the proof that they are the published ones."""
+    """The MIMIC-III benchmark: its data, the proof that they are the published ones, baselines, and their worth."""
 
     action: Action
 
@@ -104,6 +177,10 @@ def main(config: Config, console: Console) -> None:
         _verify(action, console)
     elif isinstance(action, Compare):
         _compare(action, console)
+    elif isinstance(action, Train):
+        _train(action, console)
+    elif isinstance(action, Evaluate):
+        _evaluate(action, console)
     else:
         for part in ("train", "validation", "test"):
             samples = read(action.store, action.task, part)
@@ -197,6 +274,78 @@ def _compare(action: Compare, console: Console) -> None:
         ("samples that differ", found.labels),
     ):
         console.print(_counted(title, counts) if any(counts.values()) else f"{title}: none")
+
+
+def _train(action: Train, console: Console) -> None:
+    folder = require_writable(action.output)
+    key = jax.random.key(action.seed)
+    test = read(action.store, action.task, "test")
+    trained: Any
+    with Stages(console) as stages:
+        stages.begin(f"training {action.model}")
+        if action.model == "linear":
+            trained = train_linear(key, action.store, action.task, most_samples=action.samples)
+            stages.begin("predicting the test part")
+            predictions = predict_task(trained.model, test)[None]
+        else:
+            settings = configuration(f"{action.task}/{action.model}")
+            keys = jax.random.split(key, action.seeds)
+            trained = train_network(
+                keys, action.store, settings, num_epochs=action.epochs, steps_per_epoch=action.steps
+            )
+            stages.begin("predicting the test part")
+            predictions = predict_network(trained, test)
+    for sentence in _told(trained):
+        console.print(f"• {sentence}", soft_wrap=True)
+    stem = f"{action.task}_{action.model}"
+    files = {f"{stem}.csv": predictions.mean(0)}
+    if len(predictions) > 1:
+        files |= {f"{stem}_seed_{seed}.csv": of_seed for seed, of_seed in enumerate(predictions)}
+    for name, values in files.items():
+        write_predictions(test, values, folder / name)
+    save(folder / f"{stem}.npz", trained)
+    means = f"; {stem}.csv has the means over the seeds" if len(predictions) > 1 else ""
+    console.print(f"{', '.join([f'{stem}.npz', *files])} are in {folder.resolve()}{means}", soft_wrap=True)
+
+
+def _told(trained: LinearSelection | TrainedNetwork) -> Iterator[str]:
+    if isinstance(trained, LinearSelection):
+        score = float(trained.scores.max())
+        yield f"Chosen on the validation part: {trained.penalty} with C = {trained.inverse_penalty:g} ({score:.3f})."
+        return
+    best = [int(epoch) for epoch in trained.best_epoch]
+    yield f"The best epochs of the seeds, by {trained.selected_by.replace('_', ' ')} on validation: {best}."
+
+
+def _evaluate(action: Evaluate, console: Console) -> None:
+    folder = require_writable(action.output)
+    given = read_predictions(action.predictions)
+    samples = read(action.store, action.task or task_of(given), action.part)
+    others = None if action.against is None else match_predictions(samples, read_predictions(action.against))
+    found = evaluate(
+        jax.random.key(action.seed),
+        samples,
+        match_predictions(samples, given),
+        against=others,
+        by=action.by,
+        num_resamples=action.resamples,
+    )
+    against = None if action.against is None else action.against.stem
+    console.print(page.scope(found))
+    for sentence in page.findings(found, against):
+        console.print(f"• {sentence}", soft_wrap=True)
+    console.print(terminal_table(page.measure_columns(found.measures), title=action.predictions.stem))
+    if against is not None:
+        console.print(terminal_table(page.measure_columns(found.difference), title=f"less {against}"))
+    console.print(terminal_table(page.subgroup_columns(found)))
+    contents: dict[str, str | bytes] = {
+        "measures.csv": page.measures_csv(found),
+        "report.html": page.render(
+            found, title=action.predictions.stem, against=against, facts=ran_with(asdict(action))
+        ),
+    }
+    folder = write_or_keep(folder, lambda folder: write_together(folder, contents))
+    console.print(f"{', '.join(sorted(contents))} are in {folder.resolve()}", soft_wrap=True)
 
 
 def _counted(title: str, counts: Mapping[str, int]) -> Any:

@@ -1,0 +1,137 @@
+"""Networks and linear baselines trained on a store, and the commands that do so."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from infotheory_dl import cli, clinical, results, training
+from infotheory_dl.clinical import _sequences, _training
+
+HOURLY = clinical.Configuration("length_of_stay", False, 2, num_epochs=2)
+KEYS = jax.random.split(jax.random.key(0), 2)
+
+
+@pytest.fixture(scope="module")
+def trained(store):
+    return clinical.train_network(KEYS, store, HOURLY)
+
+
+def test_each_hour_is_predicted_as_the_network_reads_its_prefix(trained, store):
+    samples = clinical.read(store, "length_of_stay", "test")
+    found = clinical.predict_network(trained, samples)
+    assert found.shape == (2, len(samples.labels))
+    apply = jax.jit(clinical.network(HOURLY).apply)
+    for place in (0, 7, len(samples.labels) - 1):
+        series = clinical.read_series(samples, [int(samples.stay[place])])
+        grid = clinical.normalize(
+            trained.normalizer, clinical.discretize(series, end=samples.period[place], num_bins=128)
+        )
+        for seed in range(2):
+            variables = jax.tree.map(lambda leaf, seed=seed: leaf[seed], trained.variables)
+            shares = clinical.probabilities(HOURLY, apply(variables, grid.values))["length_of_stay"]
+            np.testing.assert_allclose(found[seed, place], clinical.class_lengths(shares.argmax(-1))[0])
+
+
+def test_an_interrupted_training_goes_on(trained, store, tmp_path):
+    checkpoint = training.Checkpoint(tmp_path / "checkpoint")
+    options = {"checkpoint": checkpoint, "callback_every": 1}
+
+    def stop(state):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        clinical.train_network(KEYS, store, HOURLY, callback=stop, **options)
+    found = clinical.train_network(KEYS, store, HOURLY, **options)
+    jax.tree.map(np.testing.assert_array_equal, found.variables, trained.variables)
+    assert found.selected_by == "length_of_stay_score"
+    results.save(tmp_path / "networks.npz", found)
+    again = results.load(tmp_path / "networks.npz", clinical.TrainedNetwork)
+    jax.tree.map(np.testing.assert_array_equal, again.variables, trained.variables)
+
+
+def test_batches_hold_all_sequences_once_and_those_of_like_length():
+    bins = np.random.default_rng(0).integers(1, 500, 22)
+    schedule = _training.by_length(bins, 4)
+    found = schedule(jax.random.key(0), jnp.asarray(0))
+    indices, mask = np.asarray(found.indices), np.asarray(found.mask)
+    np.testing.assert_array_equal(np.sort(indices[mask]), np.arange(22))
+    ordered = indices[np.argsort([bins[row[counted]].min() for row, counted in zip(indices, mask, strict=True)])]
+    ends = [(bins[row].min(), bins[row].max()) for row in ordered[:-1]]
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(ends))
+    assert not np.array_equal(indices, np.asarray(schedule(jax.random.key(0), jnp.asarray(1)).indices))
+    assert _training.by_length(bins, 4, 2)(jax.random.key(0), jnp.asarray(0)).indices.shape == (2, 4)
+
+
+def test_hours_of_several_tasks_stand_in_their_bins(store):
+    samples = clinical.read(store, "multitask", "train")
+    rows = _sequences.rows_of(samples, 1.0)
+    settings = clinical.configuration("ihm/MS")
+    found = _sequences.sequences_of(samples, rows, settings, int(np.diff(rows.offsets).max()))
+    for task in ("decompensation", "length_of_stay"):
+        labels, mask = found.targets[task]
+        alone = clinical.read(store, task, "train")
+        assert mask.sum() == len(alone.labels)
+        place = {name: stay for stay, name in enumerate(samples.names)}
+        stay = np.array([place[name] for name in alone.names])[alone.stay]
+        # hours are in the bin that ends there
+        np.testing.assert_allclose(labels[stay, alone.period.astype(int) - 1], alone.labels, rtol=1e-6)
+    alone = clinical.read(store, "mortality", "train")
+    assert found.targets["mortality"].mask.sum() == len(alone.labels)
+
+
+def test_a_stay_has_its_bins_once(store):
+    samples = clinical.read(store, "decompensation", "test")
+    rows = _sequences.rows_of(samples, 1.0)
+    grid = clinical.discretize(clinical.read_series(samples), end=samples.length)
+    for stay in range(len(samples.stays)):
+        mine = rows.values[rows.offsets[stay] : rows.offsets[stay + 1]]
+        np.testing.assert_allclose(mine, grid.values[stay, : int(grid.lengths[stay])], rtol=1e-6)
+
+
+def test_the_linear_baseline_of_a_task_is_that_of_its_features(store):
+    samples = clinical.read(store, "length_of_stay", "train")
+    penalties = (clinical.LINEAR_PENALTIES["length_of_stay"],)
+    found = clinical.train_linear(jax.random.key(0), store, "length_of_stay", penalties=penalties)
+    table = clinical.features(clinical.read_series(samples), stay=samples.stay, end=samples.period)
+    classes = np.asarray(clinical.predict_linear(found.model, table)).argmax(1)
+    np.testing.assert_allclose(clinical.predict_task(found.model, samples), clinical.class_lengths(classes))
+    fewer = clinical.train_linear(
+        jax.random.key(0), store, "length_of_stay", penalties=penalties, most_samples=len(samples.labels)
+    )
+    np.testing.assert_array_equal(fewer.model.regression.coefficients, found.model.regression.coefficients)
+
+
+def test_models_are_trained_and_compared_from_the_shell(store, tmp_path, capsys):
+    run = lambda *arguments: cli.main(["clinical", *map(str, arguments), "--output", str(tmp_path)])
+    run("train", store, "decompensation", "--samples", 60)
+    assert "Chosen on the validation part: l" in capsys.readouterr().out
+    samples = clinical.read(store, "decompensation", "test")
+    clinical.write_predictions(samples, np.random.default_rng(0).random(len(samples.labels)), tmp_path / "chance.csv")
+    run(
+        "evaluate",
+        store,
+        tmp_path / "decompensation_linear.csv",
+        "--against",
+        tmp_path / "chance.csv",
+        "--resamples",
+        50,
+    )
+    printed = capsys.readouterr().out
+    for words in ("AUC-ROC less that of chance", "min(+P, Se)", "ethnicity", "measures.csv, report.html are in"):
+        assert words in printed
+    page = (tmp_path / "report.html").read_text()
+    for words in ("Calibration", "Subgroups", "Beside chance", "AUC-PR"):
+        assert words in page
+    assert (tmp_path / "measures.csv").read_text().startswith("of,group,samples,name,value,standard_error,low,high")
+
+
+def test_what_cannot_be_trained_is_told(store, trained):
+    with pytest.raises(ValueError, match="num_epochs must be at least 1, got 0"):
+        clinical.train_network(KEYS, store, HOURLY, num_epochs=0)
+    with pytest.raises(ValueError, match="the networks learned length_of_stay, not mortality"):
+        clinical.predict_network(trained, clinical.read(store, "mortality", "test"))
+    with pytest.raises(ValueError, match="unknown task 'multitask'; choose one of 'mortality'"):
+        clinical.train_linear(jax.random.key(0), store, "multitask")
