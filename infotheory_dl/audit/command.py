@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import jax
 from rich.console import Console
@@ -11,10 +12,13 @@ from infotheory_dl._files import require_writable, write_or_keep
 from infotheory_dl.audit._run import run
 from infotheory_dl.audit.decisions import read_decisions
 from infotheory_dl.audit.files import write_report
+from infotheory_dl.audit.regression import regression_findings, run_regression, write_regression_report
 from infotheory_dl.audit.report import findings, worst
 from infotheory_dl.audit.settings import Settings
 from infotheory_dl.audit.stages import KEPT, forget
 from infotheory_dl.report import Stages, command_line, terminal_table
+
+Task = Literal["classification", "regression"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Config:
       decisions: tables of what was decided on suspects, exported from pages of audits of the same data, the oldest
         first: labels are changed and examples dropped by them, before all else.
       restart: whether to begin anew, and not after the stages that are kept.
+      task: whether the labels are classes, or numbers to be predicted: "regression".
       seed: of all that is drawn.
       settings: how the audit is made.
     """
@@ -38,6 +43,7 @@ class Config:
     split: str = "train"
     output: Path = Path("results/audit")
     decisions: tuple[Path, ...] = ()
+    task: Task = "classification"
     seed: int = 0
     restart: bool = False
     settings: Settings = field(default_factory=Settings)
@@ -46,6 +52,9 @@ class Config:
 def main(config: Config, console: Console) -> None:
     """Runs an audit, prints what was found and writes the report."""
     require_writable(config.output)
+    if config.task == "regression":
+        _main_of_numbers(config, console)
+        return
     decisions = [read_decisions(path) for path in config.decisions]
     with Stages(console) as stages:
         stages.begin("reading the data")
@@ -88,6 +97,37 @@ def main(config: Config, console: Console) -> None:
         )
 
     report = write_or_keep(config.output, write)
+    forget(config.output / KEPT)
+    console.print(f"\nThe report: {report.resolve()}", soft_wrap=True)
+
+
+def _main_of_numbers(config: Config, console: Console) -> None:
+    """The same where the labels are numbers to be predicted."""
+    if config.decisions:
+        raise ValueError("decisions are on labels that are classes: leave out --decisions, or --task regression")
+    if config.dataset is None and not config.source.given:
+        raise ValueError("--task regression needs numbers to be predicted: name a file by --data, and its --label")
+    with Stages(console) as stages:
+        stages.begin("reading the data")
+        title, table = _load(config)
+        result = run_regression(
+            jax.random.key(config.seed),
+            table,
+            on_stage=stages.begin,
+            keep=config.output / KEPT,
+            restart=config.restart,
+            **asdict(config.settings),
+        )
+    console.print()
+    for notice in table.notices:
+        console.print(f"Note: {notice}", soft_wrap=True)
+    for sentence in regression_findings(result):
+        console.print(f"• {sentence}")
+    record: dict[str, object] = {"task": config.task, "output": str(config.output), "seed": config.seed}
+    record |= {name: getattr(config.source, name) for name in config.source.given}
+    report = write_or_keep(
+        config.output, lambda folder: write_regression_report(result, folder, title=title, config=record)
+    )
     forget(config.output / KEPT)
     console.print(f"\nThe report: {report.resolve()}", soft_wrap=True)
 

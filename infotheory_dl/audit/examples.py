@@ -14,6 +14,7 @@ from infotheory_dl.types import Key
 
 _FEWEST_EXAMPLES = 20
 _FEWEST_OF_A_CLASS = 3
+_FEWEST_OF_A_QUANTITY = 20
 _SHOWN = 5
 _MEASURED_AT_MOST = 10_000
 _AND_MORE = " and a fifth more to measure on"
@@ -103,6 +104,7 @@ def draw_examples(
     spare = max(1, len(x) // 5) if keep_apart and not held_out else 0
     if len(x) - spare < _FEWEST_EXAMPLES:
         raise ValueError(f"an audit needs {_FEWEST_EXAMPLES} examples{_AND_MORE * keep_apart}, got {len(x)}")
+    _require_no_quantity(table.y)
     codes, classes = class_labels(table.y, name="y", to_learn=True)
     if train_size is None:
         train_size = len(codes) - spare
@@ -136,7 +138,7 @@ def draw_examples(
     transition = data.uniform_transition(len(classes), flip)
     labels = data.corrupt_labels(flip_key, audited.y, transition, exact=True).labels
     moments = data.pixel_moments(audited.x, per="pixel" if x.ndim == 2 and not one_scale else "set")
-    rows, rare = table.row_names, _rare(audited.y, classes)
+    rows, rare = table.row_names, [*_told_of_quantity(table.y), *_rare(audited.y, classes)]
     return Examples(
         indices=audited.indices,
         x=_with_channels(audited.x),
@@ -152,6 +154,33 @@ def draw_examples(
         row_names=None if rows is None else tuple(rows[place] for place in audited.indices),
         notices=(*table.notices, *rare),
     )
+
+
+def _require_no_quantity(y: Shaped[np.ndarray, " examples"]) -> None:
+    """Raises a ValueError where the labels are plainly numbers to be predicted."""
+    if y.ndim != 1 or y.dtype.kind not in "iuf":
+        return
+    distinct = np.unique(y)
+    many = len(distinct) > max(2, len(y) // _FEWEST_OF_A_CLASS)
+    if many or (y.dtype.kind == "f" and np.isfinite(y).all() and (distinct != np.round(distinct)).any()):
+        raise ValueError(
+            f"y has {len(distinct)} different numbers from {distinct[0]:g} to {distinct[-1]:g} in {len(y)} examples: is"
+            " it a quantity to be predicted? Then audit it by audit.run_regression, by --task regression in commands;"
+            " or cut it into classes, such as by np.digitize; if they name the examples, they are no labels"
+        )
+
+
+def _told_of_quantity(y: Shaped[np.ndarray, " examples"]) -> list[str]:
+    """A question where the labels are numbers that may be counts, ages or ratings rather than classes."""
+    if y.dtype.kind not in "iuf":
+        return []
+    distinct = np.unique(y)
+    if len(distinct) < _FEWEST_OF_A_QUANTITY or distinct[-1] - distinct[0] + 1 == len(distinct):
+        return []
+    return [
+        f"The labels are {len(distinct)} whole numbers from {distinct[0]:g} to {distinct[-1]:g} with gaps. They are"
+        " taken for classes; if they are a quantity, give --task regression."
+    ]
 
 
 def _rare(codes: np.ndarray, classes: np.ndarray) -> list[str]:

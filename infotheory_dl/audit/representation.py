@@ -66,12 +66,18 @@ def streams(key: Key, settings: Settings, examples: Examples) -> Callable[[str, 
     return stream
 
 
-def represent(work: Work) -> Representation:
-    """Makes the kernel or the moments of the features; of several features those of least leave-one-out error."""
+def represent(work: Work, targets: Float[np.ndarray, "examples outputs"] | None = None) -> Representation:
+    """Makes the kernel or the moments of the features; of several features those of least leave-one-out error.
+
+    Args:
+      work: of the first stage.
+      targets: that the error is of; by default those of the classes.
+    """
     settings, examples = work.settings, work.examples
     if is_exact(settings, examples):
         return _exact(work)
-    targets = centred_targets(examples.labels, len(examples.class_names), dtype=np.float32)
+    if targets is None:
+        targets = centred_targets(examples.labels, len(examples.class_names), dtype=np.float32)
     names = candidates(settings, examples)
     found = {}
     for place, name in enumerate(names):

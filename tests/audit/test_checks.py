@@ -116,7 +116,7 @@ def test_a_source_with_worse_labels_is_told(is_worse):
     margins = random.uniform(-0.1, 1, SIZE)
     margins[(source == "south") & (random.random(SIZE) < 0.2 * is_worse)] = -1
     examples, table = drawn(x, y, source=source)
-    found = compare_sources(KEY, examples, table, margins)
+    found = compare_sources(KEY, examples, table, (margins < 0) * 1.0)
     assert (found.column, found.names) == ("source", ("north", "south", "west"))
     assert (found.q_value[1] <= 0.05) == is_worse
     np.testing.assert_allclose(found.sizes @ found.expected, (margins < 0).sum())

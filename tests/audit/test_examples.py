@@ -86,7 +86,7 @@ def test_columns_without_names_are_numbered():
         ({"x": X[:, 0]}, r"x must be \(examples, features\) or .* got shape \(30,\)"),
         ({"y": Y[:20]}, "x and y must have one length, got 30 and 20"),
         ({"y": np.eye(3)[np.arange(30) % 3]}, r"y must be of shape \(examples,\), got \(30, 3\): of one-hot rows"),
-        ({"y": np.linspace(0, 1, 30)}, "y must be whole numbers or names of classes"),
+        ({"y": np.linspace(0, 1, 30)}, "is it a quantity to be predicted?"),
         ({"y": np.full(30, 3)}, "y has one class only, 3; at least 2 are needed"),
         ({"y": None}, "an audit needs labels: give y, or name their column"),
         ({"x": X[:12], "y": Y[:12]}, "an audit needs 20 examples and a fifth more to measure on, got 12"),

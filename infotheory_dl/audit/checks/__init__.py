@@ -67,5 +67,5 @@ def check_data(
         find_outlying(leverage),
         tabulate_classes(examples, label_errors),
         order_effects(order_key, examples, coordinates, margins),
-        compare_sources(sources_key, examples, table, margins),
+        compare_sources(sources_key, examples, table, (margins < 0).astype(float)),
     )

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from infotheory_dl.audit.examples import Examples
 from infotheory_dl.information.chance import permutation_null
@@ -60,12 +60,18 @@ def order_effects(
     ranks = np.argsort(np.argsort(margins[order]))[:, None].astype(np.float32)
     keys = jax.random.split(key, 3)
     is_repeated = lambda x, y: jnp.mean(jnp.asarray(x[1:] == x[:-1], float))
-    within = lambda x, y, given: serial_correlation(x, given)
     return OrderEffects(
         _effect(keys[0], is_repeated, labels, None),
-        _effect(keys[1], within, coordinates[order, :_DIRECTIONS], labels),
-        _effect(keys[2], within, ranks, labels),
+        within_groups(keys[1], coordinates[order], labels),
+        within_groups(keys[2], ranks, labels),
     )
+
+
+def within_groups(
+    key: Key, values: Float[np.ndarray, "examples columns"], groups: Int[np.ndarray, " examples"]
+) -> OrderEffect:
+    """The serial correlation of leading columns within the groups, of examples in their order."""
+    return _effect(key, lambda x, y, given: serial_correlation(x, given), values[:, :_DIRECTIONS], groups)
 
 
 def _effect(key: Key, measure: Callable[..., Any], values: np.ndarray, given: np.ndarray | None) -> OrderEffect:

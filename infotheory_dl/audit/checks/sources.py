@@ -25,8 +25,9 @@ class Sources(NamedTuple):
       column: that they are named in.
       names: of the sources.
       sizes: examples of each.
-      contradicted: share of the labels of each that are contradicted, that is, of margins below zero.
-      expected: what that share would be if labels of the same class were alike in all sources.
+      doubt: how much the labels of each are in doubt: the share that is contradicted, that is, of margins below zero;
+        of targets that are numbers the mean of the absolute standardized residuals.
+      expected: what that would be if labels of the same class were alike in all sources.
       p_value: of each, probability that it differs as much from what is expected where they are alike.
       q_value: the same by Benjamini and Hochberg: those below 5 % are false in 5 % of the cases.
     """
@@ -34,16 +35,16 @@ class Sources(NamedTuple):
     column: str
     names: tuple[str, ...]
     sizes: Int[np.ndarray, " sources"]
-    contradicted: Float[np.ndarray, " sources"]
+    doubt: Float[np.ndarray, " sources"]
     expected: Float[np.ndarray, " sources"]
     p_value: Float[np.ndarray, " sources"]
     q_value: Float[np.ndarray, " sources"]
 
 
 def compare_sources(
-    key: Key, examples: Examples, table: data.Table, margins: Float[np.ndarray, " examples"]
+    key: Key, examples: Examples, table: data.Table, doubt: Float[np.ndarray, " examples"]
 ) -> Sources | None:
-    """Compares the shares of contradicted labels with those after permutations within the classes.
+    """Compares the mean doubt about labels with that after permutations within the classes.
 
     None where no column is called source or domain, or it has one value or so many that they are no sources.
     """
@@ -57,20 +58,17 @@ def compare_sources(
     from scipy.stats import false_discovery_control
 
     sizes = np.bincount(codes)
-    is_contradicted = (margins < 0).astype(float)
-    share = lambda values: np.bincount(codes, values) / sizes
-    by_class = np.bincount(examples.labels, is_contradicted) / np.maximum(np.bincount(examples.labels), 1)
-    expected = share(by_class[examples.labels])
-    differences = lambda values, places, given: jnp.asarray(np.abs(share(values) - expected))
-    null = permutation_null(
-        key, differences, is_contradicted, codes, given=examples.labels, num_permutations=_PERMUTATIONS
-    )
+    mean = lambda values: np.bincount(codes, values) / sizes
+    by_class = np.bincount(examples.labels, doubt) / np.maximum(np.bincount(examples.labels), 1)
+    expected = mean(by_class[examples.labels])
+    differences = lambda values, places, given: jnp.asarray(np.abs(mean(values) - expected))
+    null = permutation_null(key, differences, doubt, codes, given=examples.labels, num_permutations=_PERMUTATIONS)
     p_value = np.asarray(null.p_value, float)
     return Sources(
         column,
         tuple(map(str, names)),
         sizes,
-        share(is_contradicted),
+        mean(doubt),
         expected,
         p_value,
         false_discovery_control(p_value),

@@ -1,14 +1,18 @@
 """Sections of the report on what was looked for besides wrong labels: copies, outlying examples, order, sources."""
 
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Int
 
 from infotheory_dl import report
 from infotheory_dl.audit._run import AuditResult
-from infotheory_dl.audit.checks import Copies
+from infotheory_dl.audit.checks import Copies, Outlying, Sources
 from infotheory_dl.audit.checks.copies import LEVEL
 from infotheory_dl.audit.checks.order import OrderEffect
 from infotheory_dl.audit.checks.outlying import RATE
+from infotheory_dl.audit.examples import Examples
 from infotheory_dl.report import Column, Html, Picture, count, known, percent
 
 _SHOWN = 24
@@ -17,164 +21,202 @@ _NOTABLE = 0.05
 _SMALL_CLASS = 10
 
 
+class Shown(NamedTuple):
+    """How examples are shown.
+
+    Attributes:
+      examples: that are audited.
+      labels: of each, as text.
+      held_out_labels: of those held out, as text; None where they are not shown.
+      what: "labels", or what they are called.
+    """
+
+    examples: Examples
+    labels: Sequence[str]
+    held_out_labels: Sequence[str] | None
+    what: str
+
+
 def sentences(result: AuditResult) -> list[str]:
     """What was found besides wrong labels; nothing on what was not."""
-    checks, told = result.checks, []
-    copies, leaks = checks.copies, checks.leaks
+    checks = result.checks
+    order = (("inputs", checks.order.inputs), ("doubts about labels", checks.order.margins))
+    return told(checks.copies, checks.leaks, checks.outlying, order, checks.sources, "labels")
+
+
+def told(
+    copies: Copies,
+    leaks: Copies | None,
+    outlying: Outlying,
+    order: Iterable[tuple[str, OrderEffect]],
+    sources: Sources | None,
+    what: str,
+) -> list[str]:
+    """What was found, in sentences; `order` by what successive examples may have in common."""
+    found = []
     if len(copies.first):
-        told.append(
+        found.append(
             f"{count(len(copies.first), 'pair of examples is', 'pairs of examples are')} the same or nearly,"
-            f" {int(copies.same.sum())} to the last digit, {int(copies.across.sum())} with two different labels."
+            f" {int(copies.same.sum())} to the last digit, {int(copies.across.sum())} with two different {what}."
         )
     if leaks is not None and len(leaks.first):
         share = percent(len(leaks.first) / leaks.looked_at)
-        told.append(
+        found.append(
             f"{len(leaks.first)} of the {leaks.looked_at} held-out examples ({share}) are copies of audited ones, or"
             " nearly: what is measured on them is too good."
         )
-    outlying = int(checks.outlying.is_outlying.sum())
-    if outlying:
-        told.append(
-            f"{count(outlying, 'example is', 'examples are')} unlike all others; {percent(RATE)} of such findings are"
+    unlike = int(outlying.is_outlying.sum())
+    if unlike:
+        found.append(
+            f"{count(unlike, 'example is', 'examples are')} unlike all others; {percent(RATE)} of such findings are"
             " expected to be false."
         )
-    for effect, what in ((checks.order.inputs, "inputs"), (checks.order.margins, "doubts about labels")):
-        if effect.p_value <= _NOTABLE:
-            told.append(
-                f"Examples that follow one another are alike in their {what} within the classes"
-                f" (p = {effect.p_value:.2g}): they are no independent draws. Part them by their origin before you"
-                " train on some and measure on others."
-            )
-            break
-    sources = checks.sources
+    alike = next(((common, effect) for common, effect in order if effect.p_value <= _NOTABLE), None)
+    if alike is not None:
+        found.append(
+            f"Examples that follow one another are alike in their {alike[0]} (p = {alike[1].p_value:.2g}): they are no"
+            " independent draws. Part them by their origin before you train on some and measure on others."
+        )
     if sources is not None:
-        worse = np.flatnonzero((sources.q_value <= _NOTABLE) & (sources.contradicted > sources.expected))
+        worse = np.flatnonzero((sources.q_value <= _NOTABLE) & (sources.doubt > sources.expected))
         if len(worse):
             names = ", ".join(sources.names[place] for place in worse[:5].tolist())
-            told.append(f"Labels are contradicted more often than elsewhere where {sources.column} is {names}.")
-    return told
+            found.append(f"The {what} are more in doubt than elsewhere where {sources.column} is {names}.")
+    return found
 
 
 def beyond_labels(result: AuditResult) -> str:
     """The section."""
-    return report.section(
+    checks, examples = result.checks, result.examples
+    names = examples.class_names
+    shown = Shown(
+        examples,
+        [names[code] for code in examples.labels.tolist()],
+        [names[code] for code in examples.held_out_labels.tolist()],
+        "labels",
+    )
+    order = [
+        ("have the label of the one before", checks.order.labels),
+        ("inputs, serial correlation within the classes", checks.order.inputs),
+        ("margins, serial correlation within the classes", checks.order.margins),
+    ]
+    return beyond(
         "Beyond the labels",
-        report.paragraph(
-            "What else may be wrong with the data. Each finding has the number of false alarms that chance makes of it."
-        ),
-        _copies(result),
-        _leaks(result),
-        _outlying(result),
-        _order(result),
-        _sources(result),
+        copies_part(checks.copies, shown),
+        leaks_part(checks.leaks, shown),
+        outlying_part(checks.outlying, shown),
+        order_part(order),
+        sources_part(checks.sources, "share of contradicted labels"),
         _classes(result),
     )
 
 
-def _copies(result: AuditResult) -> str:
-    copies, names = result.checks.copies, result.examples.class_names
+def beyond(title: str, *parts: str) -> str:
+    """The section of these parts."""
+    return report.section(
+        title,
+        report.paragraph(
+            "What else may be wrong with the data. Each finding has the number of false alarms that chance makes of it."
+        ),
+        *parts,
+    )
+
+
+def copies_part(copies: Copies, shown: Shown) -> str:
+    """Pairs of audited examples."""
     about = (
         "Pairs that are nearer to each other than independent draws of a smooth density are, by the gaps between the"
         f" distances of an example to its nearest neighbours. Where there is none, one is found in {percent(LEVEL)} of"
         " such data sets."
     )
-    if copies.by_chance or result.examples.feature_names is not None:
+    if shown.examples.feature_names is not None:
         about += (
-            " With the columns shuffled within the classes the same rule finds"
-            f" {count(copies.by_chance, 'copy', 'copies')} by chance; rows of few values are told only where these are"
-            " few."
+            f" With its columns shuffled the same rule finds {count(copies.by_chance, 'copy', 'copies')} by chance;"
+            " rows of few values are told only where these are few."
         )
     if not len(copies.first):
         return report.subsection("Copies (none)", report.paragraph(about))
-    called = result.examples.names
     order = np.lexsort((copies.p_value, ~copies.across))[:_SHOWN]
-    label = lambda places: [names[code] for code in result.examples.labels[places].tolist()]
-    table = _table_of_pairs(copies, order, [called[i] for i in copies.first[order]], label(copies.first[order]), result)
-    shown = "" if len(order) == len(copies.first) else f" Here are {len(order)} of them, different labels first."
+    if len(order) < len(copies.first):
+        about += f" Here are {len(order)} of them, different {shown.what} first."
+    first = copies.first[order].tolist()
     return report.subsection(
-        f"Copies ({count(len(copies.first), 'pair', 'pairs')}, {int(copies.across.sum())} with different labels)",
-        report.paragraph(about + shown),
-        table,
+        f"Copies ({count(len(copies.first), 'pair', 'pairs')}, {int(copies.across.sum())} with different {shown.what})",
+        report.paragraph(about),
+        _pairs(copies, order, [shown.examples.names[i] for i in first], [shown.labels[i] for i in first], shown),
     )
 
 
-def _leaks(result: AuditResult) -> str:
-    leaks = result.checks.leaks
+def leaks_part(leaks: Copies | None, shown: Shown) -> str:
+    """Pairs of a held-out example and an audited one."""
     if leaks is None:
         return ""
     about = f"Held-out examples that are copies of audited ones, by the same rule, among {leaks.looked_at}."
     if not len(leaks.first):
         return report.subsection("Copies among the held-out examples (none)", report.paragraph(about))
     order = np.lexsort((leaks.p_value, ~leaks.across))[:_SHOWN]
-    names, first = result.examples.class_names, leaks.first[order]
-    labels = [names[code] for code in result.examples.held_out_labels[first].tolist()]
+    first = leaks.first[order].tolist()
+    labels = None if shown.held_out_labels is None else [shown.held_out_labels[i] for i in first]
     return report.subsection(
         f"Copies among the held-out examples ({len(leaks.first)})",
         report.paragraph(about),
-        _table_of_pairs(leaks, order, [f"held-out {place}" for place in first.tolist()], labels, result),
+        _pairs(leaks, order, [f"held-out {place}" for place in first], labels, shown),
     )
 
 
-def _table_of_pairs(
-    copies: Copies, order: Int[np.ndarray, " shown"], called: list[str], labels: list[str], result: AuditResult
+def _pairs(
+    copies: Copies, order: Int[np.ndarray, " shown"], called: list[str], labels: list[str] | None, shown: Shown
 ) -> Html:
-    second = copies.second[order]
-    of_second = result.examples.labels[second].tolist()
+    second = copies.second[order].tolist()
     return report.table(
         [
             Column("example", called),
-            Column("label", labels),
-            Column("copy of", [result.examples.names[i] for i in second.tolist()]),
-            Column("its label", [result.examples.class_names[code] for code in of_second]),
+            *([] if labels is None else [Column("label", labels)]),
+            Column("copy of", [shown.examples.names[i] for i in second]),
+            Column("its label", [shown.labels[i] for i in second]),
             Column("distance", copies.distance[order].tolist(), "{:.3g}".format),
             Column("p", copies.p_value[order].tolist(), "{:.1g}".format),
         ]
     )
 
 
-def _outlying(result: AuditResult) -> str:
-    found, examples = result.checks.outlying, result.examples
+def outlying_part(found: Outlying, shown: Shown) -> str:
+    """Examples that are unlike all others."""
     about = (
         "Examples that the others tell nothing of: by their leverage in the audit's model, where it stands out of a"
         f" tail that falls like a power. Of such findings {percent(RATE)} are expected to be false."
     )
     members = np.flatnonzero(found.is_outlying)
-    members = members[np.argsort(found.p_value[members])]
     if not len(members):
         return report.subsection("Outlying examples (none)", report.paragraph(about))
-    shown = members[:_SHOWN].tolist()
-    called = [examples.names[i] for i in shown]
-    labels = [examples.class_names[code] for code in examples.labels[shown].tolist()]
-    leverage = found.leverage[shown].tolist()
+    first = members[np.argsort(found.p_value[members])][:_SHOWN].tolist()
+    examples = shown.examples
+    called, labels = [examples.names[i] for i in first], [shown.labels[i] for i in first]
+    leverage = found.leverage[first].tolist()
     if examples.feature_names is not None:
         drawn = report.table(
             [
                 Column("example", called),
                 Column("label", labels),
                 Column("leverage", leverage, "{:.3f}".format),
-                Column("p", found.p_value[shown].tolist(), "{:.1g}".format),
+                Column("p", found.p_value[first].tolist(), "{:.1g}".format),
             ]
         )
     else:
-        rows = zip(report.data_uris(examples.x[shown]), called, labels, leverage, strict=True)
+        rows = zip(report.data_uris(examples.x[first]), called, labels, leverage, strict=True)
         drawn = report.gallery(
-            Picture(uri, name=f"example {name}", label=label, number=f"leverage {value:.3f}", verdict=None)
+            Picture(uri, name=f"example {name}", label=label, number=f"leverage {value:.3f}")
             for uri, name, label, value in rows
         )
     return report.subsection(f"Outlying examples ({len(members)})", report.paragraph(about), drawn)
 
 
-def _order(result: AuditResult) -> str:
-    order = result.checks.order
-    rows: list[tuple[str, OrderEffect]] = [
-        ("have the label of the one before", order.labels),
-        ("inputs, serial correlation within the classes", order.inputs),
-        ("margins, serial correlation within the classes", order.margins),
-    ]
+def order_part(rows: Sequence[tuple[str, OrderEffect]]) -> str:
+    """What successive examples have in common."""
     about = (
         "Whether examples that follow one another in the data have more in common than in 199 random orders. Labels in"
-        " order are harmless if you shuffle; inputs or margins that go together within a class come of frames of one"
-        " video, visits of one patient, a batch of one annotator: a random split then leaks."
+        " order are harmless if you shuffle; inputs or doubts that go together come of frames of one video, visits of"
+        " one patient, a batch of one annotator: a random split then leaks."
     )
     table = report.table(
         [
@@ -187,20 +229,20 @@ def _order(result: AuditResult) -> str:
     return report.subsection("Does the order tell anything?", report.paragraph(about), table)
 
 
-def _sources(result: AuditResult) -> str:
-    sources = result.checks.sources
+def sources_part(sources: Sources | None, doubt: str) -> str:
+    """How the sources differ; `doubt` says by what."""
     if sources is None:
         return ""
     about = (
-        f"Contradicted labels by {sources.column}, beside what they would be if the labels of a class were alike"
-        " everywhere. Of the sources with q below 5 % one in twenty is expected to be false."
+        f"By {sources.column}, the {doubt}, beside what it would be if the labels of a class were alike everywhere. Of"
+        " the sources with q below 5 % one in twenty is expected to be false."
     )
     table = report.table(
         [
             Column(sources.column, list(sources.names)),
             Column("examples", sources.sizes.tolist()),
-            Column("contradicted", sources.contradicted.tolist(), percent),
-            Column("expected", sources.expected.tolist(), percent),
+            Column("in doubt", sources.doubt.tolist(), "{:.3f}".format),
+            Column("expected", sources.expected.tolist(), "{:.3f}".format),
             Column("p", sources.p_value.tolist(), "{:.3f}".format),
             Column("q", sources.q_value.tolist(), "{:.3f}".format),
         ]

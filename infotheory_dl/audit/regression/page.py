@@ -1,0 +1,211 @@
+"""The page of an audit of numbers, and what it found in sentences."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from infotheory_dl import report
+from infotheory_dl.audit.regression._run import RATE, RegressionAudit
+from infotheory_dl.audit.report.checks import (
+    Shown,
+    beyond,
+    copies_part,
+    leaks_part,
+    order_part,
+    outlying_part,
+    sources_part,
+    told,
+)
+from infotheory_dl.report import Column, Html, Picture, Points, count, percent, signed
+
+_SHOWN, _EXTREMES = 48, 12
+_POINTS = 1500
+_FEATURES = 8
+_number = "{:.5g}".format
+
+
+def regression_findings(result: RegressionAudit) -> list[str]:
+    """What an audit of numbers found, in sentences."""
+    residuals, checks = result.residuals, result.checks
+    outlying = int(residuals.is_outlying.sum())
+    if residuals.told:
+        sentences = [
+            f"Networks trained without an example predict {percent(max(0.0, residuals.explained))} of the variance of"
+            f" the targets; what is left has a standard deviation of {_number(residuals.noise)}."
+        ]
+    else:
+        sentences = [
+            "These inputs tell nothing of the targets: networks trained without an example predict them hardly better"
+            f" than their mean does, by {residuals.gain:.1f} nats. Usual causes: x and y are not in the same order, or"
+            " features on scales of their own. Targets are held against their own distribution alone."
+        ]
+    sentences.append(
+        f"{count(outlying, 'target is', 'targets are')} out of line; {percent(RATE)} of such findings are expected to"
+        " be false where the tails of the others fall exponentially."
+        if outlying
+        else "No target is out of line."
+    )
+    if result.detection:
+        found, exchanged = result.detection[0], result.exchanged
+        right = int((residuals.is_outlying & exchanged).sum())
+        sentences.append(
+            f"In truth {int(exchanged.sum())} targets were exchanged on purpose; {right} of them are among those out of"
+            f" line. Their residuals rank them first with an average precision of {found.average_precision:.3f} (AUROC"
+            f" {found.area_under_roc:.4f})."
+        )
+    order = (("inputs", checks.inputs), ("residuals", checks.residuals))
+    return sentences + told(checks.copies, checks.leaks, checks.outlying, order, checks.sources, "targets")
+
+
+def render(result: RegressionAudit, *, title: str, facts: dict[str, Any]) -> str:
+    """Writes the page.
+
+    Args:
+      result: of `run_regression`.
+      title: name of the data set.
+      facts: what to list under settings and versions.
+
+    Returns:
+      HTML.
+    """
+    checks, examples = result.checks, result.examples
+    shown = Shown(examples, [_number(value) for value in result.targets.tolist()], None, "targets")
+    order = [("inputs, serial correlation", checks.inputs), ("residuals, serial correlation", checks.residuals)]
+    return report.page(
+        f"Audit of {title}",
+        _header(result, title),
+        _suspects(result),
+        _fit(result),
+        _information(result),
+        beyond(
+            "Beyond the targets",
+            copies_part(checks.copies, shown),
+            leaks_part(checks.leaks, shown),
+            outlying_part(checks.outlying, shown),
+            order_part(order),
+            sources_part(checks.sources, "mean absolute residual in units of the noise"),
+        ),
+        report.section("Settings and versions", report.facts(facts), folded=True),
+    )
+
+
+def _header(result: RegressionAudit, title: str) -> str:
+    examples, residuals = result.examples, result.residuals
+    scope = f"{len(result.targets)} of {examples.available} examples with numbers to be predicted, compared by the"
+    scope += f" {result.representation}."
+    exchanged = int(result.exchanged.sum())
+    if exchanged:
+        scope += f" {exchanged} of the targets were exchanged on purpose, to see whether the audit finds them."
+    figures = [
+        (str(int(residuals.is_outlying.sum())), "targets out of line"),
+        (percent(max(0.0, residuals.explained)), "of the variance is predicted without the example"),
+        (_number(residuals.noise), "standard deviation of what is left"),
+    ]
+    if result.detection:
+        precision = result.detection[0].average_precision
+        figures.append((f"{precision:.3f}", "average precision in finding the exchanged targets"))
+    return report.header(
+        f"Audit of {title}", " ".join([scope, *examples.notices]), figures, regression_findings(result)
+    )
+
+
+def _suspects(result: RegressionAudit) -> str:
+    residuals = result.residuals
+    about = (
+        "Each target is predicted by a network trained without its example. What it deviates by is in units of the"
+        " noise, which the greatest deviations do not move, and of what the others leave open of this example. Out of"
+        f" line are those beyond the tails of the others, {percent(RATE)} of them falsely. They are no part of the fit"
+        " by which they are told."
+    )
+    order = np.argsort(residuals.p_value - 1e-9 * np.abs(residuals.standardized), kind="stable")
+    members = order[residuals.is_outlying[order]]
+    rest = order[~residuals.is_outlying[order]][:_SHOWN]
+    heading = f"Out of line ({len(members)})" if len(members) else "Out of line (none)"
+    return report.section(
+        "Suspected targets",
+        report.paragraph(about),
+        report.subsection(heading, _examples(result, members[:_SHOWN]) if len(members) else ""),
+        report.details(f"the next {len(rest)}, not out of line", _examples(result, rest)),
+    )
+
+
+def _examples(result: RegressionAudit, members: Int[np.ndarray, " members"]) -> Html:
+    examples, residuals = result.examples, result.residuals
+    rows = members.tolist()
+    called = [examples.names[i] for i in rows]
+    if examples.feature_names is None:
+        drawn = zip(rows, called, report.data_uris(examples.x[members]), strict=True)
+        return report.gallery(
+            Picture(
+                uri,
+                name=f"example {name}",
+                label=f"{_number(result.targets[i])} → {_number(residuals.predictions[i])}",
+                number=f"{signed(residuals.standardized[i])} sd",
+                verdict=_verdict(result, i),
+            )
+            for i, name, uri in drawn
+        )
+    columns = [
+        Column("example", called),
+        Column("target", result.targets[members].tolist(), _number),
+        Column("predicted", residuals.predictions[members].tolist(), _number),
+        Column("deviation, sd", residuals.standardized[members].tolist(), signed),
+        Column("p", residuals.p_value[members].tolist(), "{:.1g}".format),
+        Column("information, nats", result.information[members].tolist(), "{:.2g}".format),
+    ]
+    if result.detection:
+        columns.append(Column("", [(_verdict(result, i) or ("",))[0] for i in rows]))
+    for j, feature in enumerate(examples.feature_names[:_FEATURES]):
+        columns.append(Column(feature, examples.x[members, j].tolist(), _number))
+    return report.table(columns)
+
+
+def _verdict(result: RegressionAudit, place: int) -> tuple[str, bool] | None:
+    if not result.detection:
+        return None
+    return ("exchanged", True) if result.exchanged[place] else ("as given", False)
+
+
+def _fit(result: RegressionAudit) -> str:
+    residuals, outlying = result.residuals, result.residuals.is_outlying
+    rows = np.linspace(0, len(outlying) - 1, min(_POINTS, len(outlying))).astype(int)
+    shown = np.union1d(rows, np.flatnonzero(outlying)[:_POINTS])
+    groups = [
+        Points(name, residuals.predictions[members], result.targets[members])
+        for name, members in (("others", shown[~outlying[shown]]), ("out of line", shown[outlying[shown]]))
+        if len(members)
+    ]
+    bars = {"others": residuals.standardized[~outlying], "out of line": residuals.standardized[outlying]}
+    return report.section(
+        "Targets and predictions",
+        report.figures(
+            report.point_chart(
+                groups,
+                title="Targets over their predictions by networks trained without the example",
+                x_label="predicted",
+                y_label="given",
+            ),
+            report.histogram(
+                {name: values for name, values in bars.items() if len(values)},
+                title="How many targets deviate how far",
+                x_label="deviation, in standard deviations of the noise",
+            ),
+        ),
+    )
+
+
+def _information(result: RegressionAudit) -> str:
+    order = np.argsort(-result.information)
+    trusted = order[~result.residuals.is_outlying[order]]
+    about = (
+        "The information of an example in nats: half the mean squared change of the outputs when it is left out, over"
+        f" the variance of the noise. The median is {_number(float(np.median(result.information)))}. Targets out of"
+        " line stand above; here are the others."
+    )
+    return report.section(
+        "Most and least informative",
+        report.paragraph(about),
+        report.subsection("Most informative", _examples(result, trusted[:_EXTREMES])),
+        report.subsection("Least informative", _examples(result, trusted[::-1][:_EXTREMES])),
+    )

@@ -1,0 +1,126 @@
+"""Numbers to be predicted: targets out of line are told by networks trained without them."""
+
+import csv
+
+import jax
+import numpy as np
+import pytest
+
+from infotheory_dl import audit, cli
+from infotheory_dl.audit import regression
+from infotheory_dl.audit.regression.targets import exchanged
+
+SIZE = 160
+KEY = jax.random.key(0)
+
+
+def made(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(SIZE, 4))
+    return x, 1000 + 50 * (2 * x[:, 0] + np.tanh(x[:, 1]) + 0.2 * random.normal(size=SIZE))
+
+
+def run(x, y, **settings) -> audit.RegressionAudit:
+    return audit.run_regression(KEY, x, y, num_networks=1, **settings)
+
+
+@pytest.fixture(scope="module")
+def planted() -> audit.RegressionAudit:
+    x, y = made()
+    y[:4] += [150, -150, 200, -250]
+    return run(x, y)
+
+
+def test_planted_targets_are_out_of_line_and_no_others(planted):
+    residuals = planted.residuals
+    assert np.flatnonzero(residuals.is_outlying).tolist() == [0, 1, 2, 3]
+    assert residuals.told
+    # the noise is 10, the rest what 160 examples leave open
+    assert 9 < residuals.noise < 20
+    np.testing.assert_allclose(residuals.predictions[:4], made()[1][:4], atol=60)
+
+
+def test_predictions_are_those_of_a_fit_without_the_example(planted):
+    """By the definition, with the kernel of the audit and the targets that its last fit was of."""
+    x, y = made()
+    clean = run(x, y)
+    assert not clean.residuals.is_outlying.any()
+    solution, centred = clean.solution, y - y.mean()
+    predicted = clean.residuals.predictions - y.mean()
+    # leave-one-out by leverage: a prediction with the example is (1 - h) of that without it and h of the target
+    with_it = (1 - solution.leverage) * predicted + solution.leverage * centred
+    np.testing.assert_allclose(solution.residuals[:, 0], centred - predicted, atol=1e-6 * np.abs(centred).max())
+    assert np.square(centred - with_it).sum() < np.square(centred - predicted).sum()
+    np.testing.assert_allclose(clean.information, solution.output_change / (2 * clean.residuals.noise**2))
+    np.testing.assert_allclose(clean.residuals.explained, 1 - np.square(centred - predicted).mean() / y.var())
+
+
+def test_units_of_the_targets_are_of_no_account(planted):
+    x, y = made()
+    y[:4] += [150, -150, 200, -250]
+    other = run(x, 1e-6 * y - 3)
+    np.testing.assert_allclose(other.residuals.standardized, planted.residuals.standardized, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(other.information, planted.information, rtol=1e-5)
+    np.testing.assert_allclose(other.residuals.noise, 1e-6 * planted.residuals.noise, rtol=1e-5)
+
+
+def test_inputs_that_tell_nothing_are_told():
+    x, _ = made()
+    result = run(x, np.random.default_rng(3).normal(size=SIZE))
+    assert not result.residuals.told
+    assert "tell nothing of the targets" in audit.regression_findings(result)[0]
+
+
+def test_exchanged_targets_are_known_and_mostly_found():
+    x, y = made()
+    result = run(x, y, flip=0.05)
+    assert result.exchanged.sum() == 8
+    np.testing.assert_array_equal(np.sort(result.targets), np.sort(y))
+    assert result.detection[0].area_under_roc > 0.9
+    np.testing.assert_array_equal(exchanged(KEY, y, 0.0), y)
+
+
+def test_the_files_and_the_page_have_what_was_found(planted, tmp_path):
+    page = audit.write_regression_report(planted, tmp_path, title="made").read_text()
+    for words in ("Suspected targets", "Out of line (4)", "Targets and predictions", "Beyond the targets"):
+        assert words in page
+    with (tmp_path / "scores.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["outlying_target"] for row in rows[:5]] == ["1", "1", "1", "1", "0"]
+    assert "4 targets are out of line" in " ".join(audit.regression_findings(planted))
+
+
+def test_the_command_audits_a_table(tmp_path, capsys, monkeypatch):
+    x, y = made()
+    np.savetxt(tmp_path / "my.csv", np.column_stack([x, y]), delimiter=",", header="a,b,c,d,price", comments="")
+    arguments = ["audit", "--data", str(tmp_path / "my.csv"), "--label", "price", "--output", str(tmp_path / "out")]
+    with pytest.raises(SystemExit):
+        cli.main(arguments)
+    assert "is it a quantity to be predicted? Then audit it by audit.run_regression, by --task regression" in (
+        " ".join(capsys.readouterr().err.split())
+    )
+    cli.main([*arguments, "--task", "regression", "--num-networks", "1"])
+    assert "of the variance of the targets" in " ".join(capsys.readouterr().out.split())
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.array(["a", "b"] * 80), "y must be numbers to be predicted, got 'a': classes are audited without"),
+        (np.ones(SIZE), "the 160 targets are all 1: there is nothing to predict"),
+        (np.ones((SIZE, 2)), "y must be one number for each example, got shape"),
+    ],
+)
+def test_what_are_no_targets_is_refused(y, message, as_a_user_sees):
+    with pytest.raises(ValueError, match=message):
+        run(made()[0], y)
+
+
+def test_a_time_is_refused(as_a_user_sees):
+    with pytest.raises(ValueError, match="of the end of training: leave out time"):
+        run(*made(), time=10.0)
+
+
+def test_the_room_has_one_face():
+    assert set(regression.__all__) <= set(audit.__all__)
