@@ -8,6 +8,7 @@ from infotheory_dl.audit.domains import UnseenDomain
 from infotheory_dl.audit.examples import Examples
 from infotheory_dl.audit.files import write_report
 from infotheory_dl.audit.leaving_out import Repair, Summarization
+from infotheory_dl.audit.predictions import GivenPredictions, Probabilities, read_probabilities
 from infotheory_dl.audit.regression import (
     RegressionAudit,
     RegressionChecks,
@@ -30,6 +31,8 @@ __all__ = [
     "Decisions",
     "Detection",
     "Examples",
+    "GivenPredictions",
+    "Probabilities",
     "RegressionAudit",
     "RegressionChecks",
     "Repair",
@@ -45,6 +48,7 @@ __all__ = [
     "findings",
     "rate_detection",
     "read_decisions",
+    "read_probabilities",
     "regression_findings",
     "run",
     "run_regression",

@@ -21,6 +21,7 @@ from infotheory_dl.audit.domains import UnseenDomain, diagnose_domains
 from infotheory_dl.audit.examples import Examples, draw_examples
 from infotheory_dl.audit.generalization import Generalization, bound_generalization
 from infotheory_dl.audit.leaving_out import Repair, Summarization, train_on_parts
+from infotheory_dl.audit.predictions import GivenPredictions, as_probabilities, compare_predictions, of_audited
 from infotheory_dl.audit.representation import is_exact, kernel_between, represent, streams
 from infotheory_dl.audit.results import Solution
 from infotheory_dl.audit.robustness import Robustness, compare_robust
@@ -64,6 +65,7 @@ class AuditResult(NamedTuple):
       checks: what is found besides wrong labels: copies, outlying examples, order, sources.
       domains: what goes wrong in each domain when it is not trained on; None where no column of the data is called
         domain.
+      given_predictions: what predictions of the user's say, and how far the audit agrees; None if none were given.
     """
 
     examples: Examples
@@ -83,6 +85,7 @@ class AuditResult(NamedTuple):
     settings: Settings
     checks: Checks
     domains: tuple[UnseenDomain, ...] | None = None
+    given_predictions: GivenPredictions | None = None
 
 
 @edge
@@ -94,6 +97,7 @@ def run(
     *,
     feature_names: tuple[str, ...] | None = None,
     decisions: Sequence[Decisions] = (),
+    probabilities: Any = None,
     on_stage: Callable[[str], None] = lambda stage: None,
     on_progress: Callable[[float], None] = lambda share: None,
     keep: str | Path | None = None,
@@ -110,6 +114,9 @@ def run(
       held_out: examples and labels to measure on; by default those of x and y that are not audited, or a fifth of all.
       feature_names: of the columns of an array.
       decisions: of `read_decisions`: what a person decided on suspects of audits before, the oldest first.
+      probabilities: of the classes for every example of the data, by models of yours that were not trained on it: an
+        array in the order of the sorted classes, a DataFrame whose columns are called by them, or what
+        `read_probabilities` returns. They are scored like the audit's own, and compared with these.
       on_stage: is told what is being done.
       on_progress: is told which share of it is done.
       keep: a folder in which finished stages are kept: the same audit, if it was cut short, goes on after them.
@@ -133,6 +140,11 @@ def run(
         table = data.as_table(x, y, held_out, feature_names=feature_names, missing="refuse")
     elif not all(given is None for given in (y, held_out, feature_names)):
         raise ValueError("a data.Table has its labels, held-out examples and names; give no others beside it")
+    if probabilities is not None and chosen.flip:
+        raise ValueError(
+            "probabilities know nothing of labels that are flipped here: leave out flip, or flip labels before you make"
+            " them"
+        )
     draw_key, features_key, stages_key = jax.random.split(key, 3)
     examples = draw_examples(
         draw_key,
@@ -145,6 +157,7 @@ def run(
     for made in decisions:
         examples = apply_decisions(examples, made)
     example_shape(chosen.network, examples.inputs)
+    given = None if probabilities is None else of_audited(as_probabilities(probabilities), examples)
     kept = Kept(None, "")
     if keep is not None:
         everything = [examples.inputs, examples.labels, examples.held_out_inputs, examples.held_out_labels]
@@ -162,6 +175,10 @@ def run(
         stream=streams(features_key, chosen, examples),
     )
     found = run_stages(STAGES, work, kept, on_stage, on_progress)
+    compared = None
+    if given is not None:
+        on_stage("your own predictions")
+        compared = compare_predictions(given, examples.labels, found["scores"], found["label_errors"], chosen.precision)
     solution, parts = found["solution"], found.get("parts")
     return AuditResult(
         examples=examples,
@@ -181,6 +198,7 @@ def run(
         settings=chosen,
         checks=found["checks"],
         domains=found.get("domains"),
+        given_predictions=compared,
     )
 
 

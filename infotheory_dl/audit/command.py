@@ -12,6 +12,7 @@ from infotheory_dl._files import require_writable, write_or_keep
 from infotheory_dl.audit._run import run
 from infotheory_dl.audit.decisions import read_decisions
 from infotheory_dl.audit.files import write_report
+from infotheory_dl.audit.predictions import read_probabilities
 from infotheory_dl.audit.regression import regression_findings, run_regression, write_regression_report
 from infotheory_dl.audit.report import findings, worst
 from infotheory_dl.audit.settings import Settings
@@ -33,6 +34,8 @@ class Config:
       decisions: tables of what was decided on suspects, exported from pages of audits of the same data, the oldest
         first: labels are changed and examples dropped by them, before all else.
       restart: whether to begin anew, and not after the stages that are kept.
+      probabilities: a file of predictions of yours, made for each example by a model that was not trained on it: a
+        column for each class, a row for each example of the data. They are scored beside the audit's own.
       task: whether the labels are classes, or numbers to be predicted: "regression".
       seed: of all that is drawn.
       settings: how the audit is made.
@@ -43,6 +46,7 @@ class Config:
     split: str = "train"
     output: Path = Path("results/audit")
     decisions: tuple[Path, ...] = ()
+    probabilities: Path | None = None
     task: Task = "classification"
     seed: int = 0
     restart: bool = False
@@ -63,6 +67,7 @@ def main(config: Config, console: Console) -> None:
             jax.random.key(config.seed),
             table,
             decisions=decisions,
+            probabilities=None if config.probabilities is None else read_probabilities(config.probabilities),
             on_stage=stages.begin,
             keep=config.output / KEPT,
             restart=config.restart,
@@ -103,8 +108,9 @@ def main(config: Config, console: Console) -> None:
 
 def _main_of_numbers(config: Config, console: Console) -> None:
     """The same where the labels are numbers to be predicted."""
-    if config.decisions:
-        raise ValueError("decisions are on labels that are classes: leave out --decisions, or --task regression")
+    if config.decisions or config.probabilities:
+        option = "--decisions" if config.decisions else "--probabilities"
+        raise ValueError(f"{option} is of labels that are classes: leave it out, or --task regression")
     if config.dataset is None and not config.source.given:
         raise ValueError("--task regression needs numbers to be predicted: name a file by --data, and its --label")
     with Stages(console) as stages:

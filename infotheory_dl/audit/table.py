@@ -20,6 +20,13 @@ MEANINGS = {
     "confirmed": "1 where a person decided on the label",
     "own_information": "nats by which its own prediction tells whether it was trained on",
     "pair_information": "nats by which the predictions for its pair do",
+    "given_margin": "the margin by your own predictions",
+    "given_wrong_probability": "probability that the label is wrong, by your own predictions",
+    "given_candidate": "1 where the confident joint of your own predictions takes it to be wrong",
+    "suspected_by_both": "1 where you and the audit do, with a probability above one half",
+    "copies": "how many pairs of copies it is in",
+    "outlying_input": "1 where the example is unlike all others",
+    "leverage": "what its own label weighs in its prediction, from 0 to 1",
     "flipped": "1 where the label was flipped on purpose",
     "true_label": "the label before the flips",
     **{f"{name}_suspicion": f"how suspect {words} finds the label" for name, words in COMPARED_METHODS.items()},
@@ -60,6 +67,17 @@ def score_columns(result: AuditResult) -> dict[str, np.ndarray]:
         robust = result.robustness
         for method, suspicion, candidates in zip(COMPARED_METHODS, robust.suspicion, robust.candidates, strict=True):
             columns |= {f"{method}_suspicion": suspicion, f"{method}_candidate": candidates.astype(int)}
+    columns["leverage"] = result.checks.outlying.leverage
+    columns["outlying_input"] = result.checks.outlying.is_outlying.astype(int)
+    pairs = np.concatenate([result.checks.copies.first, result.checks.copies.second])
+    columns["copies"] = np.bincount(pairs, minlength=len(examples.labels))
+    if (given := result.given_predictions) is not None:
+        columns |= {
+            "given_margin": given.margins,
+            "given_wrong_probability": given.label_errors.wrong,
+            "given_candidate": given.candidates.astype(int),
+            "suspected_by_both": given.both.astype(int),
+        }
     if examples.flipped.any():
         columns |= {"flipped": examples.flipped.astype(int), "true_label": names[examples.true_labels]}
     return columns

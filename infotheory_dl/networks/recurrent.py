@@ -5,7 +5,7 @@ inputs and, of the derivatives, those of the recurrent kernel. Directions and gr
 """
 
 import functools
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import flax.linen as nn
 import jax
@@ -94,135 +94,106 @@ class LSTM(nn.Module):
         # kernels have the columns of the first group first, then those of the second
         kernel = _grouped(kernel, _places(widths), axis=1)
         columns = _places(widths, np.concatenate(groups), none=inputs.shape[-1])
-        by_step = jnp.moveaxis(_grouped(jnp.swapaxes(inputs, 0, 1), columns), -2, 0)
-        mask = jnp.ones(inputs.shape[:2], bool) if steps is None else jnp.asarray(steps)
-        lanes = {
-            "inputs": jnp.stack([by_step, by_step[:, ::-1]][: len(directions)]),
-            "kernel": kernel,
-            "recurrent": recurrent,
-            "bias": bias,
-            "mask": jnp.stack(
-                [jnp.broadcast_to(mask.T[::order], by_step.shape[:-1]) for order in (1, -1)][: len(directions)]
-            ),
-        }
         if self.dropout and train:
-            shape = (len(directions), _NUM_GATES, inputs.shape[0], inputs.shape[-1])
+            shape = (len(directions), _NUM_GATES, inputs.shape[0], 1, inputs.shape[-1])
             kept = jax.random.bernoulli(self.make_rng("dropout"), 1 - self.dropout, shape)
-            scales = jnp.where(kept, jnp.asarray(1 / (1 - self.dropout), inputs.dtype), 0)
-            lanes["scales"] = jnp.moveaxis(_grouped(scales, columns), -2, 1)
-        outputs = _side_by_side(functools.partial(_layer, self.gate), lanes)
-        outputs = jnp.stack([outputs[0], *(of_direction[:, ::-1] for of_direction in outputs[1:])])
-        return jnp.transpose(outputs, (3, 2, 1, 0, 4)).reshape(*inputs.shape[:2], -1)
+            by_gate = kernel.reshape(*kernel.shape[:-1], _NUM_GATES, features)
+            dropped = _grouped(jnp.where(kept, inputs / (1 - self.dropout), 0), columns)
+            projected = jnp.einsum("dqbtgw,dgwqf->tdgbqf", dropped, by_gate)
+            projected = projected.reshape(*projected.shape[:-2], -1)
+        else:
+            projected = jnp.einsum("btgw,dgwf->tdgbf", _grouped(inputs, columns), kernel)
+        projected += bias[:, :, None]
+
+        mask = jnp.ones(inputs.shape[:2], bool) if steps is None else jnp.asarray(steps)
+        outputs = _in_directions(projected, recurrent, mask.T, self.gate)
+        return jnp.transpose(outputs, (3, 0, 2, 1, 4)).reshape(*inputs.shape[:2], -1)
 
 
-def _side_by_side(layer: Any, lanes: dict[str, Array]) -> Array:
-    """A layer of each direction and group, the two axes in front; of one alone without the axes, which is faster."""
-    if lanes["kernel"].shape[:2] == (1, 1):
-        return layer(**{name: array[0, 0] for name, array in lanes.items()})[None, None]
-    return jax.vmap(jax.vmap(lambda lane: layer(**lane)))(lanes)
+def _in_directions(projected: Array, recurrent: Array, mask: Array, gate: Gate) -> Array:
+    """Outputs (steps, directions, groups, examples, features); the second direction reads the steps backwards."""
+    num_steps, num_directions, num_groups, num_examples, _ = projected.shape
 
+    def turned(array: Array) -> Array:
+        return jnp.stack([array[:, 0], *(array[::-1, place] for place in range(1, num_directions))], axis=1)
 
-def _layer(
-    gate: Gate,
-    inputs: Float[Array, "steps examples inputs"],
-    kernel: Float[Array, "inputs gates"],
-    recurrent: Float[Array, "features gates"],
-    bias: Float[Array, " gates"],
-    mask: Bool[Array, "steps examples"],
-    scales: Float[Array, "4 examples inputs"] | None = None,
-) -> Float[Array, "steps examples features"]:
-    if scales is None:
-        projected = _product(inputs, kernel)
-    else:
-        of_gates = zip(scales, jnp.split(kernel, _NUM_GATES, axis=-1), strict=True)
-        projected = jnp.concatenate([_product(inputs * scale, of_gate) for scale, of_gate in of_gates], axis=-1)
-    return _recurrence(gate, projected + bias, recurrent, mask)
-
-
-def _product(rows: Float[Array, "steps examples inputs"], matrix: Float[Array, "inputs outputs"]) -> Array:
-    """All rows at once: of an array of two axes XLA multiplies the transpose, which derivatives need, as fast."""
-    return (rows.reshape(-1, rows.shape[-1]) @ matrix).reshape(*rows.shape[:-1], -1)
-
-
-class _Factors(NamedTuple):
-    """What a change is multiplied by at a step: it is nothing where the step is skipped.
-
-    Attributes:
-      gates: of the change of what drives each gate, into the state, or into the output for the last one.
-      kept: of the change of the state before, into the state.
-      passed: of the change of the state, into the output.
-    """
-
-    gates: tuple[Array, Array, Array, Array]
-    kept: Array
-    passed: Array
+    lanes = (num_steps, num_directions * num_groups, num_examples)
+    masks = jnp.broadcast_to(mask[:, None, None], projected.shape[:-1])
+    outputs = _recurrence(
+        gate,
+        turned(projected).reshape(*lanes, -1),
+        recurrent.reshape(-1, *recurrent.shape[2:]),
+        turned(masks).reshape(lanes),
+    )
+    return turned(outputs.reshape(*projected.shape[:-1], -1))
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _recurrence(
     gate: Gate,
-    projected: Float[Array, "steps examples gates"],
-    recurrent: Float[Array, "features gates"],
-    mask: Bool[Array, "steps examples"],
-) -> Float[Array, "steps examples features"]:
-    """Outputs of a layer whose inputs are multiplied by the kernel and have the bias in them."""
-    return _scanned(gate, projected, recurrent, mask, with_factors=False)[0]
+    projected: Float[Array, "steps lanes examples gates"],
+    recurrent: Float[Array, "lanes features gates"],
+    mask: Bool[Array, "steps lanes examples"],
+) -> Float[Array, "steps lanes examples features"]:
+    """Outputs of layers side by side, whose inputs are multiplied by their kernels and have the bias in them."""
+    return _scanned(gate, projected, recurrent, mask, keep=lambda output, *others: output)
 
 
 @_recurrence.defjvp
 def _tangents(gate: Gate, primals: tuple[Array, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
     """The outputs and what a change of inputs and weights makes of them, which is linear: a scan that JAX transposes.
 
-    The product of the earlier outputs with the change of the recurrent kernel is out of the loop: transposed it is one
-    product over all steps, where the derivative of the scan would add up one for each.
+    All factors are computed at once, and so is the product of the earlier outputs with the change of the recurrent
+    kernel: transposed it is one product over all steps, where the derivative of the scan would add up one for each.
     """
     projected, recurrent, mask = primals
     projected_change, recurrent_change, _ = tangents
-    outputs, factors = _scanned(gate, projected, recurrent, mask, with_factors=True)
+    outputs, *parts, before = _scanned(gate, projected, recurrent, mask, keep=lambda *values: values)
+    enter, keep, cell, leave, squashed = parts
     earlier = jnp.concatenate([jnp.zeros_like(outputs[:1]), outputs[:-1]])
-    driven = projected_change + _product(earlier, recurrent_change)
-    # transposed here, not in the loop that JAX makes of this one, where it would be once for each step
-    turned = recurrent.T
+    moves = mask[..., None]
+    slopes = jnp.concatenate(
+        [
+            _slope(gate, enter) * cell,
+            _slope(gate, keep) * before,
+            enter * (1 - cell**2),
+            _slope(gate, leave) * squashed,
+        ],
+        axis=-1,
+    )
+    slopes = jnp.where(moves, slopes, 0)
+    keep, passed = jnp.where(moves, keep, 1), jnp.where(moves, leave * (1 - squashed**2), 0)
+    driven = projected_change + jnp.einsum("tlbf,lfk->tlbk", earlier, recurrent_change)
 
-    def step(changes: tuple[Array, Array], now: tuple[Array, _Factors, Array]) -> tuple[tuple[Array, Array], Array]:
+    def step(changes: tuple[Array, Array], now: tuple[Array, ...]) -> tuple[tuple[Array, Array], Array]:
         output, state = changes
-        driven, factors, moves = now
-        driven += lax.dot_general(output, turned, (((1,), (1,)), ((), ())))
-        of_gates = zip(jnp.split(driven, _NUM_GATES, axis=-1), factors.gates, strict=True)
-        enter, keep, cell, leave = (change * factor for change, factor in of_gates)
-        state = factors.kept * state + enter + keep + cell
-        output = jnp.where(moves[:, None], 0, output) + leave + factors.passed * state
+        driven, slopes, keep, passed, moves = now
+        changed = (driven + jnp.einsum("lbf,lfk->lbk", output, recurrent)) * slopes
+        entered, kept, cell, left = jnp.split(changed, _NUM_GATES, axis=-1)
+        state = keep * state + entered + kept + cell
+        output = jnp.where(moves, 0, output) + left + passed * state
         return (output, state), output
 
     none = jnp.zeros_like(outputs[0])
-    return outputs, lax.scan(step, (none, none), (driven, factors, mask))[1]
+    return outputs, lax.scan(step, (none, none), (driven, slopes, keep, passed, moves))[1]
 
 
-def _scanned(gate: Gate, projected: Array, recurrent: Array, mask: Array, *, with_factors: bool) -> tuple[Array, Any]:
-    """Outputs of all steps, and the factors of changes, if they are asked for."""
+def _scanned(gate: Gate, projected: Array, recurrent: Array, mask: Array, keep: Any) -> Any:
+    """What is kept of every step, of its output, gates, squashed state, and the state before it."""
     sigmoid = jax.nn.sigmoid if gate == "sigmoid" else _hard_sigmoid
 
     def step(carried: tuple[Array, Array], now: tuple[Array, Array]) -> tuple[tuple[Array, Array], Any]:
-        output, before = carried
-        moves = now[1][:, None]
-        enter, keep, cell, leave = jnp.split(now[0] + output @ recurrent, _NUM_GATES, axis=-1)
-        enter, keep, cell, leave = sigmoid(enter), sigmoid(keep), jnp.tanh(cell), sigmoid(leave)
-        state = keep * before + enter * cell
-        squashed = jnp.tanh(state)
+        output, state = carried
+        driven, moves = now[0] + jnp.einsum("lbf,lfk->lbk", output, recurrent), now[1][..., None]
+        enter, keep_gate, cell, leave = jnp.split(driven, _NUM_GATES, axis=-1)
+        enter, keep_gate, cell, leave = sigmoid(enter), sigmoid(keep_gate), jnp.tanh(cell), sigmoid(leave)
+        after = keep_gate * state + enter * cell
+        squashed = jnp.tanh(after)
         output = jnp.where(moves, leave * squashed, output)
-        factors = None
-        if with_factors:
-            of_moves = lambda factor: jnp.where(moves, factor, 0)
-            gates = (
-                of_moves(_slope(gate, enter) * cell),
-                of_moves(_slope(gate, keep) * before),
-                of_moves(enter * (1 - cell**2)),
-                of_moves(_slope(gate, leave) * squashed),
-            )
-            factors = _Factors(gates, jnp.where(moves, keep, 1), of_moves(leave * (1 - squashed**2)))
-        return (output, jnp.where(moves, state, before)), (output, factors)
+        kept = keep(output, enter, keep_gate, cell, leave, squashed, state)
+        return (output, jnp.where(moves, after, state)), kept
 
-    none = jnp.zeros((projected.shape[1], recurrent.shape[0]), projected.dtype)
+    none = jnp.zeros((*projected.shape[1:-1], recurrent.shape[1]), projected.dtype)
     return lax.scan(step, (none, none), (projected, mask))[1]
 
 

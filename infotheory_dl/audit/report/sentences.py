@@ -4,7 +4,7 @@ import numpy as np
 
 from infotheory_dl.audit._run import AuditResult
 from infotheory_dl.audit.detection import OWN_SCORES, of_audit
-from infotheory_dl.audit.report import checks
+from infotheory_dl.audit.report import checks, predictions
 from infotheory_dl.audit.representation import KERNEL
 from infotheory_dl.linearization.calibration import EVIDENCE
 from infotheory_dl.report import count, percent
@@ -48,7 +48,7 @@ def findings(result: AuditResult) -> list[str]:
             f"{count(contradicted, 'label is', 'labels are')} contradicted by the network trained without the example,"
             f" none clearly enough for a repair that is right in {percent(result.settings.precision)} of the cases."
         )
-    sentences += checks.sentences(result)
+    sentences += predictions.sentences(result) + checks.sentences(result)
     if result.detection:
         ours = of_audit(result.detection)
         others = [found for found in result.detection if found.method not in OWN_SCORES]
