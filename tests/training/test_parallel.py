@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from infotheory_dl.training import Checkpoint, Evaluation, gather, train_many
+from tests.devices import EIGHT_DEVICES
 
 ROOT = Path(__file__).parents[2]
 RANDOM = np.random.default_rng(0)
@@ -112,7 +113,7 @@ def wait_for(*processes):
 @pytest.fixture(scope="module")
 def eight_devices(tmp_path_factory):
     folder = tmp_path_factory.mktemp("eight_devices")
-    wait_for(process("on_eight_devices", folder, XLA_FLAGS="--xla_force_host_platform_device_count=8"))
+    wait_for(process("on_eight_devices", folder, XLA_FLAGS=EIGHT_DEVICES))
     return folder
 
 
