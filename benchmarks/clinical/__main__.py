@@ -17,6 +17,7 @@ import jax
 import numpy as np
 from sklearn.metrics import auc, precision_recall_curve, roc_auc_score
 
+from benchmarks.clinical import plain
 from benchmarks.clinical.copies import write_copies
 from benchmarks.harness import Part, Report, Row, announce, main, measure, timed
 from benchmarks.tables import ON_CPU, Table
@@ -69,9 +70,11 @@ class Arrays:
     """Whether of made-up tables; else of the demo."""
     n: int = 3236
     """Examples of the intervals: the mortality task's test set."""
+    several: tuple[int, int] = (6281, 25)
+    """Examples and labels of others: the phenotyping task's test set."""
     num_resamples: int = 10_000
     looped: int = 100
-    """Resamples of the loop over scikit-learn."""
+    """Resamples of the loop over scikit-learn; of several labels a twentieth."""
     repeats: int = 5
 
 
@@ -114,29 +117,50 @@ def arrays(settings: Arrays) -> Report:
             announce(name)
             yield {"program": name, **_timed(program, settings.repeats)}
 
-        random = np.random.default_rng(0)
-        labels = (random.random(settings.n) < 0.12).astype(int)
-        shares = np.clip(0.2 * labels + 0.8 * random.random(settings.n), 0, 1).astype(np.float32)
-        resamples = settings.num_resamples
-        key = jax.random.key(0)
-        drawn = functools.partial(metrics.bootstrap, key, metrics.binary, labels, shares, num_resamples=resamples)
-        name = f"{resamples:,} resamples of {settings.n:,} examples"
-        announce(name)
-        yield {"program": name, **_timed(drawn, settings.repeats)}
+        def looped_grid() -> None:
+            for stay, end in enumerate(samples.length.tolist()):
+                mine = slice(*series.offsets[stay : stay + 2])
+                plain.grid(*(values[mine].tolist() for values in (series.hours, series.channel, series.value)), end)
 
-        def loop() -> None:
-            for _ in range(settings.looped):
-                rows = random.integers(0, settings.n, settings.n)
-                roc_auc_score(labels[rows], shares[rows])
-                precision, recall, _ = precision_recall_curve(labels[rows], shares[rows])
-                auc(recall, precision)
+        announce("a loop over measurements and bins")
+        yield {"program": f"grid of {len(samples.names)} stays, a loop in Python", "seconds": timed(looped_grid)[1]}
 
-        announce("a loop over scikit-learn")
-        seconds = timed(loop)[1] * resamples / settings.looped
-        yield {"program": f"{name}, a loop over scikit-learn", "seconds": seconds}
+        for shape in ((settings.n,), settings.several):
+            yield from _intervals(shape, settings)
 
     notes = [f"The loop over scikit-learn: {settings.looped} resamples, scaled to all."]
     return Report("Seconds from a store to arrays, and of intervals", rows(), notes)
+
+
+def _intervals(shape: tuple[int, ...], settings: Arrays) -> Iterator[Row]:
+    """The bootstrap of one label or of several, beside a loop."""
+    random = np.random.default_rng(0)
+    labels = (random.random(shape) < 0.12).astype(int)
+    shares = np.clip(0.2 * labels + 0.8 * random.random(shape), 0, 1).astype(np.float32)
+    measure = metrics.binary if len(shape) == 1 else metrics.multilabel
+    resamples = settings.num_resamples
+    drawn = functools.partial(metrics.bootstrap, jax.random.key(0), measure, labels, shares, num_resamples=resamples)
+    of_labels = "" if len(shape) == 1 else f" and {shape[1]} labels"
+    name = f"{resamples:,} resamples of {shape[0]:,} examples{of_labels}"
+    announce(name)
+    yield {"program": name, **_timed(drawn, settings.repeats if len(shape) == 1 else 1)}
+
+    looped = settings.looped if len(shape) == 1 else max(1, settings.looped // 20)
+
+    def loop() -> None:
+        for _ in range(looped):
+            rows = random.integers(0, shape[0], shape[0])
+            if len(shape) > 1:
+                for average in (None, "micro"):
+                    roc_auc_score(labels[rows], shares[rows], average=average)
+                continue
+            roc_auc_score(labels[rows], shares[rows])
+            precision, recall, _ = precision_recall_curve(labels[rows], shares[rows])
+            auc(recall, precision)
+
+    announce("a loop over scikit-learn")
+    seconds = timed(loop)[1] * resamples / looped
+    yield {"program": f"{name}, a loop over scikit-learn", "seconds": seconds}
 
 
 def _timed(program: Callable[[], object], repeats: int) -> Row:
@@ -168,7 +192,7 @@ PARTS = {
     "arrays": Part(
         arrays,
         Arrays(),
-        Arrays(made_up=True, n=100, num_resamples=100, looped=5, repeats=1),
+        Arrays(made_up=True, n=100, several=(100, 2), num_resamples=100, looped=5, repeats=1),
         table=Table(("program",), ("seconds",), where=ON_CPU),
     ),
 }

@@ -5,7 +5,7 @@ import datetime
 import gzip
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +114,34 @@ def cleaned(channel: int, text: str, unit: str, label: str) -> float | str | Non
 def time_of(text: str) -> datetime.datetime:
     """Of a time stamp."""
     return datetime.datetime.fromisoformat(text)
+
+
+def grid(
+    hours: Sequence[float],
+    channels: Sequence[int],
+    values: Sequence[float],
+    end: float,
+    timestep: float = 1.0,
+    imputation: str = "previous",
+) -> list[list[float]]:
+    """The bins of one stay, by a loop over its measurements and one over bins and channels."""
+    size = int(end / timestep + 1 - 1e-6)
+    last: list[list[float | None]] = [[None] * len(CHANNELS) for _ in range(size)]
+    for hour, channel, value in zip(hours, channels, values, strict=True):
+        if hour <= end + 1e-6:
+            last[int(hour / timestep - 1e-6)][channel] = value
+    rows = []
+    for place in range(size):
+        columns, masks = [], []
+        for channel, known in enumerate(CHANNELS):
+            shown = last[place][channel]
+            masks.append(float(shown is not None))
+            if shown is None and imputation in ("previous", "next"):
+                seen = range(place, -1, -1) if imputation == "previous" else range(place, size)
+                shown = next((last[other][channel] for other in seen if last[other][channel] is not None), None)
+            categories = list(known.categories)
+            if shown is None and imputation != "zero":
+                shown = float(categories.index(known.normal) if categories else known.normal)
+            columns += [float(shown == other) for other in range(len(categories))] or [shown or 0.0]
+        rows.append(columns + masks)
+    return rows

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmarks.clinical import plain
 from infotheory_dl import clinical
 from infotheory_dl.clinical import CHANNELS, layout
 from tests.conftest import reference
@@ -28,41 +29,15 @@ def some_series(num_stays=3, seed=0):
     return tables, clinical.as_series(tables)
 
 
-def on_a_grid(hours, texts, end, timestep, imputation):
-    """The grid by a loop over rows and bins."""
-    size = int(end / timestep + 1 - 1e-6)
-    last = [[None] * 17 for _ in range(size)]
-    for hour, row in zip(hours, texts, strict=True):
-        if hour <= end + 1e-6:
-            for channel, text in enumerate(row):
-                if text:
-                    last[int(hour / timestep - 1e-6)][channel] = text
-    rows = []
-    for place in range(size):
-        values, masks = [], []
-        for channel in range(17):
-            seen = last[place][channel]
-            masks.append(float(seen is not None))
-            shown = seen
-            if seen is None and imputation == "previous":
-                shown = next((last[b][channel] for b in range(place, -1, -1) if last[b][channel]), None)
-            if seen is None and imputation == "next":
-                shown = next((last[b][channel] for b in range(place, size) if last[b][channel]), None)
-            if shown is None and imputation != "zero":
-                shown = CHANNELS[channel].normal
-            categories = list(CHANNELS[channel].categories)
-            values += [float(shown == text) for text in categories] or [float(shown or 0)]
-        rows.append(values + masks)
-    return np.array(rows)
-
-
 @pytest.mark.parametrize("imputation", IMPUTATIONS)
 def test_the_grid_is_that_of_a_loop_over_bins(imputation):
-    tables, series = some_series()
+    _, series = some_series()
     found = clinical.discretize(series, end=[18.0, 12.5, 7.0], timestep=1.0, imputation=imputation)
     np.testing.assert_array_equal(found.lengths, [18, 13, 7])
-    for place, (end, table) in enumerate(zip((18.0, 12.5, 7.0), tables, strict=True)):
-        expected = on_a_grid(*table, end, 1.0, imputation)
+    for place, end in enumerate((18.0, 12.5, 7.0)):
+        mine = slice(*series.offsets[place : place + 2])
+        cells = series.hours[mine], series.channel[mine], series.value[mine]
+        expected = np.array(plain.grid(*cells, end, 1.0, imputation))
         np.testing.assert_allclose(found.values[place, : len(expected)], expected, rtol=1e-15)
         np.testing.assert_array_equal(found.values[place, len(expected) :], 0)
 
