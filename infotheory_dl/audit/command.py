@@ -86,7 +86,7 @@ def main(config: Config, console: Console) -> None:
         console.print(terminal_table(suspects, title="\nThe most suspect labels"))
     source = config.source if config.source.given else None
     export = f"decisions-{len(decisions) + 1}.csv" if decisions else "decisions.csv"
-    next_config = replace(config, decisions=(*config.decisions, Path(export)))
+    next_config = replace(config, decisions=(*config.decisions, Path(export)), restart=False)
 
     def write(folder: Path) -> Path:
         return write_report(

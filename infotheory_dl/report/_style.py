@@ -22,7 +22,7 @@ h2 { font-size: 1.3rem; line-height: 1.3; margin: 0; }
 .section > div { scroll-margin-top: 4rem; padding-top: .5rem; }
 .box { border: 2px solid var(--hue); border-radius: .6rem; padding: .9rem 1.1rem; margin: 1.5rem 0; }
 .box h2 { margin-bottom: .4rem; }
-.box ol { padding-left: 1.3rem; margin: .3rem 0; max-width: 46rem; } .box li { margin: .5rem 0; }
+.box ol { padding-left: 1.3rem; margin: .3rem 0; } .box li { margin: .5rem 0; }
 a { color: var(--hue); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; border-radius: .2rem; }
 .contents ol { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; padding: 0; margin: 1.2rem 0 0; list-style: none;
