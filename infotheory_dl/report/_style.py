@@ -70,7 +70,9 @@ ul.findings li { margin: .45rem 0; }
 .looks { display: grid; grid-template-columns: repeat(3, 1fr); gap: .4rem; margin: .4rem 0; }
 .looks figure { margin: 0; text-align: center; } .looks figcaption { font-size: .78rem; line-height: 1.3; margin: 0; }
 .looks img { width: 100%; max-width: 6rem; aspect-ratio: 1; object-fit: contain; image-rendering: pixelated; }
-.card table { font-size: .8rem; margin: .3rem 0; } .card td, .card th { padding: .15rem .6rem .15rem 0; }
+.cards.wide { grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); }
+.card table { font-size: .8rem; margin: .3rem 0; width: 100%; } .card td, .card th { padding: .15rem .5rem .15rem 0; }
+.card th { white-space: normal; min-width: 3.5rem; } .card tbody th { min-width: 6rem; }
 .acts, .controls { display: flex; flex-wrap: wrap; gap: .4rem .8rem; align-items: center; margin: .6rem 0 0;
                    font-size: .88rem; color: var(--soft); }
 .acts { gap: .35rem; }

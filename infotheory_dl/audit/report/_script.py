@@ -132,7 +132,8 @@ SCRIPT = """
   const first = (entries) => Object.entries(entries).map(([value, [words]]) => [value, words]);
   const turn = (words, step) => make("button", { type: "button", textContent: words,
     onclick: () => { state.page += step; draw(); list.scrollIntoView({ block: "nearest" }); } });
-  const list = make("ol", { className: "cards" }), where = make("span", { role: "status" });
+  const list = make("ol", { className: features === null ? "cards" : "cards wide" });
+  const where = make("span", { role: "status" });
   const back = turn("\\u2190 back", -1), next = turn("next \\u2192", 1);
   const count = make("span", { role: "status" });
   const save = make("button", { type: "button", className: "main", textContent: `export ${given.file}`, onclick: () => {
