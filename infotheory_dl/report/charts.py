@@ -15,6 +15,7 @@ from infotheory_dl.report.html import Html
 _HEIGHT = 280.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 66.0, 132.0, 14.0, 46.0
 _ROW = 22.0
+_MOST_MARKED = 200  # in a row
 _LABEL_GAP = 15.0
 _LONGEST_LABEL = 28  # of a bar
 
@@ -42,7 +43,7 @@ class Row(NamedTuple):
     Attributes:
       label: stands to its left.
       values: whose 5, 25, 50, 75 and 95 % points are drawn.
-      marked: values that are drawn one by one.
+      marked: values that are drawn one by one; of more than 200 as many, at equal steps of their ranks.
     """
 
     label: str
@@ -139,7 +140,8 @@ def distribution_chart(rows: Sequence[Row], *, title: str, x_label: str, marked_
             parts.append(f'<rect class="box" {box} rx="2"/>')
             stroke = f'x1="{median:.1f}" x2="{median:.1f}" y1="{middle - 7:.1f}" y2="{middle + 7:.1f}"'
             parts.append(f'<line class="median" {stroke}/>')
-        parts += [f'<circle class="marked" cx="{place(v):.1f}" cy="{middle:.1f}" r="2.4"/>' for v in row.marked]
+        shown = _thinned(row.marked)
+        parts += [f'<circle class="marked" cx="{place(v):.1f}" cy="{middle:.1f}" r="2.4"/>' for v in shown]
     parts.append(text((left + right) / 2, bottom + 38, x_label, "middle", "axis"))
     if marked_label:
         parts.append(f'<circle class="marked" cx="{left + 4:.1f}" cy="{height - 8:.1f}" r="2.8"/>')
@@ -194,6 +196,13 @@ def bar_chart(
         )
         parts.append(text(left + 9, height - 4, mark_label, "start"))
     return svg(height, title, parts)
+
+
+def _thinned(values: np.ndarray) -> np.ndarray:
+    """No more values than are told apart, the least and the greatest among them."""
+    if len(values) <= _MOST_MARKED:
+        return values
+    return np.sort(values)[np.linspace(0, len(values) - 1, _MOST_MARKED).round().astype(int)]
 
 
 def _spread(places: Sequence[float]) -> list[float]:

@@ -135,3 +135,14 @@ def test_ticks_around_zero_are_round():
     drawing = line_chart([line], title="t", x_label="", y_label="")
     ticks = re.findall(r'class="tick"[^>]*>([^<]*)<', drawing)
     assert set(ticks) == {"−0.3", "−0.2", "−0.1", "0", "0.1", "0.2", "0.3"}
+
+
+def test_of_many_marked_values_some_are_drawn_among_them_the_ends():
+    marked = np.logspace(0, 2, 1001)
+    row = Row("many", np.array([1.0, 100.0]), marked)
+    drawing = distribution_chart([row], title="t", x_label="")
+    places = [float(x) for x in re.findall(r'class="marked" cx="([^"]*)"', drawing)]
+    assert len(places) == 200
+    ends = distribution_chart([row._replace(marked=marked[[0, -1]])], title="t", x_label="")
+    assert [places[0], places[-1]] == [float(x) for x in re.findall(r'class="marked" cx="([^"]*)"', ends)]
+    assert np.ptp(np.diff(places)) < 1
