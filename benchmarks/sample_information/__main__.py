@@ -1,6 +1,7 @@
-"""Sample information: speed, detection of wrong labels, growth and precision, on MNIST; claims of drawn labels.
+"""Sample information: speed, detection of wrong labels, growth and precision, on MNIST; claims of drawn labels; on
+digits, attribution of losses to examples, and what passes through trainings cost.
 
-`python -m benchmarks.sample_information --help` lists the parts; without a part all five run.
+`python -m benchmarks.sample_information --help` lists the parts; without a part all run.
 """
 
 import functools
@@ -30,6 +31,7 @@ from benchmarks.harness import (
     timed,
 )
 from benchmarks.sample_information import published
+from benchmarks.sample_information.attribution import Attribution, Passes, attribution, passes
 from benchmarks.sample_information.claims import Claims, claims
 from benchmarks.sample_information.detectors import Detector, LabelTask, all_detectors, label_task
 from benchmarks.tables import ON_CPU, Table
@@ -392,6 +394,22 @@ PARTS = {
         table=Table(("examples", "outputs"), ("kernels", "leave-one-out", "peak memory in GiB"), where=ON_CPU),
     ),
     "precision": Part(precision, Precision()),
+    "attribution": Part(
+        attribution,
+        Attribution(),
+        Attribution(40, 5, 8, epochs=2, batch=10, fractions=(0.1,), subsets=4, methods=("derivative of",)),
+        table=Table(("method",), ("1%", "5%", "10%", "50%", "CPU seconds", "peak memory in GiB"), where=ON_CPU),
+    ),
+    "passes": Part(
+        passes,
+        Passes(),
+        Passes((20,), (2,), references=4, width=8, batch=10, projections=4),
+        table=Table(
+            ("examples", "steps"),
+            ("training", "forward pass", "midpoint", "reverse pass", "all examples", "in trainings"),
+            where=ON_CPU,
+        ),
+    ),
     "claims": Part(
         claims,
         Claims(),

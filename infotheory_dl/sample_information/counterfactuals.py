@@ -1,13 +1,12 @@
 """What a network would have learned from other examples: by derivatives of its training, and by really training it."""
 
 import functools
-from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from infotheory_dl._validation import edge, require_choice, require_shape, require_within
 from infotheory_dl.results import concise
@@ -22,11 +21,9 @@ from infotheory_dl.sample_information._passes import (
     squared_norm,
     weights_of,
 )
-from infotheory_dl.sample_information.retraining import RetrainedLeaveOneOut, membership
+from infotheory_dl.sample_information.retraining import Groups, RetrainedLeaveOneOut, membership
 from infotheory_dl.training import Data, Schedule, State, System, train_many
 from infotheory_dl.types import AnyArray, Key, Scalar
-
-Groups = Sequence[Sequence[int] | Int[AnyArray, " _"]] | np.ndarray
 
 
 @concise

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,9 @@ from infotheory_dl.sample_information._examples import checked_examples
 from infotheory_dl.sample_information.removal import StepSizeError, checked_indices
 from infotheory_dl.training import half_squared_error, masked_mean, train
 from infotheory_dl.types import AnyArray, ApplyFn, Params, Scalar
+
+Groups: TypeAlias = Sequence[Sequence[int] | Int[AnyArray, " _"]] | np.ndarray
+"""Indices of the examples of each group."""
 
 
 @concise
@@ -73,7 +76,7 @@ def retrain_leave_one_out(
     num_steps: int,
     learning_rate: Scalar,
     weight_decay: Scalar = 0.0,
-    groups: Sequence[Sequence[int] | Int[AnyArray, " _"]] | None = None,
+    groups: Groups | None = None,
     keep_weight_changes: bool = False,
     models_at_once: int | None = None,
 ) -> RetrainedLeaveOneOut:
@@ -202,7 +205,7 @@ def agreement(estimate: Real[AnyArray, "*shape"], truth: Real[AnyArray, "*shape"
 def linear_datamodeling_score(
     output_changes: Float[AnyArray, "examples references outputs"],
     group_changes: Float[AnyArray, "groups references outputs"],
-    groups: Sequence[Sequence[int] | Int[AnyArray, " _"]],
+    groups: Groups,
 ) -> Float[Array, ""]:
     """Tells how well the changes of single examples add up to those of groups: the mean rank correlation over groups.
 
