@@ -106,9 +106,10 @@ def trained_information(
     it holds where the network moves far from its initial weights. What becomes of the place of an example in its batch
     is the affair of the system: see `weighting` of `training.supervised`.
 
-    A forward pass, some two trainings, gives all of one example. A reverse pass, some three, gives one number of the
-    trained network for all examples: an output, or the sum of all weights with random signs. The mean square of such
-    sums is the squared norm, up to a standard error of √(2 / num_projections) of it.
+    A forward pass gives all of one example. A reverse pass gives one number of the trained network for all examples: an
+    output, or the sum of all weights with random signs. The mean square of such sums is the squared norm, up to a
+    standard error of √(2 / num_projections) of it. On small networks either pass, side by side with others, takes the
+    time of one or two trainings.
 
     Args:
       key: of the training, as `training.train` takes it; or of several ones, whose states have a leading axis.
