@@ -120,7 +120,8 @@ def arrays(settings: Arrays) -> Report:
         def looped_grid() -> None:
             for stay, end in enumerate(samples.length.tolist()):
                 mine = slice(*series.offsets[stay : stay + 2])
-                plain.grid(*(values[mine].tolist() for values in (series.hours, series.channel, series.value)), end)
+                hours, channels, values = (of[mine].tolist() for of in (series.hours, series.channel, series.value))
+                plain.grid(hours, channels, values, end)
 
         announce("a loop over measurements and bins")
         yield {"program": f"grid of {len(samples.names)} stays, a loop in Python", "seconds": timed(looped_grid)[1]}
