@@ -39,7 +39,19 @@ def to_numpy(values: Any) -> np.ndarray:
         # of a list with text in it NumPy would make everything text
         return np.array(values, object) if isinstance(values, list | tuple) and array.dtype.kind in "SU" else array
     except (ValueError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{type(values).__name__} cannot be seen as an array of NumPy: {error}") from error
+        raise ValueError(
+            f"{type(values).__name__} cannot be seen as an array of NumPy: {error}{_remedy(values, str(error))}"
+        ) from error
+
+
+def _remedy(values: Any, fault: str) -> str:
+    """What to do, where it can be told."""
+    if "BFloat16" in fault:
+        return "; give its float()"
+    is_pairs = isinstance(values, list | tuple) and len(values) and isinstance(values[0], list | tuple)
+    if is_pairs or (hasattr(values, "__getitem__") and hasattr(values, "__len__") and not hasattr(values, "dtype")):
+        return "; of pairs of inputs and label give x=[x for x, _ in data] and y=[y for _, y in data]"
+    return ""
 
 
 def is_traced(values: Any) -> bool:

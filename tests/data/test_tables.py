@@ -350,7 +350,7 @@ def test_held_out_examples_become_the_same_features(tmp_path):
         ({"a": [1, "b", 2.0]}, r"column 'a' mixes numbers \(1\) and text \('b'\); make it one kind"),
         ({"a": [1 + 2j]}, "column 'a' holds complex128; a table takes numbers, truth values, text and dates"),
         ({"a": [{}, {}]}, "column 'a' holds objects of the type dict; a table takes"),
-        ({"a": [[1], [1, 2]]}, "cannot be seen as an array of NumPy"),
+        ({"a": [[1], [1, 2]]}, "holds vectors of different lengths"),
         ({"a": [1, 2], "b": [1]}, "columns must have one length, got 1 rows of 'b' and 2 of 'a'"),
         ({"a": [None, None]}, "no column is left to be a feature. Left out, columns without a value: 'a'"),
         ({"a": [2**62, 2**62 + 1], "b": [0.5, 1]}, "column 'a' has whole numbers that differ by less than double"),
@@ -628,3 +628,51 @@ def test_the_rarest_of_many_states_share_one():
     (letter,) = variables_of(as_table({"letter": letters}, missing="keep", max_categories=3))
     assert letter.states == ("a", "b", "c", "(other)")
     np.testing.assert_array_equal(letter.values, np.minimum(np.unique(letters, return_inverse=True)[1], 3))
+
+
+class DataSet:
+    """What a data set of Hugging Face looks like from without."""
+
+    def __init__(self, columns):
+        self.columns_held = columns
+        self.column_names = list(columns)
+
+    def __len__(self):
+        return len(next(iter(self.columns_held.values())))
+
+    def __getitem__(self, key):
+        return self.columns_held[key]
+
+
+def test_a_data_set_of_hugging_face_or_arrow_is_a_table():
+    held = {"age": [1.0, None, 3.0], "vector": [[1, 2], [3, 4], [5, 6]], "ill": ["no", "yes", "no"]}
+    expected = as_table(pandas.DataFrame({**held, "vector": [*map(np.array, held["vector"])]}), label="ill")
+    arrow = polars.DataFrame(held).to_arrow() if _has_arrow() else DataSet(held)
+    for given in (DataSet(held), arrow):
+        read = as_table(given, label="ill")
+        np.testing.assert_array_equal(read.x, expected.x)
+        assert read.y.tolist() == held["ill"]
+        assert read.feature_names == expected.feature_names
+
+
+def _has_arrow() -> bool:
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (DataSet({"image": [Image.new("L", (4, 4))] * 3}), "column 'image' holds images: give x=numpy.stack"),
+        ([([1.0, 2.0], 0), ([3.0, 4.0], 1)], "of pairs of inputs and label give x="),
+        (np.ones(4), "got shape .4,.: give x.:, None."),
+        (np.ones((4, 2, 2, 2, 2)), "of films or volumes take one picture each"),
+        (np.array([np.ones((2, 2)), np.ones((3, 3)), None], object), "of images of several sizes bring all to one"),
+    ],
+)
+def test_what_is_no_table_is_refused_with_what_to_do(x, message):
+    with pytest.raises(ValueError, match=message):
+        as_table(x)

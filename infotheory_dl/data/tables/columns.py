@@ -42,11 +42,11 @@ class Values(NamedTuple):
 
 
 def is_frame(x: Any) -> bool:
-    """Whether columns have names: a frame of pandas or polars, columns or rows as mappings, a structured array."""
+    """Whether columns have names: a frame of pandas, polars, Arrow or Hugging Face, mappings, a structured array."""
     if isinstance(x, list):
         return len(x) > 0 and all(isinstance(row, Mapping) for row in x)
     named = getattr(getattr(x, "dtype", None), "names", None) is not None
-    return named or isinstance(x, Mapping) or hasattr(x, "columns")
+    return named or isinstance(x, Mapping) or hasattr(x, "columns") or hasattr(x, "column_names")
 
 
 def frame_columns(frame: Any) -> dict[str, Any]:
@@ -63,6 +63,10 @@ def frame_columns(frame: Any) -> dict[str, Any]:
         names, held = list(frame), list(frame.values())
     elif getattr(getattr(frame, "dtype", None), "names", None):
         names, held = list(frame.dtype.names), [frame[name] for name in frame.dtype.names]
+    elif hasattr(frame, "column_names"):
+        # of Arrow, and data sets of Hugging Face
+        names = list(frame.column_names)
+        held = [_held_in(frame[name]) for name in names]
     elif hasattr(frame, "iloc"):
         # by position: a name that two columns have gives both
         names, held = list(frame.columns), [frame.iloc[:, place] for place in range(len(frame.columns))]
@@ -87,6 +91,11 @@ def frame_columns(frame: Any) -> dict[str, Any]:
             f" {longest!r}"
         )
     return columns
+
+
+def _held_in(column: Any) -> Any:
+    """A column of Arrow, or of a data set of Hugging Face, as a list or an array."""
+    return column.to_pylist() if hasattr(column, "to_pylist") else list(column)
 
 
 def require_distinct_names(names: Sequence[str]) -> None:
@@ -310,9 +319,14 @@ def _vectors(name: str, column: Any) -> np.ndarray | None:
     dtype = str(getattr(column, "dtype", ""))
     if isinstance(column, np.ndarray) and column.ndim == 2:
         return column
-    if not dtype.startswith(("List", "Array", "object", "list")) or not len(column):
+    if not len(column) or not (isinstance(column, list) or dtype.startswith(("List", "Array", "object", "list"))):
         return None
-    cells = list(to_numpy(column))
+    cells = list(column if isinstance(column, list) else to_numpy(column))
+    if hasattr(cells[0], "getbands") or np.ndim(cells[0]) > 1:
+        raise ValueError(
+            f"column {name!r} holds images: give x=numpy.stack([numpy.asarray(image) for image in data[{name!r}]]) and"
+            " y=, their labels; images of several sizes need one first, by their resize"
+        )
     vectors = sum(isinstance(cell, list | tuple | np.ndarray) for cell in cells)
     if not vectors:
         return None

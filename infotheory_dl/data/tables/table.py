@@ -138,7 +138,10 @@ def as_table(
             return with_held_out(of_images(array, y, reading), held_out, missing)
         if array.ndim != 2:
             layouts = "(examples, features) or (examples, height, width[, channels])"
-            raise ValueError(f"x must be {layouts}, got shape {array.shape}")
+            remedy = "of images of several sizes bring all to one" if array.dtype == object else "give x[:, None]"
+            if array.ndim > 4:
+                remedy = "of films or volumes take one picture each, or their features, as rows"
+            raise ValueError(f"x must be {layouts}, got shape {array.shape}: {remedy}")
         names = _names(array, feature_names, encoding)
         if _is_ready(array, label, reading):
             return with_held_out(_of_numbers(array, names, y, reading), held_out, missing)
