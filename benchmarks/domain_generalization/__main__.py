@@ -1,6 +1,6 @@
-"""Domain generalization: the diagnosis from arrays, and its probes beside the original's and scikit-learn's.
+"""Domain generalization: the diagnosis from arrays and its probes, steps of every algorithm, and sweeps.
 
-python -m benchmarks.domain_generalization [diagnosis|probes] [--preset smoke --output FOLDER]
+python -m benchmarks.domain_generalization [diagnosis|probes|steps|sweep] [--preset smoke --output FOLDER]
 """
 
 import functools
@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
+from benchmarks.domain_generalization import trainings
 from benchmarks.harness import Part, Report, Row, announce, main, timed
 from benchmarks.tables import ON_CPU, Table
 from infotheory_dl import data, domain_generalization, linear_models
@@ -151,6 +152,32 @@ PARTS = {
         Probes(),
         Probes(num_examples=120, num_features=8, repeats=1),
         table=Table(("probes",), ("seconds", "processor seconds", "accuracy"), where=ON_CPU),
+    ),
+    "steps": Part(
+        trainings.steps,
+        trainings.Steps(),
+        trainings.Steps(algorithms=("erm",), batch_size=4, num_features=4, width=4, num_steps=2, repeats=1),
+        table=Table(
+            ("algorithm",),
+            (
+                "steps/s",
+                "PyTorch steps/s",
+                "ratio",
+                "processor ms",
+                "PyTorch processor ms",
+                "ratio of processor time",
+                "compilation",
+            ),
+            where=ON_CPU,
+        ),
+    ),
+    "sweep": Part(
+        trainings.sweep,
+        trainings.Sweep(),
+        trainings.Sweep(
+            points=2, trials=1, batch_size=4, num_features=4, width=4, num_examples=60, num_steps=2, processes=0
+        ),
+        table=Table(("program",), ("models/s", "ratio", "processor s/model", "compilation"), where=ON_CPU),
     ),
 }
 

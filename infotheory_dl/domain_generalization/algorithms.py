@@ -29,7 +29,6 @@ from infotheory_dl.training import (
     Recipe,
     System,
     begin,
-    predict,
     predicted_classes,
 )
 from infotheory_dl.types import ApplyFn, Key, Params, Scalar
@@ -67,6 +66,7 @@ class Algorithm(NamedTuple):
     """A way to train a classifier on several domains.
 
     Attributes:
+      name: of `ALGORITHMS`.
       system: trains it from data `(inputs, labels, domains)` in batches with an axis of domains, which
         `domain_minibatches` makes. `init(key, variables=None, **settings)` makes a `DomainState`; the settings that it
         takes, and their defaults, says `ALGORITHMS`; they can differ between models. An evaluation reports the `loss`
@@ -76,6 +76,7 @@ class Algorithm(NamedTuple):
       prepare: `prepare(settings)`, all settings, checked: those that are given and the defaults of the others.
     """
 
+    name: AlgorithmName
     system: System
     network: ApplyFn
     num_domains: int
@@ -185,7 +186,7 @@ def _make_algorithm(
 
     def evaluate(state: DomainState, data: Data, *shared: Any) -> Metrics:
         inputs, labels, domains = data
-        logits = predict(network.apply, state.variables, inputs)[1]
+        _, logits = network.apply(state.variables, inputs)
         right = predicted_classes(logits) == labels
         counts = jnp.bincount(domains, length=num_domains)
         return {
@@ -194,7 +195,7 @@ def _make_algorithm(
             "domain_accuracies": jnp.bincount(domains, right, length=num_domains) / counts,
         }
 
-    return Algorithm(System(init, parts.step, evaluate), network.apply, num_domains, prepare)
+    return Algorithm(name, System(init, parts.step, evaluate), network.apply, num_domains, prepare)
 
 
 # of the rows of a batch; a state that is infinite would be one that has diverged

@@ -25,7 +25,7 @@ def domain_rows(domains: Int[AnyArray, " rows"]) -> Int[np.ndarray, "domains lon
     require_rank("domains", domains, 1, "(rows,)")
     require_not_empty(domains=domains)
     domains = np.asarray(domains)
-    longest = np.unique(domains, return_counts=True)[1].max()
+    longest = int(np.unique(domains, return_counts=True)[1].max())
     return rows_of_each(domains, np.ones(len(domains), bool), longest)
 
 

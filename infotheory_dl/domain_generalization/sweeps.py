@@ -11,6 +11,7 @@ import optax
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Num
 
+from infotheory_dl._blocks import map_blocks
 from infotheory_dl._validation import (
     class_labels,
     edge,
@@ -34,7 +35,6 @@ from infotheory_dl.training import (
     System,
     gather,
     of_variants,
-    predict,
     predicted_classes,
     train_many,
 )
@@ -177,6 +177,10 @@ def train_sweep(
     variant = fold * num_trials + trial
     keys = jax.vmap(lambda number: jax.random.split(jax.random.fold_in(model_key, number)))(variant)
     states = _begin(system, keys[:, 0], {name: values[point] for name, values in points.items()}, variant)
+    checkpoint = options.get("checkpoint")
+    if checkpoint is not None:
+        own = {"algorithm": algorithm.name, **checkpoint.configuration}
+        options["checkpoint"] = checkpoint._replace(configuration=own)
     examples = jnp.asarray(inputs), jnp.asarray(classes)
     training = train_many(
         keys[:, 1],
@@ -241,14 +245,18 @@ def sweep_outputs(
 
 @functools.partial(jax.jit, static_argnums=(0, 3))
 def _outputs(network, models, inputs, batch_size):
-    return lax.map(lambda variables: predict(network, variables, inputs, batch_size=batch_size), models)
+    return lax.map(lambda variables: _outputs_of(network, variables, inputs, batch_size), models)
+
+
+def _outputs_of(network, variables, inputs, batch_size):
+    return map_blocks(functools.partial(network, variables), (inputs,), batch_size)
 
 
 @functools.lru_cache(maxsize=32)  # with the same functions the engine finds its program compiled
 def _system(algorithm: Algorithm, num_trials: int, num_domains: int, batch_size: int) -> System:
     def evaluate(state: State, data: Data) -> Metrics:
         inputs, labels, places, domains, held_out, tracked = data
-        outputs = functools.partial(predict, algorithm.network, state.variables, batch_size=batch_size)
+        outputs = lambda inputs: _outputs_of(algorithm.network, state.variables, inputs, batch_size)
         logits = outputs(inputs)[1]
         found = jnp.stack(
             [
@@ -361,5 +369,5 @@ def _training_rows(
 ) -> Int[np.ndarray, "folds trials sources longest"]:
     """The rows of every source domain to train on, of all folds and trials as many."""
     among = [[~of_trial & ~np.isin(codes, held) for of_trial in validation.T] for held in folds]
-    longest = max(np.bincount(codes[chosen]).max() for of_fold in among for chosen in of_fold)
+    longest = max(int(np.bincount(codes[chosen]).max()) for of_fold in among for chosen in of_fold)
     return np.stack([[rows_of_each(codes, chosen, longest) for chosen in of_fold] for of_fold in among])

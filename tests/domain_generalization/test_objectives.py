@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from scipy.stats import norm
 
 from infotheory_dl.domain_generalization import objectives as ob
 
@@ -57,6 +58,65 @@ def test_variances_of_gradients_are_those_of_single_rows():
     np.testing.assert_allclose(ob.gradient_variances(Z, logits, LABELS), expected, rtol=1e-10)
 
 
+def test_mixtures_of_domains_are_compared_as_two_domains():
+    cuts = np.array([1, 3, 2])
+    first = np.concatenate([part[:cut] for part, cut in zip(Z, cuts, strict=True)])
+    second = np.concatenate([part[cut:] for part, cut in zip(Z, cuts, strict=True)])
+    size = len(second)
+    both = np.stack([np.resize(first, second.shape), second])
+    mask = np.stack([np.arange(size) < len(first), np.ones(size, bool)])
+    for distance, penalty in (("coral", ob.coral_penalty), ("mmd", ob.mmd_penalty)):
+        expected = penalty(both, mask=mask)
+        np.testing.assert_allclose(ob.halves_penalty(Z, cuts, distance=distance), expected, rtol=1e-12)
+        # a covariance of one row there is not
+        assert ob.halves_penalty(Z, np.array([1, 0, 0]), distance=distance) == 0
+        assert ob.halves_penalty(Z, np.zeros(3, int), distance=distance) == 0
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_contrast_is_what_a_softmax_over_other_rows_gives_other_domains(conditional):
+    z, y, domain = Z.reshape(-1, 4), LABELS.reshape(-1), np.repeat(np.arange(3), 6)
+    losses = []
+    for row in range(18):
+        others = [j for j in range(18) if j != row and (y[j] == y[row] or not conditional)]
+        weights = {j: np.exp(z[row] @ z[j] / 2.0) for j in others}
+        elsewhere = sum(weights[j] for j in others if domain[j] != domain[row])
+        losses.append(-np.log(elsewhere / sum(weights.values())) * 2.0 / 0.07)
+    found = ob.contrast_penalty(Z, LABELS, temperature=2.0, conditional=conditional)
+    np.testing.assert_allclose(found, np.mean(losses), rtol=1e-12)
+
+
+def test_rows_of_whose_class_there_is_no_other_have_no_contrast():
+    alone = np.arange(18).reshape(3, 6)
+    for conditional in (False, True):
+        value, gradient = jax.value_and_grad(ob.contrast_penalty)(Z, alone, conditional=conditional)
+        assert value == 0
+        np.testing.assert_array_equal(gradient, 0)
+
+
+def test_features_that_the_head_relies_on_are_left_out():
+    kernel, bias = RANDOM.normal(size=(4, 2)), RANDOM.normal(size=2)
+    kept = np.asarray(ob.challenge_mask(Z, LABELS, kernel, bias, feature_share=0.4, row_share=0.3)).reshape(-1, 4)
+    z, y = Z.reshape(-1, 4), LABELS.reshape(-1)
+    slopes = kernel.T[y]
+    muted = slopes < np.percentile(slopes, 60, axis=1, keepdims=True)
+    probability = lambda logits: np.asarray(jax.nn.softmax(logits))[np.arange(18), y]
+    drops = probability(z @ kernel + bias) - probability(z * muted @ kernel + bias)
+    spared = drops < np.percentile(drops, 70)
+    np.testing.assert_array_equal(kept, muted | spared[:, None])
+
+
+def test_the_quantile_of_risks_is_that_of_kernels_around_them():
+    risks = np.array([0.3, 0.9, 0.5, 1.4])
+    width = 1.06 * risks.std(ddof=1) * 4**-0.2
+    for quantile in (0.05, 0.5, 0.9):
+        found = ob.quantile_risk(risks, quantile=quantile)
+        np.testing.assert_allclose(norm.cdf((found - risks) / width).mean(), quantile, rtol=1e-9)
+    value, gradient = jax.value_and_grad(ob.quantile_risk)(np.full(4, 0.7))
+    np.testing.assert_allclose(value, 0.7)
+    np.testing.assert_allclose(gradient, 1 / 4)
+
+
 @pytest.mark.parametrize(
     "penalty",
     [
@@ -67,6 +127,10 @@ def test_variances_of_gradients_are_those_of_single_rows():
         lambda z, logits, y, mask: ob.logit_penalty(logits, mask=mask),
         lambda z, logits, y, mask: ob.fishr_penalty(ob.gradient_variances(z, logits, y, mask=mask)),
         lambda z, logits, y, mask: ob.bottleneck_penalty(z, mask=mask),
+        lambda z, logits, y, mask: ob.halves_penalty(z, np.array([2, 1, 1]), mask=mask),
+        lambda z, logits, y, mask: ob.halves_penalty(z, np.array([2, 1, 1]), distance="mmd", mask=mask),
+        lambda z, logits, y, mask: ob.contrast_penalty(z, y, mask=mask),
+        lambda z, logits, y, mask: ob.contrast_penalty(z, y, conditional=True, mask=mask),
     ],
 )
 def test_rows_that_do_not_count_have_no_part(penalty):
@@ -102,6 +166,11 @@ def test_what_has_no_penalty_is_told():
         (lambda: ob.domain_risks(LOGITS, LABELS[:, :3]), "one for each row of logits"),
         (lambda: ob.mmd_penalty(Z, gammas=(0.0,)), "gammas must be positive"),
         (lambda: ob.mmd_penalty(Z, mask=MASK[:2]), "mask must have the shape"),
+        (lambda: ob.halves_penalty(Z, np.array([1, 7, 1])), "cuts must lie in"),
+        (lambda: ob.halves_penalty(Z, np.ones(3, int), distance="l2"), "unknown distance 'l2'; choose one of 'coral'"),
+        (lambda: ob.contrast_penalty(Z, LABELS, temperature=0.0), "temperature must be positive"),
+        (lambda: ob.challenge_mask(Z, LABELS, np.ones((4, 2)), np.ones(2), row_share=2.0), "row_share must lie in"),
+        (lambda: ob.quantile_risk(np.ones(2), quantile=1.0), "quantile must lie in"),
         (lambda: ob.and_mask({"w": Z}, threshold=2.0), "threshold must lie in"),
         (lambda: ob.group_dro_weights(np.ones(2), np.ones(3)), "must have one shape"),
     ):
