@@ -121,6 +121,31 @@ class CNN(nn.Module):
         return self.head(maps, train=train, mask=mask)
 
 
+class GroupNormCNN(nn.Module):
+    """Convolutions with ReLU and, after it, group norm; the outputs are the means of the last maps.
+
+    Attributes:
+      convolutions: the layers, first to last.
+      groups: of the channels, each with moments of its own.
+      initialization: of the convolutions.
+      implementation: of the convolutions, see `Conv`.
+    """
+
+    convolutions: tuple[Convolution, ...]
+    groups: int = 8
+    initialization: Initialization = TORCH
+    implementation: Implementation = "auto"
+
+    @nn.compact
+    def __call__(self, images: Float[AnyArray, "examples height width channels"]) -> Float[Array, "examples outputs"]:
+        """Outputs of every image; errors are those of `Conv`."""
+        maps = images
+        for convolution in self.convolutions:
+            maps = nn.relu(Conv(*convolution, self.implementation, self.initialization)(maps))
+            maps = nn.GroupNorm(self.groups, epsilon=1e-5, use_fast_variance=False, param_dtype=maps.dtype)(maps)
+        return maps.mean((1, 2))
+
+
 class Standardized(nn.Module):
     """A network for inputs as they are stored, such as pixels of 8 bits: it is given (inputs / scale - mean) / std.
 
@@ -263,3 +288,24 @@ def pooled_cnn(
     )
     head = MLP((), outputs, initialization=HE)
     return CNN(convolutions, head, pooling=2, initialization=HE, implementation=implementation)
+
+
+@edge
+def domain_cnn(*, width: int = 64, implementation: Implementation = "auto") -> GroupNormCNN:
+    """DomainBed's CNN for Colored and Rotated MNIST: 2 width outputs, to be followed by a linear head.
+
+    By default 371,136 parameters for images of two channels.
+
+    Args:
+      width: output channels of the first convolution, half of those of the others.
+      implementation: of the convolutions, see `Conv`.
+
+    Source: Gulrajani and Lopez-Paz, 2021 (DomainBed, `MNIST_CNN`).
+    """
+    convolutions = (
+        Convolution(width, kernel_size=3, padding=1),
+        Convolution(2 * width, kernel_size=3, strides=2, padding=1),
+        Convolution(2 * width, kernel_size=3, padding=1),
+        Convolution(2 * width, kernel_size=3, padding=1),
+    )
+    return GroupNormCNN(convolutions, implementation=implementation)

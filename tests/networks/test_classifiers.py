@@ -11,6 +11,7 @@ from infotheory_dl.networks import (
     Convolution,
     Standardized,
     average_pool,
+    domain_cnn,
     features_train_fn,
     four_layer_cnn,
     pooled_cnn,
@@ -33,6 +34,7 @@ def test_the_networks_have_as_many_parameters_as_the_papers_say():
     assert count_parameters(four_layer_cnn(), images(28)) == 249_217
     assert count_parameters(four_layer_cnn(2, width=128, batch_norm=True), images(28)) == 217_090
     assert count_parameters(four_layer_cnn(10, width=128, batch_norm=True), images(28)) == 218_122
+    assert count_parameters(domain_cnn(), images(28, channels=2)) == 371_136
 
 
 def test_batch_norm_after_the_hidden_layer_of_the_four_layer_cnn_adds_two_parameters_a_unit():
@@ -118,6 +120,16 @@ def test_a_cnn_predicts_what_the_published_implementation_predicts(implementatio
     np.testing.assert_allclose(
         network.apply({"params": params}, inputs), case["init_pred_train"], rtol=1e-12, atol=1e-13
     )
+
+
+def test_group_norm_comes_last_and_of_single_images():
+    network, given = domain_cnn(width=8), images(9, channels=2)
+    variables = network.init(jax.random.key(0), given)
+    outputs = network.apply(variables, given)
+    # the maps of a group of channels have mean zero, and so have their means
+    np.testing.assert_allclose(outputs.reshape(2, 8, 2).mean(-1), 0, atol=1e-12)
+    assert np.abs(outputs).max() > 1e-3
+    np.testing.assert_allclose(network.apply(variables, given[:1]), outputs[:1], rtol=1e-9)
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3), (8, 8, 1), (1, 1, 1), (5, 40, 2)])
