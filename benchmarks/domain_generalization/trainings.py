@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
@@ -16,14 +16,14 @@ from benchmarks.harness import Report, Row, announce, in_turns, machine, of_peer
 from infotheory_dl import domain_generalization as dg
 from infotheory_dl import networks, training
 
-ALGORITHMS: tuple[str, ...] = tuple(dg.ALGORITHMS)
+ALGORITHMS: tuple[dg.AlgorithmName, ...] = tuple(dg.ALGORITHMS)
 
 
 @dataclass(frozen=True)
 class Steps:
     """Steps of every algorithm, of one MLP of three layers and a linear head."""
 
-    algorithms: tuple[str, ...] = ALGORITHMS
+    algorithms: tuple[dg.AlgorithmName, ...] = ALGORITHMS
     num_domains: int = 3
     batch_size: int = 64
     """Of each domain."""
@@ -38,7 +38,7 @@ class Steps:
 class Sweep:
     """Models of a sweep in a second: settings, and trials of each."""
 
-    algorithm: str = "irm"
+    algorithm: dg.AlgorithmName = "irm"
     points: int = 20
     trials: int = 3
     batch_size: int = 64
@@ -66,7 +66,7 @@ def draw(num_examples: int, num_features: int, num_domains: int) -> Task:
     return Task(inputs, random.integers(0, 2, num_examples), np.arange(num_examples) % num_domains)
 
 
-def make(name: str, settings: Steps | Sweep, num_domains: int) -> dg.Algorithm:
+def make(name: dg.AlgorithmName, settings: Steps | Sweep, num_domains: int) -> dg.Algorithm:
     """Ours, of the network of the settings."""
     width = settings.width
     return dg.make_algorithm(
@@ -106,7 +106,7 @@ def steps(settings: Steps) -> Report:
         settings.num_domains, rows.shape[1], batch_size=settings.batch_size, num_steps=settings.num_steps
     )
 
-    def ours(name: str) -> Row:
+    def ours(name: dg.AlgorithmName) -> Row:
         system = make(name, settings, settings.num_domains).system
         state = jax.jit(system.init)(jax.random.key(0))
 
@@ -121,8 +121,8 @@ def steps(settings: Steps) -> Report:
         model = published.make_model(settings.num_features, settings.width, 2)
         sizes = {"width": settings.width, "num_domains": settings.num_domains, "num_classes": 2}
         step = published.make_step(name, model, **sizes)
-        given = published.batches(task.inputs, task.labels, rows, settings.batch_size)
-        return told(lambda: [step(pairs) for pairs in islice(given, settings.num_steps)] and None)
+        given = published.batches(task.inputs, task.labels, list(rows), settings.batch_size)
+        return told(lambda: [step(pairs) for pairs in islice(given, settings.num_steps)])
 
     def told(function: Callable[[], Any]) -> Row:
         wall, processor, compilation = clocked(function, settings.repeats)
@@ -161,27 +161,31 @@ def our_sweep(settings: Sweep, *, at_once: bool, cores: int | None) -> Row:
     task = draw(settings.num_examples, settings.num_features, 3)
     algorithm = make(settings.algorithm, settings, 2)
     values = {
-        "learning_rate": np.geomspace(1e-4, 1e-2, settings.points),
-        "penalty_weight": np.geomspace(1, 100, settings.points),
+        "learning_rate": np.geomspace(1e-4, 1e-2, settings.points).tolist(),
+        "penalty_weight": np.geomspace(1, 100, settings.points).tolist(),
     }
-    train = functools.partial(
-        dg.train_sweep,
-        jax.random.key(0),
-        algorithm,
-        *task,
-        held_out=[2],
-        num_steps=settings.num_steps,
-        batch_size=settings.batch_size,
-        evaluate_every=settings.num_steps,
-    )
+
+    def train(points: Mapping[str, Sequence[float]], num_trials: int) -> Any:
+        return dg.train_sweep(
+            jax.random.key(0),
+            algorithm,
+            *task,
+            settings=points,
+            held_out=[2],
+            num_trials=num_trials,
+            num_steps=settings.num_steps,
+            batch_size=settings.batch_size,
+            evaluate_every=settings.num_steps,
+        ).diverged
 
     def together() -> Any:
-        return train(settings=values, num_trials=settings.trials).diverged
+        return train(values, settings.trials)
 
     def apart() -> Any:
-        for _ in range(settings.trials):
-            for point in range(settings.points):
-                train(settings={name: of_points[point : point + 1] for name, of_points in values.items()})
+        for point in range(settings.points):
+            one = {name: of_points[point : point + 1] for name, of_points in values.items()}
+            for _ in range(settings.trials):
+                train(one, 1)
 
     return _per_model(settings, *clocked(together if at_once else apart, 1))
 
