@@ -105,30 +105,31 @@ def curves(examples: Falling, weights: Float[Array, " examples"]) -> Curves:
         found, false, before, found_before = found + more, false + others, precision, found
         # before anything is called positive, precision is one
         precision = jnp.where(found + false > 0, found / (found + false), 1)
-        under_roc += others * (found + found_before)
-        under_precision += more * (precision + before)
-        return (
-            found,
-            false,
-            precision,
-            under_roc,
-            under_precision,
-            jnp.maximum(minpse, jnp.minimum(precision, found / positives)),
-        )
+        under_roc = _plus(under_roc, others * (found + found_before))
+        under_precision = _plus(under_precision, more * (precision + before))
+        minpse = jnp.maximum(minpse, jnp.minimum(precision, found / positives))
+        return found, false, precision, under_roc, under_precision, minpse
 
     def step(state, example):
         label, is_first, weight = example
         *sums, more, others = state
-        sums = [jnp.where(is_first, new, old) for new, old in zip(closed(state), sums, strict=True)]
+        sums = jax.tree.map(lambda new, old: jnp.where(is_first, new, old), closed(state), tuple(sums))
         more = jnp.where(is_first, 0, more) + weight * label
         others = jnp.where(is_first, 0, others) + weight * ~label
         return (*sums, more, others), None
 
     nothing = jnp.zeros_like(positives)
-    start = (nothing, nothing, nothing + 1, *[nothing] * 5)
+    start = (nothing, nothing, nothing + 1, (nothing, nothing), (nothing, nothing), nothing, nothing, nothing)
     end, _ = jax.lax.scan(step, start, (examples.labels, examples.is_first, weights))
-    *_, under_roc, under_precision, minpse = closed(end)
+    *_, (under_roc, _), (under_precision, _), minpse = closed(end)
     # an area needs both classes: 0 / 0 where there is one
     areas = Curves(under_roc / positives / negatives / 2, under_precision / positives / 2, minpse)
     has_both = (positives > 0) & (negatives > 0)
     return jax.tree.map(lambda value: jnp.where(has_both, value, jnp.nan), areas)
+
+
+def _plus(total: tuple[Array, Array], value: Array) -> tuple[Array, Array]:
+    """A sum and what rounding has added to it (Kahan): in single precision, a long sum of small areas drifts."""
+    value = value - total[1]
+    added = total[0] + value
+    return added, (added - total[0]) - value

@@ -98,6 +98,18 @@ def test_a_weight_is_how_often_an_example_is_there(name):
     jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, atol=1e-12), found, expected)
 
 
+def test_long_sums_do_not_drift_in_single_precision():
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 2, 50_000)
+    probabilities = (0.2 * labels + 0.8 * random.random(50_000)).astype(np.float32)
+    with jax.enable_x64(False):
+        key = jax.random.key(0)
+        rows = np.asarray(jax.random.randint(jax.random.split(key, 1)[0], (50_000,), 0, 50_000))
+        found = metrics.bootstrap(key, metrics.binary, labels, probabilities, num_resamples=1)
+    expected = metrics.binary(labels[rows], probabilities[rows])
+    np.testing.assert_allclose([found.auroc[0], found.auprc[0]], expected[:2], rtol=3e-7)
+
+
 def test_patients_are_drawn_with_all_that_is_theirs():
     measure, columns, _ = COLUMNS["regression"]
     patients = np.array(["b", "a", "c"])[np.arange(30) % 3]
