@@ -19,6 +19,7 @@ from sklearn.metrics import auc, precision_recall_curve, roc_auc_score
 
 from benchmarks.clinical import plain
 from benchmarks.clinical.copies import write_copies
+from benchmarks.clinical.recurrent import Steps, lstm
 from benchmarks.harness import Part, Report, Row, announce, main, measure, timed
 from benchmarks.tables import ON_CPU, Table
 from infotheory_dl import clinical, metrics
@@ -195,6 +196,12 @@ PARTS = {
         Arrays(),
         Arrays(made_up=True, n=100, several=(100, 2), num_resamples=100, looped=5, repeats=1),
         table=Table(("program",), ("seconds",), where=ON_CPU),
+    ),
+    "lstm": Part(
+        lstm,
+        Steps(),
+        Steps(sizes=(8,), hours=6, steps=2, repeats=1, processes=0),
+        table=Table(("size", "program"), ("ms", "CPU ms", "ms / floor"), where=ON_CPU),
     ),
 }
 
