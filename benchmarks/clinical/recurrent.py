@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.harness import Report, Row, in_turns, machine, measure
@@ -76,9 +77,8 @@ def _ours(size: int, inputs: np.ndarray, labels: np.ndarray) -> Callable[[], Any
     configuration = clinical.configuration("decomp/S+DS")._replace(size=size, dropout=0.0)
     system = clinical.system(configuration)
     reached = [system.init(jax.jit(clinical.network(configuration).init)(jax.random.key(0), inputs))]
-    targets = {"decompensation": clinical.Targets(labels, np.ones(labels.shape, bool))}
-    batch = training.Batch((inputs, targets), np.ones(len(inputs), bool), np.arange(len(inputs)))
-    batch = jax.device_put(batch)
+    targets = {"decompensation": clinical.Targets(jnp.asarray(labels), jnp.ones(labels.shape, bool))}
+    batch = training.Batch((jnp.asarray(inputs), targets), jnp.ones(len(inputs), bool), jnp.arange(len(inputs)))
     step, key = jax.jit(system.step, donate_argnums=0), jax.random.key(0)
 
     def call() -> Any:
