@@ -1,52 +1,38 @@
-"""Domain generalization: whether the diagnosis names what goes wrong, by how many examples it has.
+"""Domain generalization: which error dominates, of failures that are made, and of models that are trained.
 
-    python -m experiments.domain_generalization --preset smoke|laptop|paper [--parts failures heads]
+    python -m experiments.domain_generalization --preset smoke|laptop|paper [--parts failures heads colored ...]
 
-Of the paper's tables no number is known here, and none of these is one of them.
+Of the paper's tables no number is known here, and none of these is one of them. Numbers beside ours are of one small
+run of DomainBed's losses.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable
-from pathlib import Path
-from typing import Literal, get_args
 
 import jax
 import numpy as np
 
+from experiments.domain_generalization import trainings
+from experiments.domain_generalization.diagnoses import TERMS, mean_row, shown, stacked
+from experiments.domain_generalization.settings import PRESETS, Part, Settings
 from experiments.harness import Results, Row, in_parts, main
 from infotheory_dl import data, domain_generalization
 from infotheory_dl.data import GaussianDomains
-from infotheory_dl.domain_generalization import Term
+from infotheory_dl.domain_generalization import AlgorithmName, Term
 
-Part = Literal["failures", "heads"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """Settings of the experiment."""
-
-    parts: tuple[Part, ...] = ("failures", "heads")
-    num_examples: tuple[int, ...] = (50, 100, 200, 500, 1000)
-    """Of each domain."""
-    draws: int = 20
-    num_classes: int = 3
-    num_features: int = 20
-    separation: float = 4.0
-    """Of two classes, in standard deviations."""
-    num_labels: tuple[int, ...] = (6, 15, 30, 60, 150, 300)
-    """Of the unseen domain, that heads are fitted to."""
-    seed: int = 0
-    output: Path = Path("results/domain_generalization/paper")
-
-
-PRESETS = {
-    "smoke": Settings(
-        num_examples=(100,), draws=1, num_labels=(6, 60), output=Path("results/domain_generalization/smoke")
-    ),
-    "laptop": Settings(num_examples=(100, 500), draws=10, output=Path("results/domain_generalization/laptop")),
-    "paper": Settings(),
+# a run of DomainBed's losses, one seed, in the smaller setting of `colored`
+ONE_RUN = {
+    "erm": {"G0": 0.804, "G1": 0.780, "G2": 0.373, "G3": 0.287, "I0": 0.520, "I1": 0.502, "I2": 0.820},
+    "irm": {"G0": 0.534, "G1": 0.892, "G2": 0.575, "G3": 0.539, "I0": 0.515, "I1": 0.614, "I2": 0.849},
+    "vrex": {"G0": 0.709, "G1": 0.891, "G2": 0.601, "G3": 0.515, "I0": 0.508, "I1": 0.610, "I2": 0.846},
+    "group_dro": {"G0": 0.817, "G1": 0.818, "G2": 0.352, "G3": 0.233, "I0": 0.513, "I1": 0.499, "I2": 0.840},
+    "coral": {"G0": 0.816, "G1": 0.780, "G2": 0.330, "G3": 0.256, "I0": 0.514, "I1": 0.496, "I2": 0.827},
 }
+
+NOTES = (
+    "G0 to G3: accuracies, whose steps down from 1 are the errors: underfitting (e0), inseparability (e1),",
+    "misalignment (e2), non-invariance (e3). I0 to I2: domains that a probe tells right.",
+)
 
 
 def draw(settings: Settings, failure: Term, num_examples: int, number: int) -> GaussianDomains:
@@ -65,7 +51,7 @@ def failures(settings: Settings, results: Results) -> None:
     """How often each failure is named, by how many examples there are."""
     rows: list[Row] = []
     for num_examples in settings.num_examples:
-        for failure in get_args(Term):
+        for failure in TERMS:
             found = results.once(
                 f"{failure}, {num_examples} examples", functools.partial(named, settings, failure, num_examples)
             )
@@ -81,16 +67,14 @@ def named(settings: Settings, failure: Term, num_examples: int) -> Row:
     ]
     right = sum(diagnosis.dominant == failure for diagnosis in found)
     silent = sum(diagnosis.dominant is None for diagnosis in found)
-    terms = {
-        term: float(np.mean([getattr(diagnosis.errors, term).value for diagnosis in found])) for term in get_args(Term)
-    }
+    terms = {term: float(np.mean([getattr(diagnosis.errors, term).value for diagnosis in found])) for term in TERMS}
     return {"right": right, "none named": silent, "wrong": len(found) - right - silent} | terms
 
 
 def heads(settings: Settings, results: Results) -> None:
     """What heads that are fitted to some labels of the unseen domain do, under each failure."""
     rows: list[Row] = []
-    for failure in get_args(Term):
+    for failure in TERMS:
         curves = results.once(f"heads, {failure}", functools.partial(heads_of, settings, failure))
         for number, unseen, joint in zip(settings.num_labels, curves["unseen"], curves["joint"], strict=True):
             rows.append(
@@ -125,7 +109,105 @@ def heads_of(settings: Settings, failure: Term) -> Row:
     }
 
 
-PARTS: dict[Part, Callable[[Settings, Results], None]] = {"failures": failures, "heads": heads}
+def colored(settings: Settings, results: Results) -> None:
+    """Colored digits of IRM's size: which error dominates after the training, and along it."""
+    images = trainings.colored(settings, half_size=True, sizes=settings.sizes)
+    task = trainings.make_task(jax.random.key(settings.seed), images, settings.tracked)
+    found = {
+        name: trained(settings, results, task, f"colored, {name}", name, along=True) for name in settings.algorithms
+    }
+    rows: list[Row] = []
+    for name, ends in found.items():
+        rows.append({"algorithm": name, "from": f"mean of {settings.seeds}"} | shown(mean_row(ends["end"])))
+        if settings.digits == "mnist" and name in ONE_RUN:
+            rows.append({"algorithm": "", "from": "DomainBed's losses, one run"} | shown(with_errors(ONE_RUN[name])))
+    results.table(f"Colored digits, {settings.steps} steps: errors in {images.names[-1]}", rows, notes=NOTES)
+    with results.figure("along_training", 1, len(found), size=(3.4 * len(found), 3.6), sharey=True) as axes:
+        for place, (name, ends) in zip(np.atleast_1d(axes), found.items(), strict=True):
+            means = [mean_row(of_step) for of_step in zip(*ends["along"], strict=True)]
+            stacked(place, ends["steps"], means, bars=False, title=name)
+            place.set_xlabel("steps")
+
+
+def trained(
+    settings: Settings,
+    results: Results,
+    task: trainings.Task,
+    label: str,
+    name: AlgorithmName,
+    *,
+    along: bool,
+    seeds: int | None = None,
+    **points: list[float],
+) -> Row:
+    """The diagnoses of an algorithm at some points of its settings, computed once."""
+    own = {setting: [value] for setting, value in trainings.settings_of(settings, name).items()}
+    number = max([1, *map(len, points.values())])
+    own = {setting: value * number for setting, value in own.items()} | points
+    compute = functools.partial(
+        trainings.diagnosed_trainings,
+        settings,
+        task,
+        name,
+        own,
+        num_trials=settings.seeds if seeds is None else seeds,
+        along=along,
+        checkpoint=results.folder / "checkpoints" / label,
+    )
+    return results.once(label, compute)
+
+
+def with_errors(row: Row) -> Row:
+    """A row with the terms between its accuracies."""
+    right = [1.0, *(row[f"G{place}"] for place in range(4))]
+    errors = {term: before - after for term, before, after in zip(TERMS, right[:-1], right[1:], strict=True)}
+    return row | errors | {"largest": max(errors, key=lambda term: errors[term])}
+
+
+def penalties(settings: Settings, results: Results) -> None:
+    """Colored digits: the errors along the weight of the penalty."""
+    images = trainings.colored(settings, half_size=True, sizes=settings.sizes)
+    task = trainings.make_task(jax.random.key(settings.seed), images, settings.tracked)
+    names: tuple[AlgorithmName, ...] = ("irm", "vrex")
+    rows: list[Row] = []
+    with results.figure("along_penalty", 1, len(names), size=(4.2 * len(names), 3.6), sharey=True) as axes:
+        for place, name in zip(axes, names, strict=True):
+            label = f"penalties, {name}"
+            weights = list(settings.penalties)
+            found = trained(settings, results, task, label, name, along=False, seeds=1, penalty_weight=weights)
+            for weight, diverged, end in zip(weights, found["diverged"], found["end"], strict=True):
+                rows.append({"algorithm": name, "weight": weight, "diverged": any(diverged)} | shown(end))
+            stacked(place, weights, found["end"], bars=True, title=name)
+            place.set_xlabel("weight of the penalty")
+    results.table("Colored digits: errors by the weight of the penalty, one model each", rows, notes=NOTES)
+
+
+def hospitals(settings: Settings, results: Results) -> None:
+    """Stained tissue: the errors in an unseen hospital, by how much hospitals differ."""
+    rows: list[Row] = []
+    found: dict[AlgorithmName, list[Row]] = {name: [] for name in settings.algorithms}
+    for shift in settings.shifts:
+        images = trainings.hospitals(settings, shift)
+        task = trainings.make_task(jax.random.key(settings.seed), images, settings.tracked)
+        for name in settings.algorithms:
+            label = f"hospitals, {shift}, {name}"
+            end = mean_row(trained(settings, results, task, label, name, along=False)["end"])
+            found[name].append(end)
+            rows.append({"shift": shift, "algorithm": name} | shown(end))
+    results.table("Stained tissue: errors in the unseen hospital, by the shift between hospitals", rows, notes=NOTES)
+    with results.figure("hospitals", 1, len(found), size=(3.4 * len(found), 3.6), sharey=True) as axes:
+        for place, (name, ends) in zip(np.atleast_1d(axes), found.items(), strict=True):
+            stacked(place, settings.shifts, ends, bars=True, title=name)
+            place.set_xlabel("shift between hospitals")
+
+
+PARTS: dict[Part, Callable[[Settings, Results], None]] = {
+    "failures": failures,
+    "heads": heads,
+    "colored": colored,
+    "penalties": penalties,
+    "hospitals": hospitals,
+}
 
 if __name__ == "__main__":
     main(__doc__, PRESETS, in_parts(PARTS))

@@ -57,17 +57,16 @@ class Sample(NamedTuple):
         """Of the four lists that are drawn from."""
         return len(self.further), len(self.held_sources), len(self.held_unseen[1]), len(self.others)
 
-    def measured(self, *rows: AnyArray) -> dict[str, Any]:
-        """What is measured on some of the rows of each list: of the model, of the joint probe, of all probes."""
-        further, sources, unseen, others = rows
+    def measured(self, *counts: AnyArray) -> dict[str, Any]:
+        """What is measured of the model, of the joint probe, of all probes, on rows that count so often each."""
+        further, sources, unseen, others = counts
         of_probes, of_model = self.held_unseen
-        counted, right, losses = self.held_sources[sources].sum(0) + of_probes[unseen].sum(0)
-        own = of_model[unseen].sum() + (self.others[others].sum() if len(self.others) else 0)
-        own_on_sources, joint_on_sources = self.further[further].sum(0) / len(self.further)
+        counted, right, losses = _summed(sources, self.held_sources) + _summed(unseen, of_probes)
+        own_on_sources, joint_on_sources = further @ self.further / len(self.further)
         return {
             "own_on_sources": own_on_sources,
             "joint_on_sources": joint_on_sources,
-            "own_on_unseen": own / (len(of_model) + len(self.others)),
+            "own_on_unseen": (unseen @ of_model + others @ self.others) / (len(of_model) + len(self.others)),
             "accuracies": right / counted,
             "losses": losses / counted,
         }
@@ -117,7 +116,7 @@ def observe(fitted: LogisticRegression, probes: Probes, x: Float[AnyArray, "rows
 def draw(key: Key, sample: Sample, num_resamples: int) -> dict[str, Drawn]:
     """Measures the sample, and resamples of it."""
     with np.errstate(invalid="ignore"):  # of the probes of another unseen domain nothing is measured
-        values = sample.measured(*map(np.arange, sample.sizes()))
+        values = sample.measured(*map(np.ones, sample.sizes()))
     redrawn = _redrawn(key, jax.tree.map(jnp.asarray, sample), num_resamples)
     drawn = {}
     for name, value in values.items():
@@ -129,7 +128,19 @@ def draw(key: Key, sample: Sample, num_resamples: int) -> dict[str, Drawn]:
 
 @functools.partial(jax.jit, static_argnames="num_resamples")
 def _redrawn(key: Key, sample: Sample, num_resamples: int) -> dict[str, Any]:
-    return resampled(key, sample.measured, sample.sizes(), num_resamples)
+    sizes = sample.sizes()
+
+    def measured(*rows: Any) -> dict[str, Any]:
+        # sums by counts are products; rows that are gathered for every resample take several times as long
+        drawn = zip(rows, sizes, strict=True)
+        return sample.measured(*(jnp.bincount(own, length=size).astype(sample.further.dtype) for own, size in drawn))
+
+    return resampled(key, measured, sizes, num_resamples)
+
+
+def _summed(counts: AnyArray, columns: AnyArray) -> Any:
+    """Over the rows."""
+    return (counts @ columns.reshape(len(columns), -1)).reshape(columns.shape[1:])
 
 
 @jax.jit

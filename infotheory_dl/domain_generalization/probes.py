@@ -30,7 +30,7 @@ ProbeName = Literal["converged", "sgd_early_stop"]
 _MAX_ITERATIONS = 100
 # probes whose sizes differ by less, or by fewer entries, share a program
 _ALIKE = 1.3
-_PADDING = 1 << 19
+_PADDING = 1 << 17
 # other draws of what is held out find their program compiled
 _BLOCK = 64
 
@@ -168,5 +168,5 @@ def _fit_group(
         )
 
     # on a processor a probe after the other waits for none, and copies nothing
-    side_by_side = 1 if jax.default_backend() == "cpu" else len(rows)
+    side_by_side = None if jax.default_backend() == "cpu" else len(rows)
     return lax.map(fit_one, (jnp.asarray(rows), jnp.asarray(codes), jnp.asarray(sizes)), batch_size=side_by_side)

@@ -151,8 +151,8 @@ def fit_core(
     # of a constant column only rounding is left
     varies = scale > 4 * jnp.finfo(x.dtype).eps * jnp.abs(mean)
     scale = jnp.where(varies, scale, 1)
-    columns = jnp.where(varies, (x - mean) / scale, 0)
-    design = jnp.concatenate([columns, jnp.ones_like(columns[:, :1])], axis=1)
+    features = jnp.where(varies, (x - mean) / scale, 0).T
+    design = jnp.concatenate([features, jnp.ones_like(features[:1])])
 
     def fit_one(targets, l2, l1, weights):
         return _fit_one(design, mean, scale, targets, l2, l1, weights, tolerance, max_iterations, sparse)
@@ -174,8 +174,8 @@ def fit_core(
 
 def _fit_one(design, mean, scale, targets, l2, l1, weights, tolerance, max_iterations, sparse) -> LogisticRegression:
     outputs = targets.shape[-1]
-    weights = weights / weights.sum()
-    shares = weights @ targets
+    weights, targets = weights / weights.sum(), targets.T
+    shares = targets @ weights
     unpenalised = jnp.zeros((1,), scale.dtype)
     ridge = jnp.concatenate([l2 / scale**2, unpenalised])
     lasso = jnp.concatenate([l1 / scale, unpenalised])
@@ -188,15 +188,15 @@ def _fit_one(design, mean, scale, targets, l2, l1, weights, tolerance, max_itera
     share = jnp.where(present, shares, 0.5)
     level = jnp.log(share / (1 - share)) if outputs == 1 else jnp.log(share)
     level = jnp.where(present, level - (jnp.mean(level, where=present) if outputs > 1 else 0), 0)
-    start = jnp.zeros((design.shape[1], outputs), scale.dtype).at[-1].set(level)
+    start = jnp.zeros((outputs, len(design)), scale.dtype).at[:, -1].set(level)
 
-    whitened = not sparse and design.shape[1] <= _MOST_WHITENED
+    whitened = not sparse and len(design) <= _MOST_WHITENED
     whitening = whitening_factor(design, ridge, outputs) if whitened else None
     problem = Problem(design, targets, weights, ridge, lasso, offset, whitening)
     end, settled = minimise(problem, start, tolerance, max_iterations)
 
-    coefficients = end.parameters[:-1] / scale[:, None]
-    intercept = end.parameters[-1] - mean @ coefficients
+    coefficients = (end.parameters[:, :-1] / scale).T
+    intercept = end.parameters[:, -1] - mean @ coefficients
     if outputs > 1:
         intercept -= jnp.mean(intercept, where=present)
     intercept = jnp.where(present, intercept, jnp.where(absent, -jnp.inf, jnp.inf))

@@ -231,6 +231,26 @@ def test_what_cannot_be_diagnosed_is_told(overlapping):
         dg.diagnose(KEY, train, validation, uneven)
 
 
+@pytest.mark.usefixtures("as_a_user_sees")
+def test_domains_and_classes_that_are_all_too_small_are_told(overlapping):
+    train, validation, unseen = overlapping
+    rows = np.concatenate([np.flatnonzero(train.domains == place)[: (20, 9)[place]] for place in range(2)])
+    with pytest.raises(ValueError, match="two source domains of 10 examples at least, got 20 of 0, 9 of 1"):
+        dg.diagnose(KEY, Features(*(column[rows] for column in train)), validation, unseen)
+    rows = np.concatenate([np.flatnonzero((train.domains == place) & (train.labels == place))[:12] for place in (0, 1)])
+    with pytest.raises(ValueError, match="no class has 10 examples in the unseen domain and in two source domains"):
+        dg.diagnose(KEY, Features(*(column[rows] for column in train)), validation, unseen)
+
+
+def test_nothing_that_is_given_is_changed(overlapping, diagnosis):
+    given = [Features(*(column.copy() for column in part)) for part in overlapping]
+    for part in given:
+        for column in part:
+            column.flags.writeable = False
+    jax.tree.map(np.testing.assert_array_equal, dg.diagnose(KEY, *given), diagnosis)
+    jax.tree.map(np.testing.assert_array_equal, tuple(given), tuple(overlapping))
+
+
 def test_heads_with_more_labels_do_better():
     features = data.gaussian_domains(KEY, failure="misalignment", **SMALL)
     curves = dg.head_curves(KEY, features.train, features.unseen, num_labels=(4, 100), repeats=3)
