@@ -6,14 +6,14 @@ from typing import Literal
 
 from infotheory_dl.domain_generalization import AlgorithmName
 
-Part = Literal["failures", "heads", "colored", "penalties", "hospitals"]
+Part = Literal["failures", "heads", "colored", "penalties", "hospitals", "domainbed"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """Settings of the experiment."""
 
-    parts: tuple[Part, ...] = ("failures", "heads", "colored", "penalties", "hospitals")
+    parts: tuple[Part, ...] = ("failures", "heads", "colored", "penalties", "hospitals", "domainbed")
     num_examples: tuple[int, ...] = (50, 100, 200, 500, 1000)
     """Of each Gaussian domain."""
     draws: int = 20
@@ -51,12 +51,20 @@ class Settings:
     shifts: tuple[float, ...] = (0.0, 1.0, 2.0, 3.0)
     """Of the hospitals."""
 
+    searched: tuple[AlgorithmName, ...] = ("erm", "irm", "vrex", "group_dro", "coral", "mmd", "dann", "cdann")
+    """Of DomainBed's Colored MNIST."""
+    draws_of_search: int = 20
+    trials_of_search: int = 3
+    steps_of_search: int = 5000
+    every_of_search: int = 100
+
     seed: int = 0
     output: Path = Path("results/domain_generalization/paper")
 
 
 PRESETS = {
     "smoke": Settings(
+        parts=("failures", "heads", "colored", "penalties", "domainbed"),
         num_examples=(100,),
         draws=1,
         num_labels=(6, 60),
@@ -73,9 +81,15 @@ PRESETS = {
         penalties=(10.0,),
         patches=64,
         shifts=(1.0,),
+        searched=("erm",),
+        draws_of_search=1,
+        trials_of_search=1,
+        steps_of_search=2,
+        every_of_search=1,
         output=Path("results/domain_generalization/smoke"),
     ),
     "laptop": Settings(
+        parts=("failures", "heads", "colored", "penalties", "hospitals"),
         num_examples=(100, 500),
         draws=10,
         output=Path("results/domain_generalization/laptop"),

@@ -132,3 +132,48 @@ def diagnosed_trainings(
                 ]
             )
     return found
+
+
+def searched(settings: Settings, images: ImageDomains, name: AlgorithmName, checkpoint: Path) -> Row:
+    """DomainBed's random search of an algorithm, each domain held out in turn, and what two rules choose.
+
+    Returns:
+      For each domain the means and standard errors over trials of the accuracies of the chosen models.
+    """
+    algorithm = domain_generalization.make_algorithm(
+        name,
+        networks.domain_cnn(),
+        images.x.shape[1:],
+        num_classes=len(images.class_names),
+        num_domains=len(images.names) - 1,
+    )
+    theirs = domain_generalization.DOMAINBED[name].algorithm
+    drawn = [domain_generalization.default_hyperparameters(theirs)] + [
+        domain_generalization.draw_hyperparameters(theirs, seed) for seed in range(1, settings.draws_of_search)
+    ]
+    points = [domain_generalization.settings_of_domainbed(name, hyperparameters) for hyperparameters in drawn]
+    sweep = domain_generalization.train_sweep(
+        jax.random.key(settings.seed),
+        algorithm,
+        images.x,
+        images.y,
+        images.domains,
+        settings={setting: [point[setting] for point in points] for setting in points[0]},
+        num_trials=settings.trials_of_search,
+        num_steps=settings.steps_of_search,
+        evaluate_every=settings.every_of_search,
+        checkpoint=training.Checkpoint(checkpoint, {"network": "domain_cnn", "algorithm": name}),
+    )
+    found: Row = {}
+    for rule in ("iid", "oracle"):
+        choose = getattr(domain_generalization.selection, rule)
+        for domain, held_out in enumerate(images.names):
+            chosen = [
+                choose(
+                    sweep.accuracy[:, domain, trial], sweep.validation_accuracy[:, domain, trial], test_domain=domain
+                ).accuracy
+                for trial in range(settings.trials_of_search)
+            ]
+            error = np.std(chosen) / np.sqrt(len(chosen))
+            found |= {f"{rule} {held_out}": float(np.mean(chosen)), f"{rule} {held_out} error": float(error)}
+    return found
