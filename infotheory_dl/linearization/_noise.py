@@ -30,26 +30,45 @@ class Sample(NamedTuple):
     Attributes:
       predictions: f.
       labels: given labels, in [0, classes); every class occurs.
-      frequencies: logarithms of their shares, the prior of b.
-      by_class: whether each class has a sharpness of its own.
+      frequencies: logarithms of their shares, from which b is counted.
+      groups: of classes that share what is fitted for a class; each of its own by default.
+      by_class: whether each group has a sharpness of its own.
     """
 
     predictions: Float[np.ndarray, "examples classes"]
     labels: Int[np.ndarray, " examples"]
     frequencies: Float[np.ndarray, " classes"]
+    groups: Int[np.ndarray, " classes"]
     by_class: bool = False
+
+    @property
+    def num_groups(self) -> int:
+        """How many numbers b has."""
+        return int(self.groups.max()) + 1
 
     @property
     def prior(self) -> Float[np.ndarray, " parameters"]:
         """Of s and b: predictions that say nothing, and the class frequencies."""
-        sharpness = np.zeros(len(self.frequencies) if self.by_class else 1)
-        return np.concatenate([sharpness, self.frequencies])
+        return np.zeros((self.num_groups if self.by_class else 1) + self.num_groups)
 
     @property
     def penalties(self) -> Float[np.ndarray, " parameters"]:
         """On half the squared distance of each parameter from its prior."""
         place = np.arange(len(self.prior))
-        return np.where(place < len(self.prior) - len(self.frequencies), _PENALTY_ON_SHARPNESS, _PENALTY_ON_BIAS)
+        return np.where(place < len(self.prior) - self.num_groups, _PENALTY_ON_SHARPNESS, _PENALTY_ON_BIAS)
+
+    @property
+    def places(self) -> tuple[Int[np.ndarray, " classes"], Int[np.ndarray, " classes"]]:
+        """Which parameters are s and b of each class."""
+        of_sharpness = self.groups if self.by_class else np.zeros_like(self.groups)
+        return of_sharpness, len(self.prior) - self.num_groups + self.groups
+
+    def of_classes(
+        self, parameters: Float[np.ndarray, " parameters"]
+    ) -> tuple[Float[np.ndarray, " classes"], Float[np.ndarray, " classes"]]:
+        """s and b of each class."""
+        of_sharpness, of_bias = self.places
+        return parameters[of_sharpness], self.frequencies + parameters[of_bias]
 
     def with_sharpness_by_class(self) -> "Sample":
         """The same for the model in which each class has a sharpness of its own."""
@@ -61,7 +80,7 @@ class Fit(NamedTuple):
 
     Attributes:
       rate: e.
-      parameters: s, and b of each class.
+      parameters: s, and b of each group of classes, counted from the logarithms of their shares.
       objective: minus the log-likelihood of all labels, penalty included.
       log_likelihood: of all labels.
       slope: derivative of the objective in the rate.
@@ -195,35 +214,56 @@ class _Evaluation(NamedTuple):
 
 
 def _evaluate(sample: Sample, of_labels: np.ndarray, parameters: np.ndarray) -> _Evaluation:
-    num_classes = len(sample.frequencies)
-    logits = parameters[:-num_classes] * sample.predictions + parameters[-num_classes:]
+    sharpness, bias = sample.of_classes(parameters)
+    logits = sharpness * sample.predictions + bias
     probabilities = np.exp(logits - logits.max(1, keepdims=True))
     probabilities /= probabilities.sum(1, keepdims=True)
     joint = probabilities * of_labels
     # a label that the fit holds for impossible is as unlikely as numbers go
     likelihood = np.maximum(joint.sum(1), 1e-300)
-    penalty = sample.penalties @ np.square(parameters - sample.prior)
+    penalty = sample.penalties @ np.square(parameters)
     objective = -np.log(likelihood).sum() + penalty / 2
     return _Evaluation(float(objective), likelihood, probabilities, joint / likelihood[:, None])
+
+
+def posterior(sample: Sample, fit: Fit, pattern: Pattern) -> Float[np.ndarray, "examples classes"]:
+    """Probabilities of the true classes of any examples by a fit, with their labels."""
+    of_labels = transition(fit.rate, pattern)[:, sample.labels].T
+    return _evaluate(sample, of_labels, fit.parameters).posterior
 
 
 def _derivatives(sample: Sample, parameters: np.ndarray, at: _Evaluation) -> tuple[np.ndarray, np.ndarray]:
     """In logits the gradient is p - q, q with the label and p without, the Hessian the difference of covariances."""
     f, p, q = sample.predictions, at.probabilities, at.posterior
-    num_classes = len(sample.frequencies)
     moved = p - q
-    of_sharpness, of_both, of_bias = (moved * f * f).sum(0), (moved * f).sum(0), moved.sum(0)
-    without, given = (np.concatenate([values * f, values], axis=1) for values in (p, q))
-    gradient = np.concatenate([of_both, of_bias])
+    diagonals = (moved * f * f).sum(0), (moved * f).sum(0), moved.sum(0)
+    of_sharpness, of_bias = sample.places
+    # what several classes share, in the place of what each would have
+    joined = lambda values: _joined(sample, values)
+    without, given = joined(p), joined(q)
     hessian = given.T @ given - without.T @ without
-    hessian += np.block([[np.diag(of_sharpness), np.diag(of_both)], [np.diag(of_both), np.diag(of_bias)]])
-    if not sample.by_class:
-        # one parameter in the place of those of all classes
-        parts = np.concatenate([[0], np.arange(num_classes, 2 * num_classes)])
-        gradient = np.add.reduceat(gradient, parts)
-        hessian = np.add.reduceat(np.add.reduceat(hessian, parts, axis=0), parts, axis=1)
-    gradient += sample.penalties * (parameters - sample.prior)
+    for rows, columns, values in (
+        (of_sharpness, of_sharpness, diagonals[0]),
+        (of_sharpness, of_bias, diagonals[1]),
+        (of_bias, of_sharpness, diagonals[1]),
+        (of_bias, of_bias, diagonals[2]),
+    ):
+        np.add.at(hessian, (rows, columns), values)
+    gradient = without.sum(0) - given.sum(0) + sample.penalties * parameters
     return gradient, hessian + np.diag(sample.penalties)
+
+
+def _joined(
+    sample: Sample, probabilities: Float[np.ndarray, "examples classes"]
+) -> Float[np.ndarray, "examples parameters"]:
+    """The derivatives of each example's expected logit in the parameters, under these probabilities."""
+    count = sample.num_groups
+    of_groups = np.eye(count)[sample.groups]
+    separate = count == len(sample.groups)
+    summed = lambda values: values if separate else values @ of_groups
+    weighted = probabilities * sample.predictions
+    of_sharpness = summed(weighted) if sample.by_class else weighted.sum(1, keepdims=True)
+    return np.concatenate([of_sharpness, summed(probabilities)], axis=1)
 
 
 def _largest_rate(pattern: Pattern) -> float:
@@ -254,11 +294,11 @@ def _search_pattern(profile: Profile, start: Fit) -> Pattern | None:
     """Expectation and maximisation of the rates of all pairs, from a fit; None where they are all alike."""
     sample, uniform = profile.sample, profile.pattern
     num_examples, num_classes = sample.predictions.shape
-    given = sample.labels[:, None] == np.arange(num_classes)
+    given = (sample.labels[:, None] == np.arange(num_classes)).astype(float)
     pairs = ~np.eye(num_classes, dtype=bool)
     # predictions that are too flat would take every error for doubt
     sharp = start.parameters.copy()
-    sharp[:-num_classes] = np.maximum(2.0, sharp[:-num_classes])
+    sharp[: -sample.num_groups] = np.maximum(2.0, sharp[: -sample.num_groups])
     pattern, rate, fit, last = uniform, max(start.rate, 1e-3), start._replace(parameters=sharp), np.inf
     best: tuple[float, Pattern | None] = (np.inf, None)
     spread = 0.0

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from threadpoolctl import threadpool_limits
 
 from infotheory_dl._validation import class_labels, edge, require_finite, require_rank
 from infotheory_dl.linearization import _noise
@@ -20,6 +21,10 @@ Labels that have nothing to do with the predictions gain as much in fewer than o
 
 # of the examples of a class: of fewer, a fit makes some look better told than they are
 _TOLD_BEST = 0.5
+# of more classes those of like frequency share a bias
+_CLASSES_APART, _GROUPS = 100, 32
+_ENTRIES_FITTED, _FEWEST_FITTED = 2**19, 4096
+_ENTRIES_AT_ONCE = 2**22
 
 
 @concise
@@ -62,14 +67,14 @@ class NoiseModel(NamedTuple):
 
     Attributes:
       calibration: what is reported.
-      posterior: probabilities of the true classes by predictions and given labels; None where nothing can be told.
-      at_least: the least of these probabilities under models that are less likely by no more than the evidence, each at
-        the lowest rate of wrong labels of which this is so.
+      right: probability that the given label is right; None where nothing can be told.
+      at_least: probability that the class of the largest prediction is the true one, the least under models that are
+        less likely by no more than the evidence, each at the lowest rate of wrong labels of which this is so.
     """
 
     calibration: Calibration
-    posterior: Float[np.ndarray, "examples classes"] | None
-    at_least: Float[np.ndarray, "examples classes"] | None
+    right: Float[np.ndarray, " examples"] | None
+    at_least: Float[np.ndarray, " examples"] | None
 
 
 @edge
@@ -106,19 +111,34 @@ def calibrate(predictions: Float[AnyArray, "examples classes"], labels: AnyLabel
 
 
 def noise_model(predictions: Float[np.ndarray, "examples classes"], labels: Int[np.ndarray, " examples"]) -> NoiseModel:
-    """The core of `calibrate`; predictions in double precision."""
-    sample, units = _standard(predictions, labels)
-    num_examples, entropy = len(labels), _entropy(sample)
+    """The core of `calibrate`; predictions in any precision, the fit is in double.
+
+    Of many examples of many classes it is fitted to some that lie evenly among each class; where classes are more than
+    100, those of like frequency share what is fitted, and errors are all alike.
+    """
+    rows = _fitted_rows(labels, predictions.shape[1])
+    # threads of BLAS cost more than they bring to many small products
+    with threadpool_limits(1, user_api="blas"):
+        return _noise_model(predictions, labels, rows)
+
+
+def _noise_model(predictions: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> NoiseModel:
+    sample, units = _standard(predictions[rows].astype(float), labels[rows])
+    num_examples, entropy = len(rows), _entropy(sample)
     plain, gain = _without_errors(sample)
+    of_all = len(labels) / num_examples
     if gain < EVIDENCE:
         chosen = plain.parameters if gain > 0 else sample.prior
-        return NoiseModel(_untold(units, chosen, gain, entropy - gain / num_examples, num_examples), None, None)
+        loss = entropy - gain / num_examples
+        return NoiseModel(_untold(units, sample.of_classes(chosen), gain * of_all, loss, len(labels)), None, None)
 
     alike = _noise.follow(sample, _noise.uniform_pattern(len(sample.frequencies)), plain.parameters)
-    patterned = _noise.with_pattern(alike)
-    sharpness, bias = plain.parameters[:1].repeat(len(sample.frequencies)), plain.parameters[1:]
+    sharpness, bias = plain.parameters[:1].repeat(sample.num_groups), plain.parameters[1:]
     by_class = _noise.follow(sample.with_sharpness_by_class(), alike.pattern, np.concatenate([sharpness, bias]))
-    profiles = alike, patterned, by_class, _noise.with_pattern(by_class)
+    patterned, both = alike, by_class
+    if sample.num_groups == len(sample.frequencies):
+        patterned, both = _noise.with_pattern(alike), _noise.with_pattern(by_class)
+    profiles = alike, patterned, by_class, both
     is_patterned = patterned.best.objective < alike.best.objective - EVIDENCE
     profile = patterned if is_patterned else alike
     ends = [end.rate for one in profiles for end in one.interval(_noise.INTERVAL)]
@@ -127,29 +147,55 @@ def noise_model(predictions: Float[np.ndarray, "examples classes"], labels: Int[
     transition = np.eye(len(units.present))
     transition[np.ix_(units.present, units.present)] = _noise.transition(profile.best.rate, profile.pattern)
     calibration = Calibration(
-        *units.of(profile.best.parameters),
+        *units.of(*sample.of_classes(profile.best.parameters)),
         transition=transition,
         error_rate=profile.best.rate,
         interval=np.array([min(ends), max(ends)]),
         systematic_rate=max(*ends, _uncertainty(sample, profile)),
         told=True,
         fits=not is_patterned and by_class.best.objective > alike.best.objective - allowed,
-        gain=gain,
+        gain=gain * of_all,
         gain_per_example=gain / num_examples,
         loss=-profile.best.log_likelihood / num_examples,
     )
-    cautious = np.min([one.interval(EVIDENCE)[0].posterior for one in profiles[1::2]], axis=0)
-    return NoiseModel(calibration, units.in_all_classes(profile.best.posterior), units.in_all_classes(cautious))
+    models = [(profile.best, profile), *((one.interval(EVIDENCE)[0], one) for one in (patterned, both))]
+    right, at_least = np.empty(len(labels)), np.empty(len(labels))
+    step = max(1, _ENTRIES_AT_ONCE // predictions.shape[1])
+    for start in range(0, len(labels), step):
+        block = slice(start, start + step)
+        some = units.standardized(sample, predictions[block], labels[block])
+        likeliest, *cautious = (
+            _noise.posterior(some._replace(by_class=one.sample.by_class), fit, one.pattern) for fit, one in models
+        )
+        # of classes without a label nothing is known, and none is the true one
+        whole = np.cumsum(units.present) - 1
+        suggested, places = predictions[block].argmax(1), np.arange(len(some.labels))
+        right[block] = likeliest[places, some.labels]
+        least = np.min([one[places, whole[suggested]] for one in cautious], axis=0)
+        at_least[block] = np.where(units.present[suggested], least, 0.0)
+    return NoiseModel(calibration, right, at_least)
+
+
+def _fitted_rows(labels: Int[np.ndarray, " examples"], num_classes: int) -> Int[np.ndarray, " fitted"]:
+    """All examples, or, where these times the classes are many, some that lie evenly among those of each class."""
+    count = max(_FEWEST_FITTED, _ENTRIES_FITTED // num_classes)
+    if len(labels) <= count:
+        return np.arange(len(labels))
+    order = np.argsort(labels, kind="stable")
+    first = np.flatnonzero(np.diff(labels[order], prepend=-1))
+    return order[np.union1d(first, np.linspace(0, len(order) - 1, count).astype(int))]
 
 
 def least_loss(predictions: Float[np.ndarray, "examples classes"], labels: Int[np.ndarray, " examples"]) -> float:
     """The loss of `calibrate` for errors that are all alike, to compare kinds of predictions by."""
-    sample, _ = _standard(predictions, labels)
-    plain, gain = _without_errors(sample)
-    if gain < EVIDENCE:
-        return _entropy(sample) - gain / len(labels)
-    profile = _noise.follow(sample, _noise.uniform_pattern(len(sample.frequencies)), plain.parameters)
-    return -profile.best.log_likelihood / len(labels)
+    rows = _fitted_rows(labels, predictions.shape[1])
+    with threadpool_limits(1, user_api="blas"):
+        sample, _ = _standard(predictions[rows].astype(float), labels[rows])
+        plain, gain = _without_errors(sample)
+        if gain < EVIDENCE:
+            return _entropy(sample) - gain / len(rows)
+        profile = _noise.follow(sample, _noise.uniform_pattern(len(sample.frequencies)), plain.parameters)
+        return -profile.best.log_likelihood / len(rows)
 
 
 def probabilities(
@@ -168,27 +214,31 @@ class _Units(NamedTuple):
     scale: float
     present: Bool[np.ndarray, " classes"]
 
-    def of(self, parameters: Float[np.ndarray, " parameters"]) -> tuple[float, Float[np.ndarray, " classes"]]:
+    def of(
+        self, sharpness: Float[np.ndarray, " present"], bias: Float[np.ndarray, " present"]
+    ) -> tuple[float, Float[np.ndarray, " classes"]]:
         """Sharpness and bias of these predictions."""
-        sharpness = float(parameters[0] / self.scale)
-        bias = np.full(len(self.present), -np.inf)
-        bias[self.present] = parameters[1:] - sharpness * self.offsets
-        return sharpness, bias
+        whole = np.full(len(self.present), -np.inf)
+        own = float(sharpness[0] / self.scale)
+        whole[self.present] = bias - own * self.offsets
+        return own, whole
 
-    def in_all_classes(self, values: Float[np.ndarray, "examples present"]) -> Float[np.ndarray, "examples classes"]:
-        """Probabilities, zero of the classes that no label names."""
-        whole = np.zeros((len(values), len(self.present)))
-        whole[:, self.present] = values
-        return whole
+    def standardized(self, fitted: _noise.Sample, predictions: np.ndarray, labels: np.ndarray) -> _noise.Sample:
+        """Other predictions in the units of those that were fitted."""
+        chosen = predictions[:, self.present].astype(float)
+        chosen -= chosen.mean(1, keepdims=True)
+        codes = (np.cumsum(self.present) - 1)[labels]
+        return fitted._replace(predictions=(chosen - self.offsets) / self.scale, labels=codes)
 
 
 def _standard(
     predictions: Float[np.ndarray, "examples classes"], labels: Int[np.ndarray, " examples"]
 ) -> tuple[_noise.Sample, _Units]:
     """Predictions for the classes that occur without the means of rows and columns, of unit variance."""
-    present = np.bincount(labels, minlength=predictions.shape[1]) > 0
+    counts = np.bincount(labels, minlength=predictions.shape[1])
+    present = counts > 0
     codes = np.cumsum(present)[labels] - 1
-    frequencies = np.log(np.bincount(codes) / len(codes))
+    frequencies = np.log(counts[present] / len(codes))
     chosen = predictions[:, present]
     relative = chosen - chosen.mean(1, keepdims=True)
     offsets = relative.mean(0)
@@ -197,7 +247,10 @@ def _standard(
     # all that there is may be what rounding leaves of constants
     if scale <= 1e-12 * np.abs(chosen).max():
         centred, offsets, scale = np.zeros_like(centred), np.zeros_like(offsets), 1.0
-    return _noise.Sample(centred / scale, codes, frequencies), _Units(offsets, scale, present)
+    groups = np.arange(len(frequencies))
+    if len(groups) > _CLASSES_APART:
+        groups[np.argsort(frequencies, kind="stable")] = groups * _GROUPS // len(groups)
+    return _noise.Sample(centred / scale, codes, frequencies, groups), _Units(offsets, scale, present)
 
 
 def _entropy(sample: _noise.Sample) -> float:
@@ -227,11 +280,15 @@ def _uncertainty(sample: _noise.Sample, profile: _noise.Profile) -> float:
 
 
 def _untold(
-    units: _Units, parameters: Float[np.ndarray, " parameters"], gain: float, loss: float, num_examples: int
+    units: _Units,
+    of_classes: tuple[Float[np.ndarray, " present"], Float[np.ndarray, " present"]],
+    gain: float,
+    loss: float,
+    num_examples: int,
 ) -> Calibration:
     """No rate is named; sharpness and bias are those without wrong labels."""
     return Calibration(
-        *units.of(parameters),
+        *units.of(*of_classes),
         transition=np.eye(len(units.present)),
         error_rate=float("nan"),
         interval=np.array([0.0, 1.0]),

@@ -107,13 +107,12 @@ def estimated_errors(
     is_given = labels[:, None] == np.arange(num_classes)
     margins = np.asarray(margins_of(jnp.asarray(predictions), jnp.asarray(is_given)))
     suggested = predictions.argmax(1)
-    calibration, posterior, at_least = noise_model(predictions.astype(float), labels)
+    calibration, right, at_least = noise_model(predictions, labels)
     wrong = repairable = np.full(num_examples, np.nan)
     threshold, repaired = -np.inf, np.zeros(num_examples, bool)
-    if posterior is not None and at_least is not None:
-        examples = np.arange(num_examples)
-        wrong = 1 - posterior[examples, labels]
-        repairable = np.where(suggested == labels, 0, at_least[examples, suggested])
+    if right is not None and at_least is not None:
+        wrong = 1 - right
+        repairable = np.where(suggested == labels, 0, at_least)
         threshold = _highest_threshold(margins, repairable, precision)
         repaired = (margins < threshold) & (repairable > 0.5)
         repaired &= np.isin(labels, labels[~repaired])
