@@ -22,6 +22,7 @@ from infotheory_dl.audit.examples import Examples, draw_examples
 from infotheory_dl.audit.generalization import Generalization, bound_generalization
 from infotheory_dl.audit.leaving_out import Repair, Summarization, train_on_parts
 from infotheory_dl.audit.predictions import GivenPredictions, as_probabilities, compare_predictions, of_audited
+from infotheory_dl.audit.plan import plan
 from infotheory_dl.audit.representation import is_exact, kernel_between, represent, streams
 from infotheory_dl.audit.results import Solution
 from infotheory_dl.audit.robustness import Robustness, compare_robust
@@ -99,6 +100,7 @@ def run(
     decisions: Sequence[Decisions] = (),
     probabilities: Any = None,
     on_stage: Callable[[str], None] = lambda stage: None,
+    on_plan: Callable[[str], None] = lambda plan: None,
     on_progress: Callable[[float], None] = lambda share: None,
     keep: str | Path | None = None,
     restart: bool = False,
@@ -118,6 +120,7 @@ def run(
         array in the order of the sorted classes, a DataFrame whose columns are called by them, or what
         `read_probabilities` returns. They are scored like the audit's own, and compared with these.
       on_stage: is told what is being done.
+      on_plan: is told how long it takes and what memory it needs, before it begins.
       on_progress: is told which share of it is done.
       keep: a folder in which finished stages are kept: the same audit, if it was cut short, goes on after them.
       restart: whether to forget what is kept.
@@ -158,6 +161,7 @@ def run(
         examples = apply_decisions(examples, made)
     example_shape(chosen.network, examples.inputs)
     given = None if probabilities is None else of_audited(as_probabilities(probabilities), examples)
+    on_plan(str(plan(chosen, examples)))
     kept = Kept(None, "")
     if keep is not None:
         everything = [examples.inputs, examples.labels, examples.held_out_inputs, examples.held_out_labels]

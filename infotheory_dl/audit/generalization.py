@@ -19,6 +19,8 @@ from infotheory_dl.types import Key, Scalar
 _MOST_ROWS = 250
 _RUNS_AT_ONCE = 50
 _OUTPUTS_AT_ONCE = 2**24
+_SETS_TIMES_CLASSES = 2000
+_SETS_OF_ALL_RUNS, _FEWEST_RUNS = 4, 100
 
 
 @concise
@@ -85,7 +87,7 @@ def bound_generalization(
       kernel: between audited examples, by their places.
       labels: as they are given.
       num_classes: number of classes.
-      runs: number of runs on each supersample, even.
+      runs: number of runs on each supersample, even; of more than four supersamples fewer are made, down to 100.
       time, learning_rate, weight_decay: of the audit.
 
     Returns:
@@ -95,6 +97,9 @@ def bound_generalization(
     """
     supersamples = -(-len(labels) // (2 * _MOST_ROWS))
     n = len(labels) // (2 * supersamples)
+    # of many classes and examples some sets, and fewer runs on each
+    supersamples = min(supersamples, max(2, _SETS_TIMES_CLASSES // num_classes))
+    runs = min(runs, max(_FEWEST_RUNS, 2 * (runs * _SETS_OF_ALL_RUNS // (2 * supersamples))))
     order_key, selection_key = jax.random.split(key)
     order = np.asarray(jax.random.permutation(order_key, len(labels)))
     entries = order[: supersamples * 2 * n].reshape(supersamples, 2 * n)

@@ -10,13 +10,16 @@ from jaxtyping import Float, Int
 
 from infotheory_dl.audit import retraining
 from infotheory_dl.audit.retraining import TrainingSet
-from infotheory_dl.audit.solution import training_of
+from infotheory_dl.audit.solution import solve, training_of
 from infotheory_dl.audit.stages import Work
 from infotheory_dl.data.preprocessing import centred_targets
+from infotheory_dl.linearization.ridge import principal_coordinates
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information.removal import Problem
-from infotheory_dl.sample_information.summarization import summarized
+from infotheory_dl.sample_information.summarization import summarized, summarized_features
 
+# of the principal coordinates, those that the rounds see
+_LEADING = 512
 _KEPT_FRACTIONS = (0.8, 0.6, 0.4, 0.2, 0.1)
 
 
@@ -69,16 +72,21 @@ class Parts(NamedTuple):
 def removal_orders(work: Work) -> tuple[Int[np.ndarray, " examples"], Int[np.ndarray, " examples"]]:
     """In which order to remove examples: the least informative first, in rounds, and the most informative first."""
     found, labels = work.representation, work.repaired_labels
+    num_classes = len(work.examples.class_names)
     if found.eigen is not None:
         with jax.enable_x64(True):
-            targets = jnp.asarray(centred_targets(labels, len(work.examples.class_names)))
-            problem = Problem(found.eigen, -targets, jnp.asarray(found.held_out_kernel), len(targets))
+            residuals = -jnp.asarray(centred_targets(labels, num_classes))
+            problem = Problem(found.eigen, residuals, jnp.asarray(found.held_out_kernel), len(labels))
             training = training_of(work, work.settings.time)
             orders = [summarized(problem, training, strategy) for strategy in ("iterative", "top")]
         least_first, most_first = (np.asarray(order.order) for order in orders)
         return least_first, most_first
-    order = np.argsort(work.scores.output_change, kind="stable")
-    return order, order[::-1]
+    assert found.moments is not None
+    stream, n = work.stream(found.name, False), len(labels)
+    coordinates = principal_coordinates(stream, found.moments, min(_LEADING, stream.num_features))
+    targets = centred_targets(labels, num_classes)
+    least_first = summarized_features(coordinates, targets, n * work.solution.weight_decay)
+    return least_first, np.argsort(-solve(work, targets).output_change, kind="stable")
 
 
 def train_on_parts(work: Work, classifier: nn.Module) -> Parts:

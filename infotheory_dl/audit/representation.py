@@ -41,6 +41,11 @@ def candidates(settings: Settings, examples: Examples) -> tuple[str, ...]:
     return "linear", "random layer"
 
 
+def features_of(name: str, settings: Settings, examples: Examples) -> int:
+    """How many features there are of that name."""
+    return math.prod(example_shape(settings.network, examples.inputs)) if name == "linear" else _NUM_FEATURES
+
+
 def streams(key: Key, settings: Settings, examples: Examples) -> Callable[[str, bool], FeatureStream]:
     """The features by their names, of the audited examples or of those held out."""
     shape = example_shape(settings.network, examples.inputs)

@@ -249,6 +249,22 @@ def left_out_rows(
     return Rows(residuals, leverage, sums[:, 1:].astype(float), coordinates, others[0] if others else None)
 
 
+def principal_coordinates(
+    stream: FeatureStream, moments: FeatureMoments, count: int
+) -> Float[np.ndarray, "examples leading"]:
+    """The leading principal coordinates of all examples, the largest first, in one pass."""
+    mean = jnp.asarray(moments.mean, stream.dtype)
+    vectors = jnp.asarray(moments.eigenvectors[:, ::-1][:, :count])
+    parts = [np.asarray(_coordinates(block, mean, vectors))[: block.size] for block in stream.blocks()]
+    return np.concatenate(parts)
+
+
+@jax.jit
+@jax.default_matmul_precision("highest")
+def _coordinates(block: Block, mean: Array, vectors: Array) -> Array:
+    return (block.features - mean) @ vectors
+
+
 class _Solve(NamedTuple):
     mean: Array
     eigenvectors: Array

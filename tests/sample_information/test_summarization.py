@@ -6,6 +6,7 @@ import pytest
 
 from infotheory_dl.linearization import kernel_eigen
 from infotheory_dl.sample_information import StepSizeError, leave_one_out, summarize
+from infotheory_dl.sample_information.summarization import summarized_features
 from tests.sample_information.test_leave_one_out import retrained
 from tests.sample_information.test_online import problem_of
 
@@ -134,3 +135,25 @@ class TestBadInput:
     def test_settings_of_training_are_checked_before_the_rounds(self):
         self.fails(r"time must lie in \(0, inf\], a number of steps, got 0", time=0)
         self.fails("gradient descent diverges", StepSizeError, dynamics="discrete", learning_rate=1e3)
+
+
+def test_rounds_on_features_are_those_of_fits_without_each_example():
+    rng = np.random.default_rng(3)
+    features, targets, shift = rng.normal(size=(24, 3)), rng.normal(size=(24, 2)), 0.7
+    rows = np.concatenate([features, np.ones((24, 1))], axis=1)
+
+    def outputs(members):
+        own = rows[members]
+        solved = np.linalg.solve(own.T @ own + np.diag([shift] * 3 + [0.0]), own.T @ targets[members])
+        return rows @ solved
+
+    left, expected = list(range(24)), []
+    while left:
+        without = lambda i, left: np.square(outputs([j for j in left if j != i]) - outputs(left)).sum()
+        change = [without(i, left) if len(left) > 1 else 0.0 for i in left]
+        count = max(1, len(left) // 4) if len(left) > 2 else len(left)
+        leaving = np.argsort(change, kind="stable")[:count]
+        expected += [left[place] for place in leaving]
+        left = [i for place, i in enumerate(left) if place not in set(leaving.tolist())]
+    order = summarized_features(features, targets, shift, fraction=0.25)
+    np.testing.assert_array_equal(order, expected)

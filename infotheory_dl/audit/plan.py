@@ -1,0 +1,78 @@
+"""How long an audit takes and what memory it needs, told before it begins."""
+
+import time
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from infotheory_dl.audit.examples import Examples
+from infotheory_dl.audit.representation import candidates, features_of, is_exact
+from infotheory_dl.audit.settings import Settings
+
+_BASE = 0.7 * 2**30
+_ENTRIES_FITTED = 2**19
+# seconds, measured on two cores: of an entry of the label model, a step of a network, a run of 250 pairs
+_OF_ENTRY, _OF_STEP, _OF_RUN = 6e-5, 5e-3, 8e-4
+_TRAININGS = 19
+
+
+class Plan(NamedTuple):
+    """What an audit takes.
+
+    Attributes:
+      seconds: some.
+      memory: bytes at most.
+    """
+
+    seconds: float
+    memory: float
+
+    def __str__(self) -> str:
+        minutes = self.seconds / 60
+        took = "less than a minute" if minutes < 1 else f"some {minutes:.0f} min"
+        return f"This takes {took} and {self.memory / 2**30:.1f} GiB."
+
+
+def plan(settings: Settings, examples: Examples) -> Plan:
+    """Reckons from the sizes, and from how fast this machine multiplies matrices.
+
+    Raises:
+      ValueError: if the memory does not suffice.
+    """
+    n, k = len(examples.labels), len(examples.class_names)
+    rate = _products_per_second()
+    inputs = 4.0 * examples.inputs[:1].size * n * 2
+    scores = 8.0 * n * k * 6
+    if is_exact(settings, examples):
+        operations = 40.0 * n**3 + 2e4 * n**2 * settings.num_networks
+        needed = _BASE + inputs + scores + 8.0 * n * (4 * n + 2 * len(examples.held_out_labels))
+    else:
+        operations, needed = 0.0, 0.0
+        for name in candidates(settings, examples):
+            d = features_of(name, settings, examples)
+            operations += 4.0 * n * d**2 + 70 * d**3 + 2.0 * n * d * k + 70.0 * min(n, 4096) * d * k
+            square, held = 8.0 * 5 * d**2, 4.0 * n * d
+            kept = held if held <= settings.memory_bytes / 2 else 0.0
+            needed = max(needed, _BASE + inputs + scores + square + kept + 2**29)
+    seconds = operations / rate + _OF_ENTRY * min(n * k, max(_ENTRIES_FITTED, 4096 * k))
+    seconds += settings.runs * min(4, n // 500 + 1) * _OF_RUN + 1.0 * settings.sweep
+    seconds += settings.seeds * _TRAININGS * max(300, n / 50) * _OF_STEP
+    if needed > settings.memory_bytes:
+        raise ValueError(
+            f"an audit of {n} examples of {k} classes needs some {needed / 2**30:,.1f} GiB, it may take"
+            f" {settings.memory_bytes / 2**30:,.1f} GiB; allow more by memory, or audit fewer of them by train_size"
+        )
+    return Plan(seconds, needed)
+
+
+def _products_per_second() -> float:
+    """Floating-point operations in a second of a matrix product in single precision."""
+    matrix = jnp.ones((1024, 1024), jnp.float32)
+    multiply = jax.jit(jnp.matmul)
+    multiply(matrix, matrix).block_until_ready()
+    start = time.perf_counter()
+    for _ in range(4):
+        product = multiply(matrix, matrix)
+    product.block_until_ready()
+    return 4 * 2.0 * 1024**3 / max(time.perf_counter() - start, 1e-6)
