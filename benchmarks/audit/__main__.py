@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float
 
+from benchmarks.audit import every
 from benchmarks.harness import Part, Report, Row, announce, main
 from benchmarks.tables import Table
 from infotheory_dl import audit, data
@@ -158,7 +159,7 @@ def _by_classifier(result: audit.AuditResult) -> dict[str, Row]:
 
 _SMALL: dict[str, Any] = {"sets": ("digits",), "examples": 100, "draws": 1, "networks": 1}
 
-PARTS = {
+PARTS = every.PARTS | {
     "found": Part(
         found, Found(), smoke=Found(**_SMALL), table=Table(("score",), ("AUROC", "AP"), across="set", digits=4)
     ),

@@ -1,10 +1,12 @@
 """How long an audit takes and what memory it needs, told before it begins."""
 
+import functools
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from infotheory_dl.audit.examples import Examples
 from infotheory_dl.audit.representation import candidates, features_of, is_exact
@@ -66,13 +68,15 @@ def plan(settings: Settings, examples: Examples) -> Plan:
     return Plan(seconds, needed)
 
 
+@functools.cache
 def _products_per_second() -> float:
     """Floating-point operations in a second of a matrix product in single precision."""
-    matrix = jnp.ones((1024, 1024), jnp.float32)
-    multiply = jax.jit(jnp.matmul)
-    multiply(matrix, matrix).block_until_ready()
+    matrix: Any = np.ones((1024, 1024), np.float32)
+    multiply: Any = np.matmul
+    if jax.default_backend() != "cpu":
+        matrix, multiply = jnp.asarray(matrix), jax.jit(jnp.matmul)
+    jax.block_until_ready(multiply(matrix, matrix))
     start = time.perf_counter()
     for _ in range(4):
-        product = multiply(matrix, matrix)
-    product.block_until_ready()
-    return 4 * 2.0 * 1024**3 / max(time.perf_counter() - start, 1e-6)
+        product = jax.block_until_ready(multiply(matrix, matrix))
+    return 4 * 2.0 * len(product) ** 3 / max(time.perf_counter() - start, 1e-6)

@@ -53,9 +53,13 @@ def streams(key: Key, settings: Settings, examples: Examples) -> Callable[[str, 
     def make(name: str) -> FeatureMap:
         own = jax.random.fold_in(key, ("random convolution", "random layer", "linear").index(name))
         if name == "random convolution":
-            return networks.random_convolution(own, shape)
+            return networks.random_convolution(own, shape, num_maps=_NUM_FEATURES // 16)
         width = math.prod(shape)
-        return networks.linear_features() if name == "linear" else networks.random_layer(own, width)
+        return (
+            networks.linear_features()
+            if name == "linear"
+            else networks.random_layer(own, width, num_features=_NUM_FEATURES)
+        )
 
     @functools.cache
     def stream(name: str, held_out: bool) -> FeatureStream:
