@@ -21,8 +21,8 @@ from infotheory_dl.audit.domains import UnseenDomain, diagnose_domains
 from infotheory_dl.audit.examples import Examples, draw_examples
 from infotheory_dl.audit.generalization import Generalization, bound_generalization
 from infotheory_dl.audit.leaving_out import Repair, Summarization, train_on_parts
-from infotheory_dl.audit.predictions import GivenPredictions, as_probabilities, compare_predictions, of_audited
 from infotheory_dl.audit.plan import plan
+from infotheory_dl.audit.predictions import GivenPredictions, as_probabilities, compare_predictions, of_audited
 from infotheory_dl.audit.representation import is_exact, kernel_between, represent, streams
 from infotheory_dl.audit.results import Solution
 from infotheory_dl.audit.robustness import Robustness, compare_robust
