@@ -136,7 +136,7 @@ def colored(settings: Settings, results: Results) -> None:
     with results.figure("along_training", 1, len(found), size=(3.4 * len(found), 3.6), sharey=True) as axes:
         for place, (name, ends) in zip(np.atleast_1d(axes), found.items(), strict=True):
             means = [mean_row(of_step) for of_step in zip(*ends["along"], strict=True)]
-            stacked(place, ends["steps"], means, bars=False, title=name)
+            stacked(place, ends["steps"], means, bars=False, title=name, legend=name == settings.algorithms[0])
             place.set_xlabel("steps")
 
 
@@ -188,7 +188,7 @@ def penalties(settings: Settings, results: Results) -> None:
             found = trained(settings, results, task, label, name, along=False, seeds=1, penalty_weight=weights)
             for weight, diverged, end in zip(weights, found["diverged"], found["end"], strict=True):
                 rows.append({"algorithm": name, "weight": weight, "diverged": any(diverged)} | shown(end))
-            stacked(place, weights, found["end"], bars=True, title=name)
+            stacked(place, weights, found["end"], bars=True, title=name, legend=name == names[0])
             place.set_xlabel("weight of the penalty")
     results.table("Colored digits: errors by the weight of the penalty, one model each", rows, notes=NOTES)
 
@@ -208,7 +208,7 @@ def hospitals(settings: Settings, results: Results) -> None:
     results.table("Stained tissue: errors in the unseen hospital, by the shift between hospitals", rows, notes=NOTES)
     with results.figure("hospitals", 1, len(found), size=(3.4 * len(found), 3.6), sharey=True) as axes:
         for place, (name, ends) in zip(np.atleast_1d(axes), found.items(), strict=True):
-            stacked(place, settings.shifts, ends, bars=True, title=name)
+            stacked(place, settings.shifts, ends, bars=True, title=name, legend=name == settings.algorithms[0])
             place.set_xlabel("shift between hospitals")
 
 

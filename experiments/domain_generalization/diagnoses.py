@@ -48,7 +48,7 @@ def shown(row: Row) -> Row:
     return tests | numbers | {name: row[name] for name in ("I0", "I1", "I2", "largest")}
 
 
-def stacked(axes: Any, places: Sequence[float], rows: Sequence[Row], *, bars: bool, title: str) -> None:
+def stacked(axes: Any, places: Sequence[float], rows: Sequence[Row], *, bars: bool, title: str, legend: bool) -> None:
     """The four terms on top of each other, those below zero beneath it, and the error that they add up to.
 
     Args:
@@ -57,6 +57,7 @@ def stacked(axes: Any, places: Sequence[float], rows: Sequence[Row], *, bars: bo
       rows: of diagnoses.
       bars: whether places have nothing between them.
       title: of the picture.
+      legend: whether it says what the colours are.
     """
     terms = np.array([[row[term] for term in TERMS] for row in rows]).T
     x = np.arange(len(places)) if bars else np.asarray(places, float)
@@ -64,9 +65,9 @@ def stacked(axes: Any, places: Sequence[float], rows: Sequence[Row], *, bars: bo
     above, below = np.zeros(len(x)), np.zeros(len(x))
     for term, values, color in zip(TERMS, terms, COLORS, strict=True):
         bottom = np.where(values >= 0, above, below)
-        axes.bar(x, values, width, bottom=bottom, color=color, label=term)
+        axes.bar(x, values, width, bottom=bottom, color=color, label=term if legend else None)
         above, below = above + np.maximum(values, 0), below + np.minimum(values, 0)
-    axes.plot(x, terms.sum(0), "k.-", label="error in the unseen domain")
+    axes.plot(x, terms.sum(0), "k.-", label="error in the unseen domain" if legend else None)
     axes.axhline(0, color="black", linewidth=0.8)
     if bars:
         axes.set_xticks(x, [f"{place:g}" for place in places])
