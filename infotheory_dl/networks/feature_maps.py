@@ -88,7 +88,7 @@ class _Named:
         self.function = function
         self.settings = function.func, tuple(sorted(function.keywords.items()))
 
-    def __call__(self, params: Params, inputs: Array) -> Array:
+    def __call__(self, params: Params, inputs: AnyArray) -> Array:
         return self.function(params, inputs)
 
     def __hash__(self) -> int:
