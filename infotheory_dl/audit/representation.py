@@ -25,6 +25,8 @@ EXACT_AT_MOST = 2000
 """Of more examples the features take less time than the kernel, and find as many wrong labels."""
 
 _NUM_FEATURES = 4096
+_NAMES = ("random convolution", "random layer", "linear", "patches of the images")
+_SMALLEST_PHOTOGRAPH = 12
 _HELD_SHARE = 0.5
 KERNEL = "tangent kernel"
 
@@ -36,8 +38,10 @@ def is_exact(settings: Settings, examples: Examples) -> bool:
 
 def candidates(settings: Settings, examples: Examples) -> tuple[str, ...]:
     """The names of the explicit features that are tried."""
-    if len(example_shape(settings.network, examples.inputs)) == 3:
-        return ("random convolution",)
+    shape = example_shape(settings.network, examples.inputs)
+    if len(shape) == 3:
+        in_colour = shape[2] == 3 and min(shape[:2]) >= _SMALLEST_PHOTOGRAPH
+        return ("patches of the images",) if in_colour else ("random convolution",)
     return "linear", "random layer"
 
 
@@ -51,7 +55,10 @@ def streams(key: Key, settings: Settings, examples: Examples) -> Callable[[str, 
     shape = example_shape(settings.network, examples.inputs)
 
     def make(name: str) -> FeatureMap:
-        own = jax.random.fold_in(key, ("random convolution", "random layer", "linear").index(name))
+        own = jax.random.fold_in(key, _NAMES.index(name))
+        if name == "patches of the images":
+            # both signs of each, on a grid of four parts
+            return networks.image_dictionary(own, examples.inputs, num_patches=_NUM_FEATURES // 8)
         if name == "random convolution":
             return networks.random_convolution(own, shape, num_maps=_NUM_FEATURES // 16)
         width = math.prod(shape)

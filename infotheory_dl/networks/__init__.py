@@ -14,7 +14,13 @@ from infotheory_dl.networks.classifiers import (
     train_fn,
 )
 from infotheory_dl.networks.defaults import small_classifier, wide_layer
-from infotheory_dl.networks.feature_maps import FeatureMap, linear_features, random_convolution, random_layer
+from infotheory_dl.networks.feature_maps import (
+    FeatureMap,
+    image_dictionary,
+    linear_features,
+    random_convolution,
+    random_layer,
+)
 from infotheory_dl.networks.layers import (
     GLOROT,
     HE,
@@ -63,6 +69,7 @@ __all__ = [
     "features_train_fn",
     "flip_and_crop",
     "four_layer_cnn",
+    "image_dictionary",
     "image_patches",
     "linear_features",
     "pooled_cnn",

@@ -14,6 +14,9 @@ from infotheory_dl.types import AnyArray, ApplyFn, Key, Params
 
 _SIDE = 32
 _PLACES = 14
+_WHITENED_BY = 20_000
+# of patches: added to their variance, to the spread of theirs relative to its mean; below which likeness is none
+_CONTRAST, _WHITENING, _THRESHOLD = 0.02, 0.1, 0.5
 
 
 class FeatureMap(NamedTuple):
@@ -56,6 +59,63 @@ def random_convolution(key: Key, shape: tuple[int, ...], *, num_maps: int = 256,
     places = -(-(height // shrink) // stride) * -(-(width // shrink) // stride)
     apply_fn = functools.partial(_convolve, shrink=shrink, stride=stride, grid=grid)
     return FeatureMap(_Named(apply_fn), filters, max(32, 2**27 // (4 * places * num_maps)))
+
+
+@edge
+def image_dictionary(
+    key: Key,
+    images: Float[AnyArray, "examples height width channels"],
+    *,
+    num_patches: int = 512,
+    window: int = 6,
+    grid: int = 2,
+) -> FeatureMap:
+    """Takes patches of images as filters: how like each is, of either sign, in the mean over each part of a grid.
+
+    Patches lose their mean, are brought to one contrast and are whitened. Responses below a half count for nothing, and
+    an image and its mirror image have the same features. Of photographs these tell more than random filters do.
+
+    Args:
+      key: of the choice of patches.
+      images: to take them from; no label enters.
+      num_patches: number of filters.
+      window: pixels along a side of a patch; images of more than 48 a side are averaged down to some 32 first.
+      grid: parts along each side.
+
+    Returns:
+      The map, to 2 grid² num_patches features.
+
+    Raises:
+      ValueError: if the images are smaller than a patch.
+
+    Source: Coates, Lee and Ng, 2011 (whitened patches); Thiry et al., 2021 (patches of the data themselves).
+    """
+    require_count(1, num_patches=num_patches, window=window, grid=grid)
+    images = np.asarray(images)
+    shrink = max(1, round(min(images.shape[1:3]) / _SIDE))
+    image_key, place_key = jax.random.split(key)
+    chosen = np.asarray(jax.random.randint(image_key, (_WHITENED_BY,), 0, len(images)))
+    some, where = np.unique(chosen, return_inverse=True)
+    small = np.asarray(_shrunk(jnp.asarray(images[some]), shrink))
+    room = np.array(small.shape[1:3]) - window
+    if room.min() < 0:
+        raise ValueError(f"patches of {window}x{window} pixels do not fit into images of {small.shape[1:3]}")
+    corners = np.asarray(jax.random.randint(place_key, (_WHITENED_BY, 2), 0, room + 1))
+    inside = np.arange(window)
+    rows, columns = (corners[:, axis, None] + inside for axis in (0, 1))
+    patches = small[where[:, None, None], rows[:, :, None], columns[:, None, :]].reshape(_WHITENED_BY, -1).astype(float)
+    patches -= patches.mean(1, keepdims=True)
+    patches /= np.sqrt(patches.var(1, keepdims=True) + _CONTRAST)
+    spread, axes = np.linalg.eigh(patches.T @ patches / len(patches))
+    whitening = axes / np.sqrt(spread + _WHITENING * spread.mean()) @ axes.T
+    filters = patches[:num_patches] @ whitening
+    filters = filters / np.maximum(np.linalg.norm(filters, axis=1, keepdims=True), 1e-12) @ whitening
+    # a filter of mean zero takes the mean out of the patch that it meets
+    filters -= filters.mean(1, keepdims=True)
+    kernel = filters.T.reshape(window, window, images.shape[3], -1)
+    places = (room[0] + 1) * (room[1] + 1)
+    batch_size = max(16, 2**27 // (8 * int(places) * num_patches))
+    return FeatureMap(_Named(functools.partial(_match, shrink=shrink, grid=grid)), jnp.asarray(kernel), batch_size)
 
 
 @edge
@@ -106,15 +166,43 @@ def _convolve(
     stride: int,
     grid: int,
 ) -> Float[Array, "examples features"]:
-    images = jnp.asarray(images)
-    if shrink > 1:
-        rows, columns = images.shape[1] // shrink, images.shape[2] // shrink
-        whole = images[:, : rows * shrink, : columns * shrink]
-        images = whole.reshape(len(images), rows, shrink, columns, shrink, -1).mean((2, 4))
+    images = _shrunk(jnp.asarray(images), shrink)
     maps = lax.conv_general_dilated(
         images, filters.astype(images.dtype), (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
     return pooled(jax.nn.relu(maps), grid).reshape(len(images), -1)
+
+
+def _shrunk(images: Float[Array, "examples height width channels"], shrink: int) -> Array:
+    if shrink == 1:
+        return images
+    rows, columns = images.shape[1] // shrink, images.shape[2] // shrink
+    whole = images[:, : rows * shrink, : columns * shrink]
+    return whole.reshape(len(images), rows, shrink, columns, shrink, -1).mean((2, 4))
+
+
+def _match(
+    filters: Float[Array, "rows columns channels maps"],
+    images: Float[AnyArray, "examples height width channels"],
+    *,
+    shrink: int,
+    grid: int,
+) -> Float[Array, "examples features"]:
+    images = _shrunk(jnp.asarray(images), shrink)
+    filters = filters.astype(images.dtype)
+    box = jnp.full((*filters.shape[:3], 1), 1 / np.prod(filters.shape[:3]), images.dtype)
+
+    def convolve(values: Array, kernel: Array) -> Array:
+        layout = ("NHWC", "HWIO", "NHWC")
+        return lax.conv_general_dilated(values, kernel, (1, 1), "VALID", dimension_numbers=layout)
+
+    def one(values: Array) -> Array:
+        variance = jnp.maximum(convolve(values**2, box) - convolve(values, box) ** 2, 0)
+        likeness = convolve(values, filters) / jnp.sqrt(variance + _CONTRAST)
+        both = jnp.concatenate([jax.nn.relu(likeness - _THRESHOLD), jax.nn.relu(-likeness - _THRESHOLD)], axis=-1)
+        return pooled(both, grid).reshape(len(values), -1)
+
+    return (one(images) + one(images[:, :, ::-1])) / 2
 
 
 def pooled(maps: Float[Array, "examples height width maps"], grid: int) -> Float[Array, "examples grid grid maps"]:

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from infotheory_dl.networks import random_convolution, random_layer
+from infotheory_dl.networks import image_dictionary, random_convolution, random_layer
 from infotheory_dl.networks.feature_maps import pooled
 
 KEY = jax.random.key(0)
@@ -54,3 +54,40 @@ def test_the_same_settings_are_one_program():
     assert first.apply_fn == second.apply_fn
     assert hash(first.apply_fn) == hash(second.apply_fn)
     assert first.apply_fn != random_convolution(KEY, (8, 8, 1), num_maps=3, grid=2).apply_fn
+
+
+@pytest.fixture(scope="module")
+def dictionary():
+    images = np.random.default_rng(0).normal(size=(6, 9, 8, 3))
+    return images, image_dictionary(KEY, images, num_patches=4, window=3, grid=2)
+
+
+def test_a_dictionary_tells_how_like_its_patches_an_image_is(dictionary):
+    images, features = dictionary
+    made = np.asarray(features.apply_fn(features.params, images)).reshape(6, 2, 2, 8)
+    kernel = np.asarray(features.params).reshape(27, 4)
+
+    def part(image, sign):
+        """The mean over the first rows and columns of the grid."""
+        found = []
+        for row, column in np.ndindex(4, 3):
+            patch = image[row : row + 3, column : column + 3].ravel()
+            likeness = (patch - patch.mean()) @ kernel / np.sqrt(patch.var() + 0.02)
+            found.append(np.maximum(sign * likeness - 0.5, 0))
+        return np.mean(found, axis=0)
+
+    for sign, columns in ((1, slice(0, 4)), (-1, slice(4, 8))):
+        expected = (part(images[2], sign) + part(images[2][:, ::-1], sign)) / 2
+        np.testing.assert_allclose(made[2, 0, 0, columns], expected, rtol=1e-6, atol=1e-9)
+
+
+def test_mirror_images_are_one_to_a_dictionary(dictionary):
+    images, features = dictionary
+    apply_fn = lambda values: features.apply_fn(features.params, values)
+    np.testing.assert_allclose(apply_fn(images), apply_fn(images[:, :, ::-1]), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.usefixtures("as_a_user_sees")
+def test_images_smaller_than_a_patch_are_refused():
+    with pytest.raises(ValueError, match=r"patches of 6x6 pixels do not fit into images of \(5, 9\)"):
+        image_dictionary(KEY, np.ones((2, 5, 9, 3)))
