@@ -25,6 +25,7 @@ from infotheory_dl.clinical._normalization import (
     Normalizer,
     fit_normalizer,
     normalize,
+    published_normalizer,
     read_normalizer,
     write_normalizer,
 )
@@ -101,6 +102,7 @@ __all__ = [
     "predict_network",
     "predict_task",
     "probabilities",
+    "published_normalizer",
     "read",
     "read_list_file",
     "read_normalizer",

@@ -14,6 +14,7 @@ from infotheory_dl._validation import (
     require_all,
     require_choice,
     require_count,
+    require_not_negative,
     require_positive,
     require_shape,
 )
@@ -77,8 +78,8 @@ def discretize(
       The grid; `layout().columns` of the channels names its columns.
 
     Raises:
-      ValueError: if a setting is out of range, a stay has no measurement, a time is NaN, or there are more bins than
-        `num_bins`.
+      ValueError: if a setting is out of range, a stay has no measurement, a time is NaN or a bin and more before the
+        start, or there are more bins than `num_bins`.
 
     Source: Harutyunyan et al., 2019 (baselines).
     """
@@ -96,7 +97,7 @@ def discretize(
     if end is None:
         ends = np.maximum.reduceat(hours, series.offsets[:-1])
     else:
-        require_all(lambda hour: hour >= 0, "not be negative", "", end=end)
+        require_not_negative(end=end)
         ends = np.asarray(end, float)
         if ends.ndim:
             require_shape("end", ends, (num_stays,), "one for each stay")
@@ -111,7 +112,12 @@ def discretize(
     size = max(1, longest) if num_bins is None else num_bins
     since = hours - first[series.stay]
     within = since <= span[series.stay] + _EPSILON
-    places = np.maximum(0, (since / float(timestep) - _EPSILON).astype(int))
+    places = (since / float(timestep) - _EPSILON).astype(int)
+    if (places < 0).any():
+        row = int(np.argmin(places))
+        raise ValueError(
+            f"stay {int(series.stay[row])} has a measurement at {hours[row]:g} h, before its grid begins: leave it out"
+        )
     within &= places < lengths[series.stay]
     # lengths of powers of two: few programs
     padding = (1 << (len(hours) - 1).bit_length()) - len(hours)

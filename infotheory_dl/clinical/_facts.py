@@ -1,7 +1,7 @@
-"""What the benchmark fixes: phenotypes, the split of the patients, hashes of the published tables, numbers of rows.
+"""What the benchmark fixes: phenotypes, the split of the patients, hashes, counts and moments of the published tables.
 
-The split and the hashes are those of the repository YerevaNN/mimic3-benchmarks (MIT licence); the phenotypes are groups
-of HCUP's Clinical Classifications Software of 2015 for ICD-9 (public domain).
+The split, the hashes and the moments are those of the repository YerevaNN/mimic3-benchmarks (MIT licence); the
+phenotypes are groups of HCUP's Clinical Classifications Software of 2015 for ICD-9 (public domain).
 """
 
 import functools
@@ -17,6 +17,35 @@ PARTS = ("train", "validation", "test")
 RELEASES = {
     61_532: {"CHARTEVENTS": 330_712_484, "LABEVENTS": 27_854_056, "OUTPUTEVENTS": 4_349_219},
     136: {"CHARTEVENTS": 758_355, "LABEVENTS": 76_074, "OUTPUTEVENTS": 11_320},
+}
+# stays, admissions and subjects after each step of the cohort, by how many stays ICUSTAYS has
+COHORTS = {
+    61_532: (
+        (61_532, 57_786, 46_476),
+        (55_830, 52_834, 43_277),
+        (50_186, 50_186, 41_587),
+        (42_276, 42_276, 33_798),
+    ),
+    136: ((136, 129, 100), (126, 120, 94), (115, 115, 90), (114, 114, 89)),
+}
+# rows of the three event tables after each step of the validation
+EVENTS = {
+    61_532: {
+        "n_events": 253_116_833,
+        "empty_hadm": 5_162_703,
+        "no_hadm_in_stay": 32_266_173,
+        "no_icustay": 15_735_688,
+        "icustay_missing_in_stays": 7_115_720,
+        "left": 208_572_237,
+    },
+    136: {
+        "n_events": 747_793,
+        "empty_hadm": 13_184,
+        "no_hadm_in_stay": 86_481,
+        "no_icustay": 45_336,
+        "icustay_missing_in_stays": 1_200,
+        "left": 646_928,
+    },
 }
 
 
@@ -72,6 +101,12 @@ def hashes() -> Hashes:
         dict(zip(stays, written(arrays["whole"]), strict=True)),
         dict(zip(with_48, written(arrays["first_48_hours"]), strict=True)),
     )
+
+
+@functools.cache
+def moments() -> dict[str, np.ndarray]:
+    """Means and deviations of the columns in the published training sets, by task and hours of a bin."""
+    return _arrays("normalizers.npz")
 
 
 def _arrays(name: str) -> dict[str, np.ndarray]:

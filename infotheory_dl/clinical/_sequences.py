@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 
 from infotheory_dl.clinical._configurations import HOURLY_TASKS, Configuration
 from infotheory_dl.clinical._discretisation import Discretized, discretize
-from infotheory_dl.clinical._normalization import Normalizer, fit_normalizer, normalize
+from infotheory_dl.clinical._normalization import Normalizer, normalize
 from infotheory_dl.clinical._objectives import Targets
 from infotheory_dl.clinical._reading import Samples, read_series
 from infotheory_dl.clinical._systems import Prefixes
@@ -45,11 +45,18 @@ def rows_of(samples: Samples, timestep: float) -> Rows:
     return Rows(np.concatenate(parts), np.concatenate([[0], np.cumsum([len(part) for part in parts])]))
 
 
-def normalised(rows: Rows, normalizer: Normalizer | None) -> tuple[Rows, Normalizer]:
-    """The same rows, and their moments where none are given."""
+def times_seen(samples: Samples, rows: Rows, configuration: Configuration) -> Int[np.ndarray, " bins"]:
+    """How many samples see each bin: of hourly tasks those of its hour and of the later ones, as published."""
+    last = rows.offsets[samples.stay] + bins_of(samples.period, configuration)
+    from_there = np.cumsum(np.bincount(last, minlength=len(rows.values))[::-1])[::-1]
+    of_later_stays = np.append(from_there, 0)[rows.offsets[1:]]
+    return from_there - np.repeat(of_later_stays, np.diff(rows.offsets))
+
+
+def normalised(rows: Rows, normalizer: Normalizer) -> Rows:
+    """The same rows in the units of a normaliser."""
     together = Discretized(rows.values[None], np.array([len(rows.values)]), np.zeros(1), np.zeros(1))  # type: ignore
-    moments = normalizer or fit_normalizer(together)
-    return rows._replace(values=np.asarray(normalize(moments, together).values[0], np.float32)), moments
+    return rows._replace(values=np.asarray(normalize(normalizer, together).values[0], np.float32))
 
 
 class Sequences(NamedTuple):

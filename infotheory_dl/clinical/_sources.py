@@ -1,5 +1,6 @@
 """The tables of MIMIC-III as they lie on disk: found by name, and read whole or in pieces of bounded size."""
 
+import csv
 import gzip
 import io
 import zlib
@@ -240,6 +241,10 @@ def _told(piece: Piece, columns: Sequence[str], dtypes: Mapping[str, "pl.DataTyp
     try:
         text = _lines(piece, wanted, {})
     except pl.exceptions.PolarsError:
+        for number, row in enumerate(csv.reader(io.StringIO(piece.content.decode())), 1):
+            if len(row) != len(piece.header):
+                found = f"line {number:,} of piece {piece.number + 1} has {len(row)} of {len(piece.header)} columns"
+                return f"{found}; download it again if it is not whole"
         return str(error).splitlines()[0]
     numbers(text, piece.table.name, dtypes)
     return str(error).splitlines()[0]

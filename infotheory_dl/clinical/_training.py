@@ -14,10 +14,10 @@ from infotheory_dl._validation import edge, require_count
 from infotheory_dl.clinical._configurations import HOURLY_TASKS, Configuration, require_configuration
 from infotheory_dl.clinical._lengths import class_lengths
 from infotheory_dl.clinical._networks import network
-from infotheory_dl.clinical._normalization import Normalizer
+from infotheory_dl.clinical._normalization import Normalizer, moments_of
 from infotheory_dl.clinical._objectives import probabilities
 from infotheory_dl.clinical._reading import Samples, read
-from infotheory_dl.clinical._sequences import Rows, bins_of, normalised, rows_of, sequences_of
+from infotheory_dl.clinical._sequences import Rows, bins_of, normalised, rows_of, sequences_of, times_seen
 from infotheory_dl.clinical._systems import Prefixes, read_rows, system
 from infotheory_dl.results import concise
 from infotheory_dl.training import EngineOptions, Evaluation, Minibatches, Schedule, draw_states, train_many
@@ -73,7 +73,8 @@ def train_network(
       keys: a seed for each network, such as `jax.random.split(jax.random.key(0), 3)`.
       store: folder of a store that `build` made.
       configuration: such as `configuration("ihm/S")`.
-      normalizer: of the inputs; default that of the training part.
+      normalizer: of the inputs, such as `published_normalizer("mortality")`; default that of the samples of the
+        training part, of which hourly ones have the bins of their stay up to their hour.
       num_epochs: default those of the configuration.
       steps_per_epoch: at most, of batches drawn anew for each epoch; default all. The benchmark takes 2,000 where
         samples are hours.
@@ -96,8 +97,9 @@ def train_network(
         if not len(samples.labels):
             raise ValueError(f"{store} has no samples of {configuration.task} in its {part} part")
     together = {part: rows_of(samples, configuration.timestep) for part, samples in parts.items()}
-    train_rows, normalizer = normalised(together["train"], normalizer)
-    validation_rows, _ = normalised(together["validation"], normalizer)
+    seen = times_seen(parts["train"], together["train"], configuration)
+    normalizer = normalizer or moments_of(together["train"].values, seen)
+    train_rows, validation_rows = (normalised(rows, normalizer) for rows in together.values())
     # one array for both: validation stays come after those of training
     validation_rows = validation_rows._replace(offsets=validation_rows.offsets + len(train_rows.values))
     shared = np.concatenate([train_rows.values, validation_rows.values])
@@ -158,7 +160,7 @@ def predict_network(trained: TrainedNetwork, samples: Samples) -> Float[np.ndarr
     task = samples.task
     if task not in configuration.tasks:
         raise ValueError(f"the networks learned {', '.join(configuration.tasks)}, not {task}")
-    rows, _ = normalised(rows_of(samples, configuration.timestep), trained.normalizer)
+    rows = normalised(rows_of(samples, configuration.timestep), trained.normalizer)
     first, bins = rows.offsets[:-1], np.diff(rows.offsets)
     at_hours = task in HOURLY_TASKS and configuration.at_every_bin(task)
     last = bins_of(samples.period, configuration)

@@ -1,11 +1,13 @@
-"""Whether a store is the published benchmark: its series by their hashes, its cohort by its size."""
+"""Whether a store is the published benchmark: its series by their hashes, its cohort and events by counts."""
 
 import os
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from infotheory_dl._validation import edge
 from infotheory_dl.clinical import _facts
-from infotheory_dl.clinical._store import names_of, read_stays, scan_cells
+from infotheory_dl.clinical._events import EVENT_TABLES
+from infotheory_dl.clinical._store import Built, names_of, read_built, read_stays, scan_cells
 from infotheory_dl.clinical._tasks import EPSILON, MORTALITY_HOURS, eligible
 from infotheory_dl.clinical._text import published_hash, rows_by_stay
 from infotheory_dl.results import concise
@@ -23,6 +25,8 @@ class Verification(NamedTuple):
       differing: those that do not agree, by their names in the benchmark.
       unknown: series of the store that were not published.
       absent: published series of the store's subjects that it does not have.
+      counts: of the steps of cohort and validation, what the store has and what was published; none of a store of some
+        subjects, of another release, or, of events, of fewer tables.
     """
 
     agree: int
@@ -30,11 +34,12 @@ class Verification(NamedTuple):
     differing: tuple[str, ...]
     unknown: tuple[str, ...]
     absent: tuple[str, ...]
+    counts: dict[str, tuple[int, int]]
 
 
 @edge
 def verify(store: str | os.PathLike[str]) -> Verification:
-    """Compares every series of a store with the MD5 that the benchmark's authors published for it.
+    """Compares every series of a store with the MD5 that the benchmark's authors published, and its counts with theirs.
 
     Args:
       store: its folder.
@@ -85,4 +90,17 @@ def verify(store: str | os.PathLike[str]) -> Verification:
         for subject, episode in known
         if subject in subjects and ((subject, episode), window) not in seen
     ]
-    return Verification(agree, compared, tuple(differing), tuple(unknown), tuple(absent))
+    counts = dict(_counts(read_built(store)))
+    return Verification(agree, compared, tuple(differing), tuple(unknown), tuple(absent), counts)
+
+
+def _counts(built: Built) -> Iterator[tuple[str, tuple[int, int]]]:
+    release = built.cohort["all"][0]
+    if built.settings["subjects"] is not None or release not in _facts.COHORTS:
+        return
+    for (step, found), published in zip(built.cohort.items(), _facts.COHORTS[release], strict=True):
+        for name, *counts in zip(("stays", "admissions", "subjects"), found, published, strict=True):
+            yield f"{name}, {step}", (counts[0], counts[1])
+    if set(EVENT_TABLES) <= built.settings["tables"].keys():
+        for step, count in _facts.EVENTS[release].items():
+            yield step, (built.events[step], count)

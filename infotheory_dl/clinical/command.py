@@ -18,6 +18,7 @@ from infotheory_dl.clinical._configurations import configuration
 from infotheory_dl.clinical._evaluation import evaluate
 from infotheory_dl.clinical._linear import LinearSelection
 from infotheory_dl.clinical._list_files import write_list_file
+from infotheory_dl.clinical._normalization import published_normalizer
 from infotheory_dl.clinical._prediction_files import (
     SingleTask,
     match_predictions,
@@ -59,7 +60,7 @@ class Build:
 
 @dataclass(frozen=True)
 class Verify:
-    """Compares the series of a store with the hashes that the benchmark's authors published.
+    """Compares the series of a store with the hashes that the benchmark's authors published, and counts with theirs.
 
     Attributes:
       store: its folder.
@@ -106,6 +107,7 @@ class Train:
       model: linear, or a recurrent network: S standard, C channel-wise, +DS with deep supervision or replicated labels,
         MS and MC of all tasks together.
       output: folder of the model and its predictions.
+      normalizer: of the inputs of a network: fitted to the training part, or the published one of MIMIC-III.
       seeds: networks that are trained side by side.
       epochs: of a network; default the benchmark's.
       steps: batches in an epoch of a network; default all.
@@ -117,6 +119,7 @@ class Train:
     task: tyro.conf.Positional[SingleTask]
     model: Literal["linear", "S", "C", "S+DS", "C+DS", "MS", "MC"] = "linear"
     output: Path = Path("results/clinical")
+    normalizer: Literal["fitted", "published"] = "fitted"
     seeds: int = 3
     epochs: int | None = None
     steps: int | None = None
@@ -259,6 +262,12 @@ def _verify(action: Verify, console: Console) -> None:
             console.print(f"{name}: {title}", soft_wrap=True)
         if len(names) > _SHOWN:
             console.print(f"... and {len(names) - _SHOWN:,} more: {title}")
+    for name, (count, published) in found.counts.items():
+        if count != published:
+            console.print(f"{name}: {count:,}, published {published:,}", soft_wrap=True)
+    if found.counts:
+        equal = sum(count == published for count, published in found.counts.values())
+        console.print(f"{equal} of {len(found.counts)} counts of cohort and events are the published ones")
     console.print(f"{found.agree:,} of {found.compared:,} series have the published hash")
 
 
@@ -290,8 +299,14 @@ def _train(action: Train, console: Console) -> None:
         else:
             settings = configuration(f"{action.task}/{action.model}")
             keys = jax.random.split(key, action.seeds)
+            published = action.normalizer == "published"
             trained = train_network(
-                keys, action.store, settings, num_epochs=action.epochs, steps_per_epoch=action.steps
+                keys,
+                action.store,
+                settings,
+                normalizer=published_normalizer(settings.task, timestep=settings.timestep) if published else None,
+                num_epochs=action.epochs,
+                steps_per_epoch=action.steps,
             )
             stages.begin("predicting the test part")
             predictions = predict_network(trained, test)

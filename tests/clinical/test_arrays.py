@@ -79,6 +79,8 @@ def test_the_demo_has_the_published_normalised_grids(shared_data):
     theirs = np.nan_to_num(case["fit_normalizer/std"], nan=1e-7)
     np.testing.assert_allclose(fitted.std, theirs, rtol=1e-9, atol=1e-12)
     published = clinical.read_normalizer(shared_data / "clinical" / "normalizers.npz", "ihm_ts1.0")
+    for moments, ours in zip(published, clinical.published_normalizer("mortality"), strict=True):
+        np.testing.assert_array_equal(ours, moments)
     expected = np.stack([case[f"{name}/ts1.0/previous/zero/normalized"] for name in names])
     np.testing.assert_allclose(clinical.normalize(published, grid).values, expected, atol=1e-6, rtol=1e-6)
 
@@ -166,7 +168,12 @@ def test_the_demo_has_the_published_features(period):
 _, SERIES = some_series(1)
 BAD = [
     (lambda: clinical.discretize(SERIES, timestep=0.0), "timestep must be positive"),
-    (lambda: clinical.discretize(SERIES, end=-1.0), "end must not be negative"),
+    (lambda: clinical.discretize(SERIES, end=-1.0), "end must be finite and not negative"),
+    (lambda: clinical.discretize(SERIES, end=np.inf), "end must be finite and not negative"),
+    (
+        lambda: clinical.discretize(SERIES._replace(hours=SERIES.hours - 100)),
+        r"stay 0 has a measurement at -\d.* h, before its grid begins: leave it out",
+    ),
     (lambda: clinical.discretize(SERIES, end=[1.0, 2.0]), r"end must have the shape \(1,\), one for each stay"),
     (lambda: clinical.discretize(SERIES, imputation="mean"), "unknown imputation 'mean'; choose one of 'previous'"),
     (lambda: clinical.discretize(SERIES, num_bins=5), r"the longest stay has \d+ bins, more than num_bins=5"),
@@ -181,6 +188,14 @@ BAD = [
 def test_wrong_settings_are_told(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_published_moments_are_of_the_columns_and_named_by_their_bins():
+    found = clinical.published_normalizer("phenotyping", timestep=0.8)
+    assert found.mean.shape == found.std.shape == (76,)
+    assert 80 < found.mean[layout().columns.index("Heart Rate")] < 90
+    with pytest.raises(ValueError, match=r"of multitask the moments of bins of 1.0 h were published, not of 2 h: fit"):
+        clinical.published_normalizer("multitask", timestep=2.0)
 
 
 def test_files_without_moments_are_told(tmp_path):

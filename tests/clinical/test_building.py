@@ -90,7 +90,8 @@ def test_buckets_of_subjects_change_the_files_and_nothing_else(source, store, tm
 
 def test_subjects_can_be_chosen(source, store, tmp_path):
     subjects = [stay["SUBJECT_ID"] for stay in plain.cohort(source)][:3]
-    built = clinical.build(source, tmp_path / "store", subjects=[int(subject) for subject in subjects])
+    built = clinical.build(source, tmp_path / "store", subjects=[*map(int, subjects), 999_999])
+    assert "1 of the 4 subjects that were chosen have no stay in the cohort" in built.warnings
     every = rows_of(store)
     assert all(every[stay] == rows for stay, rows in rows_of(built.path).items())
     assert set(_store.read_stays(built.path)["SUBJECT_ID"]) == set(map(int, subjects))
@@ -226,6 +227,18 @@ def test_a_file_that_was_cut_off_is_told(tables, tmp_path):
     (folder / "CHARTEVENTS.csv").unlink()
     (folder / "CHARTEVENTS.csv.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(OSError, match=r"CHARTEVENTS.csv.gz is not whole: .*; download it again"):
+        clinical.build(folder, tmp_path / "store")
+
+
+def test_a_row_that_was_cut_off_is_told(tables, tmp_path):
+    folder = clinical.write_tables(tables, tmp_path / "tables")
+    whole = (folder / "LABEVENTS.csv").read_bytes().rstrip()
+    (folder / "LABEVENTS.csv").write_bytes(whole[: whole.rindex(b",")])
+    columns = whole.count(b",", 0, whole.index(b"\n")) + 1
+    words = (
+        rf"LABEVENTS.csv cannot be read: line 1 of piece 2 has {columns - 1} of {columns} columns; download it again"
+    )
+    with pytest.raises(ValueError, match=words):
         clinical.build(folder, tmp_path / "store")
 
 

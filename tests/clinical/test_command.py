@@ -3,7 +3,7 @@
 import pytest
 
 from infotheory_dl import cli, clinical
-from infotheory_dl.clinical import _store
+from infotheory_dl.clinical import _facts, _store
 
 
 def run(*arguments):
@@ -30,7 +30,9 @@ def test_a_store_is_built_and_all_counts_are_printed(source, store, tmp_path, ca
 
 def test_the_demo_is_proved(demo, capsys):
     run("verify", demo)
-    assert capsys.readouterr().out == "170 of 170 series have the published hash\n"
+    assert capsys.readouterr().out == (
+        "18 of 18 counts of cohort and events are the published ones\n170 of 170 series have the published hash\n"
+    )
 
 
 def test_made_up_tables_are_not_the_published_ones(store, capsys):
@@ -38,6 +40,19 @@ def test_made_up_tables_are_not_the_published_ones(store, capsys):
     printed = capsys.readouterr().out
     assert "differs" in printed
     assert "0 of 36 series have the published hash" in printed
+    assert "counts" not in printed
+
+
+def test_counts_that_are_not_those_of_the_release_are_told(store, capsys, monkeypatch):
+    built = _store.read_built(store)
+    release = built.cohort["all"][0]
+    fewer = {step: count - 1 if step == "left" else count for step, count in built.events.items()}
+    monkeypatch.setitem(_facts.COHORTS, release, tuple(built.cohort.values()))
+    monkeypatch.setitem(_facts.EVENTS, release, fewer)
+    run("verify", store)
+    printed = capsys.readouterr().out
+    assert f"left: {built.events['left']:,}, published {built.events['left'] - 1:,}" in printed
+    assert "21 of 22 counts of cohort and events are the published ones" in printed
 
 
 def test_the_quirks_change_these_cells_and_labels(store, fixed_store, capsys):

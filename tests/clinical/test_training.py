@@ -91,6 +91,23 @@ def test_a_stay_has_its_bins_once(store):
         np.testing.assert_allclose(mine, grid.values[stay, : int(grid.lengths[stay])], rtol=1e-6)
 
 
+def test_hourly_inputs_are_normalised_by_all_bins_of_all_samples(trained, store):
+    samples = clinical.read(store, "length_of_stay", "train")
+    rows = _sequences.rows_of(samples, 1.0)
+    seen = np.concatenate(
+        [
+            rows.values[rows.offsets[stay] :][: int(hour)]
+            for stay, hour in zip(samples.stay, samples.period, strict=True)
+        ]
+    )
+    np.testing.assert_allclose(trained.normalizer.mean, seen.mean(0, dtype=float), rtol=1e-9, atol=1e-12)
+    expected = np.maximum(seen.std(0, ddof=1, dtype=float), 1e-7)
+    np.testing.assert_allclose(trained.normalizer.std, expected, rtol=1e-9, atol=1e-12)
+    whole = clinical.read(store, "phenotyping", "train")
+    times = _sequences.times_seen(whole, _sequences.rows_of(whole, 1.0), HOURLY)
+    np.testing.assert_array_equal(times, 1)
+
+
 def test_the_linear_baseline_of_a_task_is_that_of_its_features(store):
     samples = clinical.read(store, "length_of_stay", "train")
     penalties = (clinical.LINEAR_PENALTIES["length_of_stay"],)
