@@ -1,9 +1,10 @@
 # `make demo` audits a real data set, `make test` runs the tests, `make check` the linters, the type checker and the smallest
-# run of every experiment and benchmark. Each makes what it needs of .venv first.
+# run of every experiment and benchmark, `make docs` builds the site, results/site/index.html. Each makes what it needs of
+# .venv first.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format reference clean
+.PHONY: demo test check format reference docs clean
 
 demo: .venv/installed
 	$(BIN)/infotheory-dl audit --dataset digits --flip 0.1 --output results/audit
@@ -24,6 +25,9 @@ format: .venv/installed-check
 
 reference: .venv/installed-test
 	$(BIN)/python -m tests.public_names
+
+docs: .venv/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 clean:
 	rm -rf .venv .jax_cache results

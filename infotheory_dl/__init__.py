@@ -6,7 +6,7 @@ Every room is imported when it is first used, so that `import infotheory_dl` cos
 import importlib
 from types import ModuleType
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "audit",

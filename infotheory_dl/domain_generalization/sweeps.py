@@ -149,7 +149,7 @@ def train_sweep(
         or the algorithm is for another number of domains.
 
     Warns:
-      If models diverged, how many.
+      UserWarning: if models diverged, how many.
     """
     codes, names = class_labels(domains, name="domains", num_examples=len(inputs))
     folds = _folds(held_out, len(names), algorithm.num_domains)

@@ -154,7 +154,7 @@ def make_method(
       classifier: see `training.as_network`, with an `init`; its outputs are logits. For "penalize" it is a flax module.
       input_shape: of an example.
       predictor: the second network of LIMIT and "penalize"; default one like the classifier.
-      transition: T[i][j] = p(noisy j | clean i), of "forward_correction" and "backward_correction".
+      transition: `T[i][j] = p(noisy j | clean i)`, of "forward_correction" and "backward_correction".
       num_examples: rows of the training data, of which "early_learning" keeps a memory.
       num_classes: likewise.
       sample: whether LIMIT draws the gradients, see `limit.loss`.

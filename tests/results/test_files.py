@@ -12,6 +12,7 @@ import optax
 import pytest
 from flax import struct
 
+import infotheory_dl
 from infotheory_dl import networks
 from infotheory_dl._files import whole_file, write_arrays
 from infotheory_dl.corex import linear
@@ -84,7 +85,7 @@ def test_arrays_have_the_names_of_their_attributes(tmp_path):
     with np.load(tmp_path / "result.npz") as arrays:
         assert set(arrays) == {"infotheory_dl", "inner.loadings", "others.file.0"}
         description = json.loads(str(arrays["infotheory_dl"]))
-    assert description["version"] == "0.1.0"
+    assert description["version"] == infotheory_dl.__version__
     assert description["result"]["type"] == "tests.results.test_files:Outer"
 
 
@@ -152,7 +153,7 @@ def of_type(name, **fields):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2}, r"in the format 2 of infotheory_dl 9.8.7, this is 0.1.0, which reads the format 1: use that"),
+        ({"format": 2}, r"in the format 2 of infotheory_dl 9.8.7, this is [\d.]+, which reads the format 1: use that"),
         (
             {"result": of_type("tests.results.test_files:Inner", loadings=1, rotation=2)},
             r"is of a type Inner with loadings, rotation, here it has loadings, note; it was written by infotheory_dl"
