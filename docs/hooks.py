@@ -1,7 +1,7 @@
 """Pages of the site that have their owner elsewhere, made while `mkdocs` builds it.
 
-The start page is the README, and other files of the root have a page. Each room of `reference.md` gets a page with all
-that the docstrings say, to which its names link: a public name that is not on one is a broken link, which fails the build.
+The start page is the README, and other files of the root have a page. Each room of `reference.md` gets a page of what
+its docstrings say, to which the names link: a public name that is not on one is a broken link, and the build fails.
 """
 
 import re
