@@ -8,7 +8,7 @@ import numpy as np
 from infotheory_dl import report
 from infotheory_dl._files import csv_table
 from infotheory_dl.clinical._evaluation import Evaluation, Interval
-from infotheory_dl.report import Bar, Column, Html, Line, count
+from infotheory_dl.report import Bar, Column, Html, Line, count, with_minus
 
 NAMES = {
     "auroc": "AUC-ROC",
@@ -41,7 +41,7 @@ def render(found: Evaluation, *, title: str, against: str | None, facts: Mapping
     first = found.measures[_FIRST.get(found.task, "auroc")]
     cards = [
         (f"{first.value:.3f}", NAMES[_FIRST.get(found.task, "auroc")]),
-        (f"{first.low:.3f} to {first.high:.3f}", "95% interval, for other patients"),
+        (_ends((first.low, first.high)), "95% interval, for other patients"),
         (f"{found.samples:,}", f"samples of {count(found.patients, 'patient', 'patients')}"),
     ]
     return report.page(
@@ -78,7 +78,7 @@ def findings(found: Evaluation, against: str | None) -> list[str]:
         outcome = (
             "the data cannot tell which is better"
             if not (less.low > 0 or less.high < 0)
-            else f"{'more' if less.value > 0 else 'less'} than chance in the patients explains"
+            else f"{'better' if less.value > 0 else 'worse'} by more than chance in the patients explains"
         )
         told.append(f"{NAMES[name]} less that of {against}: {written(less)}; {outcome}.")
     if found.calibration is not None:
@@ -91,7 +91,7 @@ def findings(found: Evaluation, against: str | None) -> list[str]:
 
 def written(interval: Interval) -> str:
     """A measure with its interval."""
-    return f"{interval.value:.3f} (95% interval {interval.low:.3f} to {interval.high:.3f})"
+    return f"{with_minus(f'{interval.value:.3f}')} (95% interval {_ends((interval.low, interval.high))})"
 
 
 def measure_columns(measures: Mapping[str, Interval], heading: str = "measure") -> list[Column]:
@@ -135,8 +135,12 @@ def _intervals(intervals: list[Interval | None], heading: str = "value") -> list
     return [
         Column(heading, of("value"), "{:.3f}".format),
         Column("standard error", of("standard_error"), "{:.3f}".format),
-        Column("95% interval", ends, lambda pair: f"{pair[0]:.3f} to {pair[1]:.3f}", right=True),
+        Column("95% interval", ends, _ends, right=True),
     ]
+
+
+def _ends(pair: tuple[float, float]) -> str:
+    return with_minus("{:.3f} to {:.3f}".format(*pair))
 
 
 def _difference(found: Evaluation, against: str | None) -> Html:
