@@ -11,6 +11,7 @@ from jaxtyping import Array, Int
 
 from infotheory_dl.domain_generalization import objectives
 from infotheory_dl.domain_generalization._states import DomainState, Parts, Rows, Settings, Setup, reported, rows_of
+from infotheory_dl.domain_generalization.objectives._rows import require_domains
 from infotheory_dl.training import Batch, Metrics, NetworkState, descend, forward
 from infotheory_dl.types import Key, Params
 
@@ -76,9 +77,11 @@ def mldg(setup: Setup) -> Parts:
         rows, settings = rows_of(state, batch), state.settings
         draw_key, network_key, optimizer_key = jax.random.split(key, 3)
         count = len(rows.domains)
+        require_domains(labels=rows.labels)
         order = setup.draw(draw_key, state.steps) if setup.draw else draw_order(draw_key, rows, settings)
         optimizer = setup.optimizer(settings["learning_rate"], settings["weight_decay"])
-        num_test = settings["num_test_domains"].astype(int)
+        # a step may be of some of the domains, of which one is left to learn from
+        num_test = jnp.minimum(settings["num_test_domains"].astype(int), count - 1)
 
         def add(total: Any, place: Array) -> Any:
             """The gradients of a pair of domains: where there is one, before a step on the first, and after it."""

@@ -20,6 +20,7 @@ from infotheory_dl.domain_generalization._states import (
     reported,
     rows_of,
 )
+from infotheory_dl.domain_generalization.objectives._rows import require_domains
 from infotheory_dl.training import Batch, Metrics, NetworkState, descend, forward
 from infotheory_dl.types import Key, Params
 
@@ -283,6 +284,7 @@ class Mixing(NamedTuple):
 def mixup(moment: Moment) -> Loss:
     """The risk of mixed inputs, between the labels of both."""
     mixing, rows = moment.draws, moment.rows
+    require_domains(logits=moment.logits)
     both = rows.mask[mixing.order] & rows.mask[mixing.partners]
     of_labels = lambda places: objectives.domain_risks(moment.logits, rows.labels[places], mask=both)
     shares = mixing.shares

@@ -296,7 +296,9 @@ def _folds(
     held_out: Sequence[int | Sequence[int]] | None, num_domains: int, num_sources: int
 ) -> Int[np.ndarray, "folds domains"]:
     given = range(num_domains) if held_out is None else held_out
-    folds = [np.atleast_1d(np.asarray(fold, int)) for fold in given]
+    folds = [np.atleast_1d(np.asarray(fold)) for fold in given]
+    if any(fold.dtype.kind not in "iu" for fold in folds):
+        raise TypeError(f"held_out must be numbers of domains, which are numbered in ascending order, got {held_out!r}")
     if not folds or len({len(fold) for fold in folds}) > 1:
         raise ValueError(f"held_out must be domains, or as many domains in each fold, got {held_out!r}")
     stacked = np.stack(folds)
@@ -316,10 +318,10 @@ def _points(
     algorithm: Algorithm, settings: Mapping[str, Sequence[float]], batch_size: int
 ) -> tuple[dict[str, np.ndarray], int]:
     """The values at the points, all of them checked, and the rows of a batch."""
-    sizes = {name: len(values) for name, values in settings.items()}
+    points = {name: np.atleast_1d(np.asarray(values, float)) for name, values in settings.items()}
+    sizes = {name: len(values) for name, values in points.items()}
     if len(set(sizes.values())) > 1 or 0 in sizes.values():
         raise ValueError(f"settings must have a value for each point, as many for every name, got {sizes}")
-    points = {name: np.asarray(values, float) for name, values in settings.items()}
     for values in zip(*points.values(), strict=True):
         algorithm.prepare(dict(zip(points, map(float, values), strict=True)))
     if not points:

@@ -72,6 +72,8 @@ def test_what_cannot_be_drawn_is_told():
         (lambda: data.colored_digits(KEY, IMAGES, LABELS, sizes=(1, 2)), "sizes must be 3 that add up to 1797"),
         (lambda: data.colored_digits(KEY, np.zeros((2, 4, 4, 3)), [1, 2]), "images must have one channel"),
         (lambda: data.rotated_digits(KEY, IMAGES[:3], LABELS[:3]), "num_domains must lie in"),
+        (lambda: data.rotated_digits(KEY, IMAGES, LABELS[:3]), "one for each image"),
+        (lambda: data.colored_digits(KEY, IMAGES, LABELS + 1), r"digits must lie in \[0, 10\)"),
         (lambda: data.gaussian_domains(KEY, failure="other"), "unknown failure 'other'"),
         (lambda: data.gaussian_domains(KEY, num_features=6), "num_features must be at least 7"),
         (lambda: data.gaussian_domains(KEY, num_sources=1), "num_sources must be at least 2"),

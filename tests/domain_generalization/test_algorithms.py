@@ -173,6 +173,21 @@ def test_weights_of_domains_may_move_after_the_loss_and_domains_may_be_absent():
     np.testing.assert_allclose(moved.memory, expected / expected.sum(), rtol=1e-12)
 
 
+def test_a_step_of_few_domains_learns_from_one_of_them_and_compares_two():
+    make = functools.partial(dg.make_algorithm, featurizer=NETWORK, input_shape=(5,), num_classes=3, num_domains=3)
+    data = jnp.asarray(X[0]), jnp.asarray(Y[0]), jnp.asarray(DOMAINS)
+    batch = lambda count: training.Batch(tuple(part[:count] for part in data), ALL[:count], DOMAINS[:count])
+    key, system = jax.random.key(0), make("mldg").system
+    step = jax.jit(system.step)
+    one, two = (step(system.init(key, num_test_domains=number), batch(2), key)[1] for number in (1, 2))
+    assert one["risk"] > 0
+    jax.tree.map(np.testing.assert_array_equal, one, two)
+    for name in ("mldg", "mixup", "and_mask"):
+        system = make(name).system
+        with pytest.raises(ValueError, match="must be of two domains at least"):
+            jax.eval_shape(lambda key, system=system: system.step(system.init(key), batch(1), key), key)
+
+
 @pytest.mark.usefixtures("as_a_user_sees")
 def test_what_cannot_be_trained_is_told():
     make = functools.partial(dg.make_algorithm, featurizer=NETWORK, input_shape=(5,), num_classes=3)

@@ -13,6 +13,7 @@ from infotheory_dl.domain_generalization import objectives as ob
 
 RANDOM = np.random.default_rng(0)
 Z, LOGITS, LABELS = RANDOM.normal(size=(3, 6, 4)), RANDOM.normal(size=(3, 6, 2)), RANDOM.integers(0, 2, (3, 6))
+EVEN = np.arange(6) % 2 == 0
 MASK = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 0, 0]], bool)
 
 
@@ -147,7 +148,21 @@ def test_equal_domains_have_no_penalty():
     for penalty in (ob.coral_penalty, ob.mmd_penalty):
         np.testing.assert_allclose(penalty(same), 0, atol=1e-13)
     assert ob.vrex_penalty(np.ones(3)) == 0
+    # all agree, but no more than the threshold asks for
+    np.testing.assert_array_equal(ob.sand_mask({"w": same}, threshold=1.0)["w"], 0)
+    np.testing.assert_allclose(ob.sand_mask({"w": same}, threshold=0.5)["w"], Z[0])
     np.testing.assert_allclose(ob.group_dro_weights(np.ones(3), np.full(3, 1e3)), np.full(3, 1 / 3))
+
+
+def test_single_precision_stays_single():
+    z, logits = Z.astype(np.float32), LOGITS.astype(np.float32)
+    for function, *given in (
+        (ob.irm_penalty, logits, LABELS),
+        (ob.mmd_penalty, z),
+        (ob.quantile_risk, z[:, 0, 0]),
+        (ob.gradient_variances, z, logits, LABELS),
+    ):
+        assert jax.eval_shape(function, *given).dtype == np.float32
 
 
 def test_weights_of_large_risks_do_not_overflow():
@@ -166,12 +181,16 @@ def test_what_has_no_penalty_is_told():
         (lambda: ob.domain_risks(LOGITS, LABELS[:, :3]), "one for each row of logits"),
         (lambda: ob.mmd_penalty(Z, gammas=(0.0,)), "gammas must be positive"),
         (lambda: ob.mmd_penalty(Z, mask=MASK[:2]), "mask must have the shape"),
+        (lambda: ob.mmd_penalty(Z, mask=MASK & False), "mask must let 1 of the rows of each domain count at least"),
+        (lambda: ob.coral_penalty(Z, mask=np.arange(6) < MASK[:, :1]), "mask must let 2 of the rows of each domain"),
+        (lambda: ob.irm_penalty(LOGITS, LABELS, mask=MASK & EVEN), "mask must let 1 of the odd rows of each domain"),
         (lambda: ob.halves_penalty(Z, np.array([1, 7, 1])), "cuts must lie in"),
         (lambda: ob.halves_penalty(Z, np.ones(3, int), distance="l2"), "unknown distance 'l2'; choose one of 'coral'"),
         (lambda: ob.contrast_penalty(Z, LABELS, temperature=0.0), "temperature must be positive"),
         (lambda: ob.challenge_mask(Z, LABELS, np.ones((4, 2)), np.ones(2), row_share=2.0), "row_share must lie in"),
         (lambda: ob.quantile_risk(np.ones(2), quantile=1.0), "quantile must lie in"),
         (lambda: ob.and_mask({"w": Z}, threshold=2.0), "threshold must lie in"),
+        (lambda: ob.and_mask({"w": Z[:1]}), "gradients must be of two domains at least"),
         (lambda: ob.group_dro_weights(np.ones(2), np.ones(3)), "must have one shape"),
     ):
         with pytest.raises(ValueError, match=text):

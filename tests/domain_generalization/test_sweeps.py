@@ -129,10 +129,12 @@ def test_bad_input_is_told():
         (lambda: sweep(*given, settings={"lambda": [1.0]}), "unknown setting 'lambda' of the algorithm"),
         (lambda: sweep(*given, settings={"penalty_weight": [1.0, -1.0]}), "penalty_weight must be finite and not neg"),
         (lambda: sweep(*given, settings=POINTS | {"anneal_steps": [1]}), "as many for every name, got"),
+        (lambda: sweep(*given, settings={"penalty_weight": -1.0}), "penalty_weight must be finite and not negative"),
+        (lambda: sweep(*given, held_out=["a"]), "held_out must be numbers of domains, which are numbered in ascending"),
         (lambda: sweep(*given, num_steps=5, evaluate_every=2), "num_steps must be a multiple of evaluate_every, 2"),
         (lambda: sweep(*given, batch_size=1), r"batch_size must lie in \[2, inf\]"),
         (lambda: sweep(*given, validation_share=1.0), "validation_share must lie in"),
         (lambda: sweep(*given, validation=np.zeros((75, 1), bool)), "every domain must have examples to train on and"),
     ):
-        with pytest.raises(ValueError, match=text):
+        with pytest.raises((TypeError, ValueError), match=text):
             call()

@@ -6,7 +6,14 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int, Real
 
-from infotheory_dl._validation import edge, require_count, require_rank, require_within
+from infotheory_dl._validation import (
+    edge,
+    require_count,
+    require_indices,
+    require_rank,
+    require_shape,
+    require_within,
+)
 from infotheory_dl.data.domains.images import ImageDomains
 from infotheory_dl.types import AnyArray, Key
 
@@ -45,12 +52,12 @@ def colored_digits(
       Images of two channels, one of which is zero: the first in images of colour 1.
 
     Raises:
-      ValueError: if a share lies outside [0, 1], or there are fewer images than in the domains.
+      ValueError: if a share lies outside [0, 1], there are fewer images than in the domains, or other digits.
 
     Source: Arjovsky et al., 2019; Gulrajani and Lopez-Paz, 2021 (DomainBed).
     """
     require_within("[0, 1]", color_noise=np.asarray(color_noise, float), label_noise=label_noise)
-    images, digits = _gray(images), np.asarray(digits)
+    images, digits = _gray(images), _digits(digits, len(images))
     key_order, key_labels, key_colors = jax.random.split(key, 3)
     order = np.asarray(jax.random.permutation(key_order, len(images)))
     domains = _domains(len(images), len(color_noise), sizes)
@@ -82,11 +89,11 @@ def rotated_digits(
       Images of one channel.
 
     Raises:
-      ValueError: if there are fewer images than angles.
+      ValueError: if there are fewer images than angles, or other digits.
 
     Source: Ghifary et al., 2015; Gulrajani and Lopez-Paz, 2021 (DomainBed).
     """
-    images, digits = _gray(images), np.asarray(digits)
+    images, digits = _gray(images), _digits(digits, len(images))
     order = np.asarray(jax.random.permutation(key, len(images)))
     domains = _domains(len(images), len(angles), None)
     turned = np.stack(
@@ -138,3 +145,9 @@ def _gray(images: AnyArray) -> np.ndarray:
             raise ValueError(f"images must have one channel, got shape {images.shape}")
         images = images[..., 0]
     return images
+
+
+def _digits(digits: AnyArray, num_images: int) -> np.ndarray:
+    require_shape("digits", digits, (num_images,), "one for each image")
+    require_indices(10, digits=digits)
+    return np.asarray(digits)

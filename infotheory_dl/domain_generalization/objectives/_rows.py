@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from infotheory_dl._validation import require_indices, require_not_empty, require_rank, require_shape
+from infotheory_dl._validation import require_all, require_indices, require_not_empty, require_rank, require_shape
 from infotheory_dl.types import AnyArray
 
 Logits = Float[AnyArray, "domains rows classes"]
@@ -47,6 +47,12 @@ def checked_representations(
     require_shape("mask", mask, values.shape[:2], f"one for each row of {name}")
     mask = jnp.asarray(mask)
     return jnp.where(mask[..., None], values, 0), mask
+
+
+def require_counted(least: int, counted: Array, which: str = "rows") -> None:
+    """Raises a ValueError that names a domain of which a mask lets fewer rows count."""
+    expected = f"let {least} of the {which} of each domain count at least"
+    require_all(lambda counts: counts >= least, expected, mask=counted.sum(1))
 
 
 def require_domains(**arrays: Any) -> None:

@@ -14,6 +14,7 @@ from infotheory_dl.domain_generalization.objectives._rows import (
     Representations,
     checked_logits,
     checked_representations,
+    require_counted,
     require_domains,
 )
 from infotheory_dl.types import AnyArray, Params, Scalar
@@ -39,13 +40,14 @@ def gradient_variances(
       The variances of the biases, then of the weights, class by class.
 
     Raises:
-      ValueError: if the shapes do not fit or a label is out of range.
+      ValueError: if the shapes do not fit, a label is out of range, or no row of a domain counts.
 
     Source: Rame et al., 2022.
     """
     logits, labels, counted = checked_logits(logits, labels, mask)
     representations, _ = checked_representations(representations, counted, least_domains=1, least_rows=1)
-    errors = jax.nn.softmax(logits) - jax.nn.one_hot(labels, logits.shape[-1])
+    require_counted(1, counted)
+    errors = jax.nn.softmax(logits) - jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
     errors = jnp.where(counted[..., None], errors, 0)
     inputs = jnp.concatenate([jnp.ones_like(representations[..., :1]), representations], axis=-1)
     numbers = counted.sum(1)[:, None, None]
@@ -93,18 +95,19 @@ def and_mask(gradients: Params, *, threshold: Scalar = 1.0) -> Any:
     """Averages gradients over domains and leaves out the parameters on whose sign too few domains agree.
 
     Args:
-      gradients: of the risk of each domain, a pytree with an axis of domains in front.
+      gradients: of the risk of each domain, a pytree with an axis of domains in front; of two domains at least.
       threshold: least absolute mean of the signs.
 
     Returns:
       The gradients, each tensor over the share of its parameters that is kept.
 
     Raises:
-      ValueError: if the threshold lies outside [0, 1].
+      ValueError: if there is one domain only, or the threshold lies outside [0, 1].
 
     Source: Parascandolo et al., 2021.
     """
     require_within("[0, 1]", threshold=threshold)
+    require_domains(gradients=jax.tree.leaves(gradients)[0])
     return _masked(gradients, lambda leaf: (jnp.abs(jnp.sign(leaf).mean(0)) >= threshold).astype(leaf.dtype))
 
 
@@ -114,7 +117,7 @@ def sand_mask(gradients: Params, *, threshold: Scalar = 1.0, sharpness: Scalar =
 
     Args:
       gradients: of the risk of each domain, a pytree with an axis of domains in front; of two domains at least.
-      threshold: absolute mean of the signs at which nothing is left.
+      threshold: absolute mean of the signs at which nothing is left; with 1, DomainBed's default, nothing of any.
       sharpness: of the transition, over the variance of the gradients.
 
     Returns:
@@ -131,7 +134,8 @@ def sand_mask(gradients: Params, *, threshold: Scalar = 1.0, sharpness: Scalar =
 
     def mask(leaf: Array) -> Array:
         agreement = jnp.abs(jnp.sign(leaf).mean(0)) - threshold
-        return jnp.maximum(0, jnp.tanh(sharpness / leaf.var(0, ddof=1) * agreement))
+        # of equal gradients infinity times zero
+        return jnp.maximum(0, jnp.nan_to_num(jnp.tanh(sharpness / leaf.var(0, ddof=1) * agreement)))
 
     return _masked(gradients, mask)
 
@@ -141,4 +145,4 @@ def _masked(gradients: Params, mask: Any) -> Any:
         kept = mask(leaf)
         return kept * leaf.mean(0) / (_NO_MEAN + kept.mean())
 
-    return jax.tree.map(one, gradients)
+    return jax.tree.map(one, jax.tree.map(jnp.asarray, gradients))

@@ -22,6 +22,7 @@ from infotheory_dl.domain_generalization.objectives._rows import (
     Representations,
     checked_logits,
     checked_representations,
+    require_counted,
     row_mean,
 )
 from infotheory_dl.types import AnyArray, Scalar
@@ -49,6 +50,7 @@ def coral_penalty(representations: Representations, *, mask: Mask | None = None)
     Source: Sun and Saenko, 2016, as in DomainBed, which adds the means.
     """
     representations, counted = checked_representations(representations, mask, least_domains=2, least_rows=2)
+    require_counted(2, counted)
     means = row_mean(representations, counted[..., None])
     centred = jnp.where(counted[..., None], representations - means[:, None], 0)
     covariances = jnp.einsum("erk,erl->ekl", centred, centred) / (counted.sum(1) - 1)[:, None, None]
@@ -75,6 +77,7 @@ def mmd_penalty(
     """
     require_positive(gammas=np.asarray(gammas, float))
     representations, counted = checked_representations(representations, mask, least_domains=2, least_rows=1)
+    require_counted(1, counted)
     domains, _, features = representations.shape
     # a common offset would cost digits of the distances
     centred = representations - row_mean(representations, counted[..., None]).mean(0)
@@ -98,6 +101,7 @@ def bottleneck_penalty(representations: Representations, *, mask: Mask | None = 
     Source: Ahuja et al., 2021 (information bottleneck).
     """
     representations, counted = checked_representations(representations, mask, least_domains=1, least_rows=2)
+    require_counted(2, counted)
     means = row_mean(representations, counted[..., None])
     squares = jnp.where(counted[..., None], (representations - means[:, None]) ** 2, 0)
     return (squares.sum(1) / (counted.sum(1) - 1)[:, None]).mean()
@@ -252,4 +256,5 @@ def _kernel_means(
     distances = squares[:, None] + squares - 2 * rows @ rows.T
     distances = jnp.where(jnp.eye(len(rows), dtype=bool), 0, jnp.maximum(distances, 0))
     kernel = sum(jnp.exp(-gamma * distances) for gamma in gammas)
+    shares = shares.astype(rows.dtype)
     return shares @ jnp.asarray(kernel) @ shares.T

@@ -13,6 +13,7 @@ from infotheory_dl.domain_generalization.objectives._rows import (
     Mask,
     checked_logits,
     checked_representations,
+    require_counted,
     require_domains,
     require_rows,
     row_mean,
@@ -30,9 +31,10 @@ def domain_risks(logits: Logits, labels: Labels, *, mask: Mask | None = None) ->
       mask: rows that count; default all.
 
     Raises:
-      ValueError: if the shapes do not fit or a label is out of range.
+      ValueError: if the shapes do not fit, a label is out of range, or no row of a domain counts.
     """
     logits, labels, counted = checked_logits(logits, labels, mask)
+    require_counted(1, counted)
     return row_mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels), counted)
 
 
@@ -44,18 +46,21 @@ def irm_penalty(logits: Logits, labels: Labels, *, mask: Mask | None = None) -> 
     product of two independent halves is an unbiased estimate of the squared derivative, and can be negative.
 
     Args:
-      logits: of every row of every domain; two rows at least.
+      logits: of every row of every domain; two rows at least, an even and an odd one that count.
       labels: classes, in [0, classes).
       mask: rows that count; default all.
 
     Raises:
-      ValueError: if the shapes do not fit, a label is out of range, or there is one row only.
+      ValueError: if the shapes do not fit, a label is out of range, or there are too few rows.
 
     Source: Arjovsky et al., 2019; the two halves as in its published code and DomainBed.
     """
     logits, labels, counted = checked_logits(logits, labels, mask)
     require_rows(2, logits=logits)
-    slopes = ((jax.nn.softmax(logits) - jax.nn.one_hot(labels, logits.shape[-1])) * logits).sum(-1)
+    for half, which in enumerate(("even rows", "odd rows")):
+        require_counted(1, counted[:, half::2], which)
+    of_labels = jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
+    slopes = ((jax.nn.softmax(logits) - of_labels) * logits).sum(-1)
     even, odd = (row_mean(slopes[:, half::2], counted[:, half::2]) for half in (0, 1))
     return (even * odd).mean()
 
@@ -146,7 +151,8 @@ def quantile_risk(risks: Float[AnyArray, " domains"], *, quantile: Scalar = 0.75
     differ = risks.max() > risks.min()
     deviation = jnp.std(jnp.where(differ, risks, jnp.arange(len(risks))), ddof=1)
     width = 1.06 * deviation * len(risks) ** -0.2
-    low, high = (end + width * jax.scipy.stats.norm.ppf(quantile) for end in (risks.min(), risks.max()))
+    reach = width * jax.scipy.stats.norm.ppf(quantile).astype(risks.dtype)
+    low, high = risks.min() + reach, risks.max() + reach
     still_low, still_high, centres, still_width = jax.lax.stop_gradient((low, high, risks, width))
 
     def above(share: Array) -> Array:
