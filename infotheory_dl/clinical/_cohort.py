@@ -90,6 +90,8 @@ def read_cohort(source: Path, rules: Rules, subjects: frozenset[int] | None) -> 
         stays = stays.filter(pl.col("SUBJECT_ID").is_in(sorted(subjects)))
         if absent := len(subjects - set(stays["SUBJECT_ID"])):
             warnings.append(f"{absent:,} of the {len(subjects):,} subjects that were chosen have no stay in the cohort")
+    if stays.is_empty():
+        warnings.append("no stay is in the cohort: no task has a sample")
     stays = stays.sort("SUBJECT_ID", "INTIME", "OUTTIME", "ICUSTAY_ID")
     known = _facts.split()
     part = [known.get(subject, 0) for subject in stays["SUBJECT_ID"]]

@@ -182,6 +182,8 @@ def require_configuration(configuration: Configuration) -> None:
     require_within("[0, 1]", replication=configuration.replication)
     require_not_negative(loss_weights=configuration.loss_weights)
     require_positive(timestep=configuration.timestep)
+    if configuration.size % 2 and not configuration.is_causal:
+        raise ValueError(f"size must be even where layers read both ways, got {configuration.size}")
     if configuration.supervision == "deep" and configuration.task not in HOURLY_TASKS:
         raise ValueError(
             f"deep supervision needs labels of all hours, which {configuration.task} has not: choose 'replicated'"

@@ -98,7 +98,7 @@ def pieces(table: Table, num_bytes: int) -> Iterator[Piece]:
             for number, lines in enumerate(_cut(stream, num_bytes)):
                 yield Piece(number, table, header, lines, file.tell() / size)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise OSError(f"{table.path} is not whole: {error}; download it again") from error
+            raise OSError(f"the file is not whole: {error}; download it again") from error
 
 
 def read(piece: Piece, columns: Sequence[str], dtypes: Mapping[str, "pl.DataType"]) -> "pl.DataFrame":

@@ -92,6 +92,8 @@ def test_subjects_can_be_chosen(source, store, tmp_path):
     subjects = [stay["SUBJECT_ID"] for stay in plain.cohort(source)][:3]
     built = clinical.build(source, tmp_path / "store", subjects=[*map(int, subjects), 999_999])
     assert "1 of the 4 subjects that were chosen have no stay in the cohort" in built.warnings
+    none = clinical.build(source, tmp_path / "none", subjects=[999_999])
+    assert "no stay is in the cohort: no task has a sample" in none.warnings
     every = rows_of(store)
     assert all(every[stay] == rows for stay, rows in rows_of(built.path).items())
     assert set(_store.read_stays(built.path)["SUBJECT_ID"]) == set(map(int, subjects))
@@ -226,7 +228,7 @@ def test_a_file_that_was_cut_off_is_told(tables, tmp_path):
     whole = gzip.compress((folder / "CHARTEVENTS.csv").read_bytes())
     (folder / "CHARTEVENTS.csv").unlink()
     (folder / "CHARTEVENTS.csv.gz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(OSError, match=r"CHARTEVENTS.csv.gz is not whole: .*; download it again"):
+    with pytest.raises(OSError, match=r"CHARTEVENTS.csv.gz: the file is not whole: .*; download it again"):
         clinical.build(folder, tmp_path / "store")
 
 
