@@ -1,7 +1,7 @@
 """The linear baselines of a store: features of its samples, the best penalty, predictions in the form of the labels."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import jax
@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import Float
 
 from infotheory_dl import metrics
-from infotheory_dl._validation import edge, require_choice, require_count
+from infotheory_dl._validation import edge, require_choice, require_count, require_not_empty
 from infotheory_dl.clinical._features import features
 from infotheory_dl.clinical._lengths import NUM_CLASSES, class_lengths, length_classes
 from infotheory_dl.clinical._linear import LINEAR_GRID, LinearModel, LinearSelection, predict_linear, select_linear
 from infotheory_dl.clinical._prediction_files import TASKS
-from infotheory_dl.clinical._reading import Samples, read, read_series
+from infotheory_dl.clinical._reading import Samples, read_series, read_some
 from infotheory_dl.clinical._tasks import Task
 from infotheory_dl.types import Key
 
@@ -56,9 +56,7 @@ def train_linear(
     require_count(1, most_samples=most_samples)
     taken = []
     for part, of_part in zip(("train", "validation"), jax.random.split(key), strict=True):
-        samples = read(store, task, part)  # type: ignore[arg-type]
-        if not len(samples.labels):
-            raise ValueError(f"{store} has no samples of {task} in its {part} part")
+        samples = read_some(store, task, part)  # type: ignore[arg-type]
         if len(samples.labels) > most_samples:
             chosen = np.asarray(jax.random.choice(of_part, len(samples.labels), (most_samples,), replace=False))
             samples = samples._replace(
@@ -67,7 +65,7 @@ def train_linear(
         labels = samples.labels
         if task == "length_of_stay":
             labels = np.eye(NUM_CLASSES, dtype=int)[length_classes(labels)]
-        taken += [_table(samples), labels]
+        taken += [np.concatenate(list(_tables(samples))), labels]
     varies = bool(np.ptp(taken[-1], axis=0).any())
     score = _agreement if task == "length_of_stay" else None if varies else _likelihood
     return select_linear(*taken, penalties=penalties, score=score)
@@ -83,18 +81,22 @@ def predict_task(model: LinearModel, samples: Samples) -> Float[np.ndarray, "sam
 
     Returns:
       Predictions in the form of the labels of the samples: probabilities, or hours that are left.
+
+    Raises:
+      ValueError: if there are no samples.
     """
-    found = np.asarray(predict_linear(model, _table(samples)))
+    require_not_empty(samples=samples.labels)
+    found = np.concatenate([np.asarray(predict_linear(model, table)) for table in _tables(samples)])
     return np.asarray(class_lengths(found.argmax(1))) if samples.task == "length_of_stay" else found
 
 
-def _table(samples: Samples) -> np.ndarray:
-    """The features of all samples."""
+def _tables(samples: Samples) -> Iterator[np.ndarray]:
+    """The features of all samples, some at a time."""
     used, stay = np.unique(samples.stay, return_inverse=True)
     series = read_series(samples, used.tolist())
-    blocks = range(0, len(stay), _SAMPLES_AT_ONCE)
-    of = lambda values, first: values[first : first + _SAMPLES_AT_ONCE]
-    return np.concatenate([features(series, stay=of(stay, first), end=of(samples.period, first)) for first in blocks])
+    for first in range(0, len(stay), _SAMPLES_AT_ONCE):
+        block = slice(first, first + _SAMPLES_AT_ONCE)
+        yield features(series, stay=stay[block], end=samples.period[block])
 
 
 def _agreement(labels: np.ndarray, shares: np.ndarray) -> float:

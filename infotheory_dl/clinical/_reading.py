@@ -82,6 +82,14 @@ def read(store: str | os.PathLike[str], task: Task, part: Part) -> Samples:
     )
 
 
+def read_some(store: str | os.PathLike[str], task: Task, part: Part) -> Samples:
+    """Reads samples as `read` does; a ValueError where there are none, as of a store of some subjects."""
+    samples = read(store, task, part)
+    if not len(samples.labels):
+        raise ValueError(f"{store} has no samples of {task} in its {part} part")
+    return samples
+
+
 @edge
 def read_series(
     samples: Samples, stays: Sequence[int] | None = None, *, unknown: Literal["error", "normal"] = "error"
@@ -105,7 +113,7 @@ def read_series(
     require_indices(len(samples.stays), stays=places)
     chosen = samples.stays[places]
     ends = np.full(len(chosen), MORTALITY_HOURS) if samples.task == "mortality" else samples.length[places]
-    window = pl.DataFrame({"ICUSTAY_ID": chosen, "END": ends})
+    window = pl.DataFrame({"ICUSTAY_ID": chosen, "END": ends}, schema={"ICUSTAY_ID": pl.Int64, "END": pl.Float64})
     cells = scan_cells(samples.store).join(window.lazy(), on="ICUSTAY_ID")
     # the divisions of the benchmark, for the last digit
     hours = pl.col("SECONDS").map_batches(lambda seconds: pl.Series(seconds.to_numpy() / 60.0 / 60.0), pl.Float64)

@@ -114,7 +114,8 @@ def series_of_cells(cells: "pl.DataFrame", stays: Sequence[int], unknown: str) -
     """
     import polars as pl
 
-    places = pl.DataFrame({"ICUSTAY_ID": list(stays), "PLACE": np.arange(len(stays))})
+    schema = {"ICUSTAY_ID": pl.Int64, "PLACE": pl.Int64}
+    places = pl.DataFrame({"ICUSTAY_ID": list(stays), "PLACE": np.arange(len(stays))}, schema=schema)
     cells = cells.join(places, on="ICUSTAY_ID").sort("PLACE", "SECONDS", "COPY", "CHANNEL")
     counts = np.bincount(cells["PLACE"].to_numpy(), minlength=len(stays))
     channel = cells["CHANNEL"].to_numpy().astype(int)

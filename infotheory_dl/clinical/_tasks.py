@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from infotheory_dl.clinical import _facts
 from infotheory_dl.clinical._episodes import EPSILON
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class _Stays(NamedTuple):
         died = stays["MORTALITY"].to_numpy()
         lived = (stays["DEATHTIME"] - stays["INTIME"]).cast(float).fill_null(np.inf).to_numpy() / 60 / 60
         known = np.ones(len(stays), bool) if unknown_deaths_survive else ~died | np.isfinite(lived)
-        phenotypes = np.array(stays["PHENOTYPES"].to_list(), np.int8).reshape(len(stays), -1)
+        shape = len(stays), len(_facts.phenotypes().names)
+        phenotypes = np.array(stays["PHENOTYPES"].to_list(), np.int8).reshape(shape)
         return cls(length, first, died, lived, phenotypes, known)
 
     def hours(self, ends: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

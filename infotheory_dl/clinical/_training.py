@@ -10,13 +10,13 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from jaxtyping import Key as Keys
 
-from infotheory_dl._validation import edge, require_count
+from infotheory_dl._validation import edge, require_count, require_not_empty
 from infotheory_dl.clinical._configurations import HOURLY_TASKS, Configuration, require_configuration
 from infotheory_dl.clinical._lengths import class_lengths
 from infotheory_dl.clinical._networks import network
 from infotheory_dl.clinical._normalization import Normalizer, moments_of
 from infotheory_dl.clinical._objectives import probabilities
-from infotheory_dl.clinical._reading import Samples, read
+from infotheory_dl.clinical._reading import Samples, read_some
 from infotheory_dl.clinical._sequences import Rows, bins_of, normalised, rows_of, sequences_of, times_seen
 from infotheory_dl.clinical._systems import Prefixes, read_rows, system
 from infotheory_dl.results import concise
@@ -92,10 +92,7 @@ def train_network(
     require_configuration(configuration)
     require_count(1, num_epochs=num_epochs, steps_per_epoch=steps_per_epoch)
     trained = _trained_on(configuration)
-    parts = {part: read(store, configuration.task, part) for part in ("train", "validation")}
-    for part, samples in parts.items():
-        if not len(samples.labels):
-            raise ValueError(f"{store} has no samples of {configuration.task} in its {part} part")
+    parts = {part: read_some(store, configuration.task, part) for part in ("train", "validation")}
     together = {part: rows_of(samples, configuration.timestep) for part, samples in parts.items()}
     seen = times_seen(parts["train"], together["train"], configuration)
     normalizer = normalizer or moments_of(together["train"].values, seen)
@@ -154,8 +151,9 @@ def predict_network(trained: TrainedNetwork, samples: Samples) -> Float[np.ndarr
       lengths the likeliest one counts.
 
     Raises:
-      ValueError: if the networks did not learn the task.
+      ValueError: if the networks did not learn the task, or there are no samples.
     """
+    require_not_empty(samples=samples.labels)
     configuration = _trained_on(trained.configuration)
     task = samples.task
     if task not in configuration.tasks:

@@ -26,7 +26,7 @@ from infotheory_dl.clinical._prediction_files import (
     task_of,
     write_predictions,
 )
-from infotheory_dl.clinical._reading import Part, read
+from infotheory_dl.clinical._reading import Part, read, read_some
 from infotheory_dl.clinical._store import Built
 from infotheory_dl.clinical._tasks import Task
 from infotheory_dl.clinical._training import TrainedNetwork, predict_network, train_network
@@ -288,7 +288,7 @@ def _compare(action: Compare, console: Console) -> None:
 def _train(action: Train, console: Console) -> None:
     folder = require_writable(action.output)
     key = jax.random.key(action.seed)
-    test = read(action.store, action.task, "test")
+    test = read_some(action.store, action.task, "test")
     trained: Any
     with Stages(console) as stages:
         stages.begin(f"training {action.model}")
@@ -335,7 +335,7 @@ def _told(trained: LinearSelection | TrainedNetwork) -> Iterator[str]:
 def _evaluate(action: Evaluate, console: Console) -> None:
     folder = require_writable(action.output)
     given = read_predictions(action.predictions)
-    samples = read(action.store, action.task or task_of(given), action.part)
+    samples = read_some(action.store, action.task or task_of(given), action.part)
     others = None if action.against is None else match_predictions(samples, read_predictions(action.against))
     found = evaluate(
         jax.random.key(action.seed),

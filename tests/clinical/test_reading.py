@@ -1,5 +1,6 @@
 """Samples of the tasks, from made-up tables by their definition, and from the demo as they were published."""
 
+import jax
 import numpy as np
 import polars as pl
 import pytest
@@ -139,6 +140,18 @@ def test_unknown_tasks_and_parts_list_those_there_are(store):
         clinical.read(store, "death", "train")
     with pytest.raises(ValueError, match="unknown part 'all'; choose one of 'train', 'validation', 'test'"):
         clinical.read(store, "mortality", "all")
+
+
+def test_a_part_without_stays_has_no_samples(source, store, tmp_path):
+    subject = int(clinical.read(store, "phenotyping", "train").names[0].split("_")[0])
+    built = clinical.build(source, tmp_path / "store", subjects=[subject])
+    for task in ("decompensation", "multitask"):
+        samples = clinical.read(built.path, task, "test")
+        assert not len(samples.stays)
+        assert clinical.read_series(samples).offsets.tolist() == [0]
+    assert samples.labels.shape == (0, 25)
+    with pytest.raises(ValueError, match="has no samples of decompensation in its validation part"):
+        clinical.train_linear(jax.random.key(0), built.path, "decompensation")
 
 
 def test_the_demo_has_the_published_hash_of_every_series(demo):
