@@ -25,6 +25,7 @@ format: .venv/installed-check
 
 reference: .venv/installed-test
 	$(BIN)/python -m tests.public_names
+	$(BIN)/python -m tests.files_page
 
 docs: .venv/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build

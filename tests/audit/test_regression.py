@@ -9,6 +9,7 @@ import pytest
 from infotheory_dl import audit, cli
 from infotheory_dl.audit import regression
 from infotheory_dl.audit.regression.targets import exchanged
+from tests.files_page import columns_of
 
 SIZE = 160
 KEY = jax.random.key(0)
@@ -86,6 +87,7 @@ def test_the_files_and_the_page_have_what_was_found(planted, tmp_path):
         assert words in page
     with (tmp_path / "scores.csv").open() as stream:
         rows = list(csv.DictReader(stream))
+    assert set(rows[0]) <= columns_of("audit", "`scores.csv` of numbers")
     assert [row["outlying_target"] for row in rows[:5]] == ["1", "1", "1", "1", "0"]
     assert "4 targets are out of line" in " ".join(audit.regression_findings(planted))
 

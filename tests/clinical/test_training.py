@@ -9,6 +9,7 @@ import pytest
 
 from infotheory_dl import cli, clinical, results, training
 from infotheory_dl.clinical import _sequences, _training
+from tests.files_page import columns_of
 
 HOURLY = clinical.Configuration("length_of_stay", False, 2, num_epochs=2)
 KEYS = jax.random.split(jax.random.key(0), 2)
@@ -143,6 +144,7 @@ def test_models_are_trained_and_compared_from_the_shell(store, tmp_path, capsys)
     for words in ("Calibration", "Subgroups", "Beside chance", "AUC-PR"):
         assert words in page
     assert (tmp_path / "measures.csv").read_text().startswith("of,group,samples,name,value,standard_error,low,high")
+    assert columns_of("clinical", "`measures.csv`") == {"of", "group", "samples", "name", *clinical.Interval._fields}
 
 
 def test_what_cannot_be_trained_is_told(store, trained):

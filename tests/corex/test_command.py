@@ -8,6 +8,7 @@ import pytest
 
 from infotheory_dl import cli, data
 from infotheory_dl.corex._report import reading
+from tests.files_page import require_described
 from tests.report.reader import Page
 
 RANDOM = np.random.default_rng(0)
@@ -84,6 +85,7 @@ def test_factors_are_found_chosen_and_told(tmp_path, capsys):
     assert "Left out, text of more than two values" in flat
     assert max(len(line) for line in printed.splitlines() if not line.startswith(("Note", "cov"))) <= 80
     out = tmp_path / "out"
+    require_described("corex", out, own=("twice", *TABLE))
     assert grouped(tmp_path) == {frozenset({"twice", "b", "c"}), frozenset("def")}
     variables = {row["column"]: row for row in rows_of(out / "variables.csv")}
     assert variables["f"]["sign"] != variables["d"]["sign"] == variables["e"]["sign"]
@@ -197,6 +199,7 @@ def test_a_change_point_is_found_with_the_columns_that_change(tmp_path, capsys):
     assert "240 rows of 6 columns, in 6 periods." in printed
     assert f"1 change point: between {before} and {after}." in printed
     out = tmp_path / "out"
+    require_described("corex", out, own=tuple(columns))
     periods = rows_of(out / "periods.csv")
     assert [row["change_point"] for row in periods] == ["no"] * 2 + ["yes"] + ["no"] * 2 + [""]
     assert [row["rows"] for row in periods] == ["40"] * 6

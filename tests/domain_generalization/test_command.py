@@ -10,6 +10,7 @@ import pytest
 from infotheory_dl import cli, data
 from infotheory_dl.data import Source
 from infotheory_dl.domain_generalization.files import cases, read_features
+from tests.files_page import require_described
 from tests.report.reader import Page
 
 KEY = jax.random.key(0)
@@ -46,6 +47,7 @@ def test_the_failure_is_named_on_the_terminal_in_the_table_and_on_the_page(array
     told = capsys.readouterr().out
     assert "The largest of the four terms of its error is misalignment" in told
     assert "What may help: invariance of the representations given the class" in told
+    require_described("domains", tmp_path / "out")
     with (tmp_path / "out" / "domains.csv").open(newline="") as stream:
         rows = {(row["of"], row["name"]): row for row in csv.DictReader(stream)}
     terms = [float(rows["errors", name]["value"]) for name in rows_of_errors()]

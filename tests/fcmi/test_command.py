@@ -11,6 +11,7 @@ from infotheory_dl import cli
 from infotheory_dl.fcmi import Runs, bounds, command, draw_selection
 from infotheory_dl.fcmi.files import SavedRuns, read_runs, write_runs
 from infotheory_dl.results import files
+from tests.files_page import require_described
 from tests.report.reader import Page
 
 RANDOM = np.random.default_rng(0)
@@ -101,6 +102,7 @@ def test_tables_and_a_figure_over_epochs(tmp_path, capsys):
     assert "epoch 20, the last of 2" in printed
     assert max(map(len, printed.splitlines()[:-1])) <= 80
 
+    require_described("fcmi", tmp_path / "out")
     table = rows_of(tmp_path / "out" / "bounds.csv")
     runs = RUNS_OF_TWO_EPOCHS
     for i, epoch in enumerate(("10", "20")):

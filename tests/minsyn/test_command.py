@@ -7,6 +7,7 @@ import polars
 import pytest
 
 from infotheory_dl import cli
+from tests.files_page import require_described
 from tests.report.reader import Page
 
 RANDOM = np.random.default_rng(0)
@@ -147,6 +148,7 @@ def test_learned_factors_and_gaps_and_copies_are_told(tmp_path, capsys):
     assert "7 of 200 rows have missing values and are left out" in printed
     assert "Left out, columns that do not vary: 'same'." in printed
     assert "1 pair is near copies, and not judged." in printed or "1 pairs are near copies" in printed
+    require_described("synergy", tmp_path / "out")
     factors = {row["column"]: row for row in rows_of(tmp_path / "out" / "factors.csv")}
     assert set(factors) == {"signal", "disturbance", "free", "mixed", "copy", "gaps"}
     assert float(factors["free"]["information"]) > 0.5

@@ -10,6 +10,7 @@ import pytest
 from infotheory_dl import cli
 from infotheory_dl.data.graphs import homophilous_graph, radial_features, split_by_class
 from infotheory_dl.mixhop.report import gain_interval, share_interval, verdict
+from tests.files_page import require_described
 from tests.report.reader import Page
 
 NODES = homophilous_graph(jax.random.key(0), homophily=0.9, num_nodes=150, num_classes=3, edges_per_node=3)
@@ -55,6 +56,7 @@ def of_arrays(tmp_path_factory):
 
 
 def test_every_node_is_predicted_and_named_by_what_it_is_for(of_arrays):
+    require_described("mixhop", of_arrays)
     rows = rows_of(of_arrays / "nodes.csv")
     assert [row["node"] for row in rows] == list(map(str, range(150)))
     assert [sum(row["part"] == part for row in rows) for part in ("train", "validation", "test")] == [30, 40, 50]
