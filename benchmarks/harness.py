@@ -59,16 +59,18 @@ class Part(NamedTuple):
 
 
 class Timing(NamedTuple):
-    """Wall-clock seconds of a call.
+    """Seconds of a call, on the clock but for one.
 
     Attributes:
       median: of the repeats, which follow a first call.
       fastest: of the repeats.
+      processor: of all cores, the least of the repeats: what the call takes on a machine that others load as well.
       compilation: what the first call took beyond the median.
     """
 
     median: float
     fastest: float
+    processor: float
     compilation: float
 
 
@@ -179,9 +181,13 @@ def timed(function: Callable[[], Result]) -> tuple[Result, float]:
 def measure(function: Callable[[], Result], *, repeats: int = 5) -> tuple[Result, Timing]:
     """Calls once to warm up and `repeats` times to measure."""
     result, first = timed(function)
-    seconds = [timed(function)[1] for _ in range(repeats)]
+    seconds, processors = [], []
+    for _ in range(repeats):
+        begun = time.process_time()
+        seconds.append(timed(function)[1])
+        processors.append(time.process_time() - begun)
     median = statistics.median(seconds)
-    return result, Timing(median, min(seconds), max(0.0, first - median))
+    return result, Timing(median, min(seconds), min(processors), max(0.0, first - median))
 
 
 def in_turns(programs: Mapping[str, Callable[[], Row]], *, processes: int) -> Iterator[tuple[str, Row]]:

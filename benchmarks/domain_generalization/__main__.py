@@ -4,7 +4,6 @@ python -m benchmarks.domain_generalization [diagnosis|probes|steps|sweep] [--pre
 """
 
 import functools
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
 from benchmarks.domain_generalization import trainings
-from benchmarks.harness import Part, Report, Row, announce, main, timed
+from benchmarks.harness import Part, Report, Row, Timing, announce, main, measure
 from benchmarks.tables import ON_CPU, Table
 from infotheory_dl import data, domain_generalization, linear_models
 from infotheory_dl.data import GaussianDomains
@@ -58,21 +57,9 @@ def draw(num_examples: int, num_features: int, shift: float) -> GaussianDomains:
     return GaussianDomains(*map(single, drawn))
 
 
-def clocked(function: Callable[[], Any], repeats: int) -> tuple[Any, dict[str, float]]:
-    """What a function returns, the medians of its wall and processor seconds, and what the first call took beyond."""
-    _, first = timed(function)
-    wall, processor = [], []
-    for _ in range(repeats):
-        before = time.process_time()
-        result, seconds = timed(function)
-        wall.append(seconds)
-        processor.append(time.process_time() - before)
-    seconds = float(np.median(wall))
-    return result, {
-        "seconds": seconds,
-        "processor seconds": float(np.median(processor)),
-        "compilation": max(0.0, first - seconds),
-    }
+def seconds_of(timing: Timing) -> Row:
+    """Columns of a row."""
+    return {"seconds": timing.median, "processor seconds": timing.processor, "compilation": timing.compilation}
 
 
 def diagnosis(settings: Diagnosis) -> Report:
@@ -81,11 +68,11 @@ def diagnosis(settings: Diagnosis) -> Report:
     def row(shift: float) -> Row:
         announce(f"shift {shift}")
         features = draw(settings.num_examples, settings.num_features, shift)
-        found, taken = clocked(
-            functools.partial(domain_generalization.diagnose, jax.random.key(0), *features), settings.repeats
+        found, taken = measure(
+            functools.partial(domain_generalization.diagnose, jax.random.key(0), *features), repeats=settings.repeats
         )
         told = found.distinguishability.unseen.value
-        return {"shift": shift, "distinguishability": float(told), "dominant": found.dominant, **taken}
+        return {"shift": shift, "distinguishability": float(told), "dominant": found.dominant, **seconds_of(taken)}
 
     total = settings.num_examples * 4 + settings.num_examples // 4 * 3
     title = f"Seconds of a whole diagnosis of {total:,} examples, {settings.num_features} features, two classes"
@@ -121,15 +108,19 @@ def probes(settings: Probes) -> Report:
         fit = lambda: [
             make().fit(x[own & ~is_held], target[own & ~is_held]) for target, own in zip(targets, members, strict=True)
         ]
-        fitted, taken = clocked(fit, settings.repeats)
-        return {"probes": name, **taken, "accuracy": accuracy(lambda probe, rows: fitted[probe].predict(rows))}
+        fitted, taken = measure(fit, repeats=settings.repeats)
+        return {
+            "probes": name,
+            **seconds_of(taken),
+            "accuracy": accuracy(lambda probe, rows: fitted[probe].predict(rows)),
+        }
 
     def rows() -> Iterator[Row]:
         announce("ours")
         fit = functools.partial(domain_generalization.fit_probes, x, targets, members & ~is_held)
-        fitted, taken = clocked(fit, settings.repeats)
+        fitted, taken = measure(fit, repeats=settings.repeats)
         told = lambda probe, rows: np.asarray(linear_models.probabilities(fitted, rows))[probe].argmax(-1)
-        yield {"probes": "ours, converged", **taken, "accuracy": accuracy(told)}
+        yield {"probes": "ours, converged", **seconds_of(taken), "accuracy": accuracy(told)}
         descent = functools.partial(
             MLPClassifier, (), solver="sgd", early_stopping=True, random_state=0, max_iter=1000, n_iter_no_change=10
         )

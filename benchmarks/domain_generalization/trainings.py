@@ -1,7 +1,6 @@
 """Training on several domains: steps of every algorithm, and a sweep of many models, ours and in PyTorch."""
 
 import functools
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -12,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.domain_generalization import published
-from benchmarks.harness import Report, Row, announce, in_turns, machine, of_peer, timed
+from benchmarks.harness import Report, Row, Timing, announce, in_turns, machine, measure, of_peer
 from infotheory_dl import domain_generalization as dg
 from infotheory_dl import networks, training
 
@@ -85,17 +84,6 @@ def operations(rows: int, num_features: int, width: int) -> float:
     return 2 * rows * (2 * first + 3 * others)
 
 
-def clocked(function: Callable[[], Any], repeats: int) -> tuple[float, float, float]:
-    """Medians of the wall and the processor seconds of a call, and what the first one took beyond."""
-    _, first = timed(function)
-    wall, processor = [], []
-    for _ in range(repeats):
-        before = time.process_time()
-        wall.append(timed(function)[1])
-        processor.append(time.process_time() - before)
-    return float(np.median(wall)), float(np.median(processor)), max(0.0, first - float(np.median(wall)))
-
-
 def steps(settings: Steps) -> Report:
     """Steps per second of every algorithm."""
     task = draw(settings.num_domains * 20 * settings.batch_size, settings.num_features, settings.num_domains)
@@ -125,11 +113,11 @@ def steps(settings: Steps) -> Report:
         return told(lambda: [step(pairs) for pairs in islice(given, settings.num_steps)])
 
     def told(function: Callable[[], Any]) -> Row:
-        wall, processor, compilation = clocked(function, settings.repeats)
+        _, timing = measure(function, repeats=settings.repeats)
         return {
-            "steps/s": settings.num_steps / wall,
-            "processor ms": processor / settings.num_steps * 1e3,
-            "compilation": compilation,
+            "steps/s": settings.num_steps / timing.median,
+            "processor ms": timing.processor / settings.num_steps * 1e3,
+            "compilation": timing.compilation,
         }
 
     def of_both() -> Iterator[Row]:
@@ -187,7 +175,7 @@ def our_sweep(settings: Sweep, *, at_once: bool, cores: int | None) -> Row:
             for _ in range(settings.trials):
                 train(one, 1)
 
-    return _per_model(settings, *clocked(together if at_once else apart, 1))
+    return _per_model(settings, measure(together if at_once else apart, repeats=1)[1])
 
 
 def peer_sweep(settings: Sweep) -> Row:
@@ -213,12 +201,16 @@ def peer_sweep(settings: Sweep) -> Row:
                 logits = model.head(model.featurizer(inputs))
                 float((logits.argmax(1) == labels).float().mean())
 
-    return _per_model(settings, *clocked(train, 1))
+    return _per_model(settings, measure(train, repeats=1)[1])
 
 
-def _per_model(settings: Sweep, wall: float, processor: float, compilation: float) -> Row:
+def _per_model(settings: Sweep, timing: Timing) -> Row:
     number = settings.points * settings.trials
-    return {"models/s": number / wall, "processor s/model": processor / number, "compilation": compilation}
+    return {
+        "models/s": number / timing.median,
+        "processor s/model": timing.processor / number,
+        "compilation": timing.compilation,
+    }
 
 
 def sweep(settings: Sweep) -> Report:

@@ -4,7 +4,6 @@
 """
 
 import functools
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.harness import Part, Report, Row, announce, main, of_peer, timed
+from benchmarks.harness import Part, Report, Row, announce, main, measure, of_peer
 from benchmarks.minsyn import peers
 from benchmarks.minsyn.categorical import CategoricalFits, categorical_fits
 from benchmarks.peers import corex as published
@@ -80,9 +79,9 @@ def discrete_synergy(settings: Distributions) -> Report:
 
             def row(program: str, number: int, run: Callable[[], object], sources: int = sources) -> Row:
                 announce(f"{program}, {sources} sources")
-                clock, processor = seconds_of(run, settings.repeats if program == "ours" else 1)
+                _, timing = measure(run, repeats=settings.repeats if program == "ours" else 1)
                 about: Row = {"sources": sources, "program": program}
-                return about | {"a second": number / clock, "a CPU second": number / processor}
+                return about | {"a second": number / timing.fastest, "a CPU second": number / timing.processor}
 
             for program, (number, run) in programs.items():
                 yield of_peer(functools.partial(row, program, number, run))
@@ -112,15 +111,15 @@ def gaussian_report(settings: Reports) -> Report:
     def rows() -> Iterator[Row]:
         for program, (targets, run) in programs.items():
             announce(program)
-            clock, processor = seconds_of(run, settings.repeats)
+            _, timing = measure(run, repeats=settings.repeats)
             scale = 1e3 * settings.targets / targets
             yield {
                 "targets": settings.targets,
                 "sources": settings.sources,
                 "samples": settings.n,
                 "program": program,
-                "ms": scale * clock,
-                "CPU ms": scale * processor,
+                "ms": scale * timing.fastest,
+                "CPU ms": scale * timing.processor,
             }
 
     return Report("Milliseconds for the synergy about all targets", rows(), ["The loop by a part of the targets."])
@@ -135,17 +134,6 @@ def correlations_of(codes: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.nd
     """Of codes with variables, and among the codes."""
     codes, x = ((table - table.mean(0)) / table.std(0) for table in (codes, x))
     return codes.T @ x / len(x), codes.T @ codes / len(x)
-
-
-def seconds_of(run: Callable[[], object], repeats: int) -> tuple[float, float]:
-    """Seconds of the clock and of all processors of a call, the least of some repeats after a first."""
-    timed(run)
-    clocks, processors = [], []
-    for _ in range(repeats):
-        begun = time.process_time()
-        clocks.append(timed(run)[1])
-        processors.append(time.process_time() - begun)
-    return min(clocks), min(processors)
 
 
 def linear_fits(settings: LinearFits) -> Report:
@@ -190,15 +178,14 @@ def fits_of(settings: LinearFits, num_variables: int, num_factors: int) -> Itera
 
     def row(program: str, run: Callable[[], np.ndarray | None]) -> Row:
         announce(f"{program}, {num_variables} variables, {num_factors} factors")
-        found, first = timed(run)
-        clock, processor = seconds_of(run, 1 if run is published_loop else settings.repeats)
+        found, timing = measure(run, repeats=1 if run is published_loop else settings.repeats)
         return {
             "variables": num_variables,
             "factors": num_factors,
             "program": program,
-            "seconds": clock,
-            "CPU seconds": processor,
-            "compilation": max(0.0, first - clock) if run in (ours, of_corex) else None,
+            "seconds": timing.fastest,
+            "CPU seconds": timing.processor,
+            "compilation": timing.compilation if run in (ours, of_corex) else None,
             "objective": None if found is None else float(linear.objective(found.astype(x.dtype), x)),
         }
 

@@ -6,7 +6,6 @@
 import functools
 import itertools
 import os
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +20,11 @@ from benchmarks.harness import (
     Part,
     Report,
     Row,
+    Timing,
     announce,
     machine,
     main,
+    measure,
     of_peer,
     peak_memory,
     reset_peak_memory,
@@ -71,22 +72,22 @@ def products(settings: Products) -> Report:
                 "edges": edges,
                 "entries": matrix.nnz,
                 "program": program,
-                "ms": 1e3 * forward.wall,
+                "ms": 1e3 * forward.fastest,
                 "CPU ms": 1e3 * forward.processor,
-                "gradient ms": backward and 1e3 * backward.wall,
+                "gradient ms": backward and 1e3 * backward.fastest,
                 "gradient CPU ms": backward and 1e3 * backward.processor,
-                "taken / floor": forward.wall / floor,
+                "taken / floor": forward.fastest / floor,
             }
 
         announce(f"{matrix.nnz:,} entries, SciPy")
-        yield row("SciPy", clocked(lambda: matrix @ x, settings.repeats))
+        yield row("SciPy", measure(lambda: matrix @ x, repeats=settings.repeats)[1])
         given = jnp.asarray(x)
         for backend in settings.backends:
             if backend == "dense" and num_nodes > settings.dense_up_to:
                 continue
             announce(f"{matrix.nnz:,} entries, {backend}")
             timings = (
-                clocked(functools.partial(program, graph, given), settings.repeats)
+                measure(functools.partial(program, graph, given), repeats=settings.repeats)[1]
                 for program in (_product(backend), _gradient(backend))
             )
             yield row(f"ours, {backend}", *timings)
@@ -177,13 +178,12 @@ def steps(settings: Steps) -> Report:
 
     def row(program: str, call: Callable[[], Any], number: int) -> Row:
         announce(program)
-        _, first = timed(call)
-        timing = clocked(call, settings.repeats)
+        _, timing = measure(call, repeats=settings.repeats)
         return {
             "program": program,
-            "ms": 1e3 * timing.wall / number,
+            "ms": 1e3 * timing.fastest / number,
             "CPU ms": 1e3 * timing.processor / number,
-            "compilation": first - timing.wall,
+            "compilation": timing.compilation,
         }
 
     def rows() -> Iterator[Row]:
@@ -218,15 +218,14 @@ def seeds(settings: Seeds) -> Report:
                 axis=axis,
             )
 
-        _, first = timed(call)
-        timing = clocked(call, settings.repeats)
+        _, timing = measure(call, repeats=settings.repeats)
         return {
             "seeds": number,
             "axis": axis,
-            "seconds": timing.wall,
-            "seeds a second": number / timing.wall,
+            "seconds": timing.fastest,
+            "seeds a second": number / timing.fastest,
             "CPU ms of a seed's step": 1e3 * timing.processor / (number * settings.steps),
-            "compilation": first - timing.wall,
+            "compilation": timing.compilation,
         }
 
     title = f"Trainings of {settings.steps} steps on {nodes.name}"
@@ -257,11 +256,11 @@ def growth(settings: Growth) -> Report:
             return jax.tree.map(lambda value, slope: value - 0.1 * slope, params, jax.grad(total)(params))
 
         reset_peak_memory()
-        timing = clocked(lambda: step(params, graph, x, labels, mask, jax.random.key(2)), settings.repeats)
+        _, timing = measure(lambda: step(params, graph, x, labels, mask, jax.random.key(2)), repeats=settings.repeats)
         return {
             "edges": edges,
             "entries": len(graph.weights),
-            "seconds": timing.wall,
+            "seconds": timing.fastest,
             "CPU seconds": timing.processor,
             "GiB": peak_memory(),
             "seconds to normalise": making,
@@ -269,26 +268,6 @@ def growth(settings: Growth) -> Report:
 
     title = f"A step of training on random graphs, {settings.features} features, layers of {settings.widths}"
     return Report(title, map(row, settings.edges))
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Fastest of some calls: seconds on the wall, and of all cores."""
-
-    wall: float
-    processor: float
-
-
-def clocked(program: Callable[[], Any], repeats: int) -> Timing:
-    """The fastest of some calls after a first one."""
-    jax.block_until_ready(program())
-    walls, processors = [], []
-    for _ in range(repeats):
-        wall, processor = time.perf_counter(), time.process_time()
-        jax.block_until_ready(program())
-        walls.append(time.perf_counter() - wall)
-        processors.append(time.process_time() - processor)
-    return Timing(min(walls), min(processors))
 
 
 def _citations(name: str | None) -> graphs.NodeData:

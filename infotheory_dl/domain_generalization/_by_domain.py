@@ -10,7 +10,15 @@ from jax import lax
 from jaxtyping import Array, Int
 
 from infotheory_dl.domain_generalization import objectives
-from infotheory_dl.domain_generalization._states import DomainState, Parts, Rows, Settings, Setup, reported, rows_of
+from infotheory_dl.domain_generalization._states import (
+    DomainState,
+    Parts,
+    RowsOfStep,
+    Settings,
+    Setup,
+    reported,
+    rows_of,
+)
 from infotheory_dl.domain_generalization.objectives._rows import require_domains
 from infotheory_dl.training import Batch, Metrics, NetworkState, descend, forward
 from infotheory_dl.types import Key, Params
@@ -129,7 +137,7 @@ def mldg(setup: Setup) -> Parts:
     return Parts(_no_memory, step)
 
 
-def draw_order(key: Key, rows: Rows, settings: Settings) -> Int[Array, " domains"]:
+def draw_order(key: Key, rows: RowsOfStep, settings: Settings) -> Int[Array, " domains"]:
     """A random order of the domains: the last ones of it are those to test on."""
     return jax.random.permutation(key, len(rows.domains))
 

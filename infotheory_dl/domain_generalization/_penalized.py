@@ -12,7 +12,7 @@ from infotheory_dl.domain_generalization import objectives
 from infotheory_dl.domain_generalization._states import (
     DomainState,
     Parts,
-    Rows,
+    RowsOfStep,
     Settings,
     Setup,
     by_domain,
@@ -42,7 +42,7 @@ class Moment(NamedTuple):
     representations: Float[Array, "domains rows features"]
     logits: Float[Array, "domains rows classes"]
     head: Params
-    rows: Rows
+    rows: RowsOfStep
     settings: Settings
     steps: Int[Array, ""]
     memory: Any
@@ -95,7 +95,7 @@ class Objective(NamedTuple):
     loss: Callable[[Moment], Loss]
     begin: Callable[[Params, int], Any] = lambda params, num_domains: ()
     resets: tuple[str, ...] = ()
-    draw: Callable[[Key, Rows, Settings], Any] = lambda key, rows, settings: ()
+    draw: Callable[[Key, RowsOfStep, Settings], Any] = lambda key, rows, settings: ()
     mix: Callable[[Any, Any], Any] = lambda inputs, draws: inputs
     learning_rate: Callable[[Settings, Array], Array] = lambda settings, steps: settings["learning_rate"]
 
@@ -246,7 +246,7 @@ def causirl(moment: Moment, *, distance: Any) -> Loss:
     )
 
 
-def draw_cuts(key: Key, rows: Rows, settings: Settings) -> Int[Array, " domains"]:
+def draw_cuts(key: Key, rows: RowsOfStep, settings: Settings) -> Int[Array, " domains"]:
     """How many rows of each domain are of the first mixture of causirl: none to all but one."""
     sizes = rows.mask.sum(1)
     return jnp.minimum(jax.random.uniform(key, sizes.shape) * sizes, sizes - 1).astype(int)
@@ -291,7 +291,7 @@ def mixup(moment: Moment) -> Loss:
     return Loss((shares * of_labels(mixing.order) + (1 - shares) * of_labels(mixing.partners)).mean())
 
 
-def draw_mixing(key: Key, rows: Rows, settings: Settings) -> Mixing:
+def draw_mixing(key: Key, rows: RowsOfStep, settings: Settings) -> Mixing:
     """A random order, and shares that are Beta(α, α)."""
     order_key, share_key = jax.random.split(key)
     count, concentration = len(rows.domains), settings["concentration"]

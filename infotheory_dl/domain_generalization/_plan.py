@@ -53,7 +53,7 @@ class Questions(NamedTuple):
     tests: tuple[Test, Test, Test]
 
 
-class Plan(NamedTuple):
+class ProbePlan(NamedTuple):
     """All probes of a diagnosis, and what they are for.
 
     Attributes:
@@ -77,7 +77,7 @@ def plan(
     num_unseen: int,
     num_turns: int,
     every_source: bool,
-) -> Plan:
+) -> ProbePlan:
     """Plans the probes, the first of every column before others of it.
 
     Args:
@@ -163,7 +163,7 @@ def plan(
     skipped_classes = tuple(str(name) for name in names.classes[~kept_of_any])
     skipped_domains = tuple(str(name) for name in np.delete(names.sources, large))
     probes = Probes(np.stack(targets), np.stack(fitted_to), np.stack(measured_on), np.array(columns))
-    return Plan(probes, tuple(questions), skipped_classes, skipped_domains)
+    return ProbePlan(probes, tuple(questions), skipped_classes, skipped_domains)
 
 
 def _counted(names: np.ndarray, counts: np.ndarray) -> str:

@@ -50,7 +50,7 @@ class DomainState(NamedTuple):
         return self.network.variables
 
 
-class Rows(NamedTuple):
+class RowsOfStep(NamedTuple):
     """The rows of a step.
 
     Attributes:
@@ -173,11 +173,11 @@ def with_head(featurizer: AnyNetwork, num_classes: int) -> Network:
     return Network(init, apply, train)
 
 
-def rows_of(state: DomainState, batch: Batch) -> Rows:
+def rows_of(state: DomainState, batch: Batch) -> RowsOfStep:
     """The rows of a step, of data `(inputs, labels, domains)`: as many of each domain as the settings say."""
     inputs, labels, domains = batch.data
     mask = batch.mask & (jnp.arange(labels.shape[1]) < state.settings["batch_size"])
-    return Rows(inputs, labels, domains[:, 0], mask)
+    return RowsOfStep(inputs, labels, domains[:, 0], mask)
 
 
 def flat_rows(tree: Any) -> Any:
@@ -191,7 +191,7 @@ def by_domain(tree: Any, like: AnyArray) -> Any:
 
 
 def reported(
-    total: Array, penalty: Array | float, risks: Float[Array, " domains"], logits: Array, rows: Rows
+    total: Array, penalty: Array | float, risks: Float[Array, " domains"], logits: Array, rows: RowsOfStep
 ) -> Metrics:
     """What every step reports: what it minimizes, the mean risk, the penalty at weight one, and the accuracy."""
     right = (predicted_classes(logits) == rows.labels) & rows.mask

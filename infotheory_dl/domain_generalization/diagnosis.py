@@ -11,7 +11,7 @@ from infotheory_dl._validation import edge, require_choice, require_count, warn
 from infotheory_dl.data import Features
 from infotheory_dl.domain_generalization._early_stopping import early_stopped_probes
 from infotheory_dl.domain_generalization._measurement import Drawn, Sample, Seen, draw, observe
-from infotheory_dl.domain_generalization._plan import Plan, plan
+from infotheory_dl.domain_generalization._plan import ProbePlan, plan
 from infotheory_dl.domain_generalization._rows import (
     FEWEST,
     NUM_TENTHS,
@@ -124,7 +124,7 @@ def diagnose(
     return first._replace(test=second[0] if second else None)
 
 
-def _tell_skipped(planned: Plan) -> None:
+def _tell_skipped(planned: ProbePlan) -> None:
     for kind, names in (("classes", planned.skipped_classes), ("source domains", planned.skipped_domains)):
         if names:
             warn(
@@ -133,7 +133,7 @@ def _tell_skipped(planned: Plan) -> None:
             )
 
 
-def _fitted(key: Key, rows: Rows, planned: Plan, probe: ProbeName) -> LogisticRegression:
+def _fitted(key: Key, rows: Rows, planned: ProbePlan, probe: ProbeName) -> LogisticRegression:
     probes = planned.probes
     if probe == "converged":
         return converged_probes(rows.x, probes.targets, probes.fitted_to)
@@ -154,7 +154,7 @@ def _of_domain(
     key: Key,
     fitted: LogisticRegression,
     seen: Seen,
-    planned: Plan,
+    planned: ProbePlan,
     place: int,
     rows: Rows,
     further: Rows,
