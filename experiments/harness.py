@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from experiments.compilation import quick_flags
 from infotheory_dl._files import append_line, whole_file, write_text
 
 Row: TypeAlias = dict[str, Any]
@@ -226,12 +228,14 @@ def smoke(package: str, names: Sequence[str] = ()) -> None:
     def succeeds(name: str) -> bool:
         start = time.perf_counter()
         command = [sys.executable, "-m", f"{package}.{name}", "--preset", "smoke", "--output", f"{folder}/{name}"]
-        process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.run(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
         outcome = f"failed\n{process.stdout}" if process.returncode else "runs"
         print(f"{package}.{name}, {time.perf_counter() - start:.0f} s: {outcome}", flush=True)
         return not process.returncode
 
-    chosen = names or known
+    chosen, environment = names or known, os.environ | {"XLA_FLAGS": quick_flags()}
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
         failed = [name for name, well in zip(chosen, pool.map(succeeds, chosen), strict=True) if not well]
     if failed:

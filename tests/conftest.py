@@ -1,17 +1,17 @@
 """Every test sees the package with its annotations checked, in double precision."""
 
-import mmap
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import jax
-import jaxlib
 import jaxtyping
 import numpy as np
 import pytest
 from jaxtyping import install_import_hook
+
+from experiments.compilation import quick_flags
 
 jax.config.update("jax_enable_x64", True)
 # compiling is what costs: quickly rather than well, and a program once for all processes and runs of the tests
@@ -23,21 +23,7 @@ for setting, value in {
     if setting.upper() not in os.environ:
         jax.config.update(setting, value)
         os.environ[setting.upper()] = str(value)  # for the processes that tests start
-QUICK_COMPILER = "xla_cpu_use_fusion_emitters"  # XLA's older way of making loops of fusions compiles in half the time
-
-
-def is_known_to_xla(flag: str) -> bool:
-    """Whether this jaxlib has the flag: XLA ends the process at one that it does not know."""
-    for library in Path(jaxlib.__file__).parent.glob("*.so"):
-        with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            if text.find(flag.encode()) >= 0:
-                return True
-    return False
-
-
-if QUICK_COMPILER not in os.environ.get("XLA_FLAGS", "") and is_known_to_xla(QUICK_COMPILER):
-    os.environ["XLA_FLAGS"] = f"--{QUICK_COMPILER}=false {os.environ.get('XLA_FLAGS', '')}".strip()
-
+os.environ["XLA_FLAGS"] = quick_flags()
 hypothesis.settings.register_profile("infotheory_dl", deadline=None)  # the first example pays for the compilation
 hypothesis.settings.load_profile("infotheory_dl")
 install_import_hook("infotheory_dl", "beartype.beartype")
