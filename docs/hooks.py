@@ -37,7 +37,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for room, faces in _rooms().items():
         lower = "\n    options: {heading_level: 2}"
         parts = [f"::: {face}{lower if place else ''}" for place, face in enumerate(faces)]
-        files.append(File.generated(config, f"reference/{room}.md", content="\n\n".join(parts) + "\n"))
+        # who searches wants the pages of the systems before those of the names
+        content = "---\nsearch:\n  boost: 0.3\n---\n\n" + "\n\n".join(parts) + "\n"
+        files.append(File.generated(config, f"reference/{room}.md", content=content))
     return files
 
 
