@@ -13,6 +13,9 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference.md"
+_TABLE = re.compile(
+    r"(?:\n([^\n#<][^#<]*?)\n\n)?<!-- python -m benchmarks tables .*? -->\n(.*?)<!-- end -->", re.DOTALL
+)
 OF_THE_ROOT = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 
 
@@ -40,6 +43,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         # who searches wants the pages of the systems before those of the names
         content = "---\nsearch:\n  boost: 0.3\n---\n\n" + "\n\n".join(parts) + "\n"
         files.append(File.generated(config, f"reference/{room}.md", content=content))
+    files.append(File.generated(config, "benchmarks.md", content=_benchmarks()))
     return files
 
 
@@ -53,6 +57,19 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             face = heading[1]
         lines.append(re.sub(r"^\| `(\w+)` \|", rf"| [`\1`][{face}.\1] |", line))
     return "\n".join(lines)
+
+
+def _benchmarks() -> str:
+    """The tables that `python -m benchmarks tables` writes, of all pages, each under the words that lead to it."""
+    parts = ["# Benchmarks", "What was measured, page by page. `python -m benchmarks` measures it anew."]
+    for path in sorted((ROOT / "docs").glob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        tables = _TABLE.findall(text)
+        if tables:
+            title = text.partition("\n")[0].removeprefix("# ")
+            parts.append(f"## [{title}]({path.name})")
+            parts += [f"{lead.strip().split(chr(10) * 2)[-1]}\n\n{table.strip()}" for lead, table in tables]
+    return "\n\n".join(parts) + "\n"
 
 
 def _rooms() -> dict[str, list[str]]:
