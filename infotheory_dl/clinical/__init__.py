@@ -3,7 +3,7 @@
 from infotheory_dl.clinical import cleaners
 from infotheory_dl.clinical._baselines import predict_task, train_linear
 from infotheory_dl.clinical._building import Progress, build
-from infotheory_dl.clinical._comparison import Comparison, compare
+from infotheory_dl.clinical._comparison import ChangedCells, ChangedLabels, Comparison, compare
 from infotheory_dl.clinical._configurations import CONFIGURATIONS, Configuration, configuration
 from infotheory_dl.clinical._discretisation import Discretized, discretize
 from infotheory_dl.clinical._evaluation import Evaluation, Interval, Subgroup, evaluate
@@ -54,6 +54,8 @@ __all__ = [
     "LINEAR_PENALTIES",
     "Buckets",
     "Built",
+    "ChangedCells",
+    "ChangedLabels",
     "Channel",
     "Comparison",
     "Configuration",

@@ -1,5 +1,6 @@
 """The subcommand `infotheory-dl clinical`."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ from infotheory_dl.report import Column, Stages, ran_with, terminal_table
 from infotheory_dl.results import save
 
 _SHOWN = 20
+# rows of a table that has files of its own
+_FIRST = 5
 
 
 @dataclass(frozen=True)
@@ -71,15 +74,17 @@ class Verify:
 
 @dataclass(frozen=True)
 class Compare:
-    """Counts the cells and labels that differ between two stores.
+    """Finds the cells and labels that differ between two stores, counts them, and writes them as tables.
 
     Attributes:
       first: folder of one store.
       second: folder of the other.
+      output: folder of the tables.
     """
 
     first: tyro.conf.Positional[Path]
     second: tyro.conf.Positional[Path]
+    output: Path = Path("results/clinical")
 
 
 @dataclass(frozen=True)
@@ -272,7 +277,8 @@ def _verify(action: Verify, console: Console) -> None:
 
 
 def _compare(action: Compare, console: Console) -> None:
-    found = compare(action.first, action.second)
+    folder = require_writable(action.output)
+    found = compare(action.first, action.second, output=folder, most_rows=_FIRST)
     for name, (old, new) in found.settings.items():
         console.print(f"{name}: {old} and {new}", soft_wrap=True)
     console.print(f"stays of one alone: {len(found.stays):,}; ages that differ: {found.ages:,}")
@@ -283,6 +289,11 @@ def _compare(action: Compare, console: Console) -> None:
         ("samples that differ", found.labels),
     ):
         console.print(_counted(title, counts) if any(counts.values()) else f"{title}: none")
+    for title, rows in (("the first cells", found.changed_cells), ("the first labels", found.changed_labels)):
+        if len(rows.stay):
+            columns = [Column(name, values.tolist(), _as_read) for name, values in rows._asdict().items()]
+            console.print(terminal_table(columns, title=title))
+    console.print(f"changed_cells.csv, changed_labels.csv are in {folder.resolve()}", soft_wrap=True)
 
 
 def _train(action: Train, console: Console) -> None:
@@ -369,3 +380,10 @@ def _counted(title: str, counts: Mapping[str, int]) -> Any:
 
 def _grouped(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _as_read(value: Any) -> str:
+    """Numbers shortened; a label that a store does not have empty."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:g}"
+    return str(value)

@@ -1,9 +1,15 @@
 """The subcommand `infotheory-dl clinical`, and what differs between two stores."""
 
+import csv
+import shutil
+
+import numpy as np
+import polars as pl
 import pytest
 
 from infotheory_dl import cli, clinical
-from infotheory_dl.clinical import _facts, _store
+from infotheory_dl.clinical import _comparison, _facts, _store
+from tests.files_page import require_described
 
 
 def run(*arguments):
@@ -55,8 +61,8 @@ def test_counts_that_are_not_those_of_the_release_are_told(store, capsys, monkey
     assert "21 of 22 counts of cohort and events are the published ones" in printed
 
 
-def test_the_quirks_change_these_cells_and_labels(store, fixed_store, capsys):
-    run("compare", store, fixed_store)
+def test_the_quirks_change_these_cells_and_labels(store, fixed_store, tmp_path, capsys):
+    run("compare", store, fixed_store, "--output", tmp_path)
     printed = capsys.readouterr().out
     assert "every_fio2_is_percent: True and False" in printed
     found = clinical.compare(store, fixed_store)
@@ -69,8 +75,97 @@ def test_the_quirks_change_these_cells_and_labels(store, fixed_store, capsys):
     assert found.labels["decompensation"] > 0
     assert found.labels["phenotyping"] == found.labels["mortality"] == 0
     assert not found.added
+    for words in ("the first cells", "the first labels", "changed_cells.csv, changed_labels.csv are in"):
+        assert words in printed
+    require_described("clinical", tmp_path)
     same = clinical.compare(store, store)
     assert not any((same.settings, same.changed, same.removed, same.added, same.ages, *same.labels.values()))
+    assert len(same.changed_cells.stay) == len(same.changed_labels.stay) == 0
+
+
+def test_each_cell_and_label_that_differs_is_told(store, fixed_store, tmp_path, monkeypatch):
+    monkeypatch.setattr(_comparison, "_STAYS_AT_A_TIME", 7)
+    found = clinical.compare(store, fixed_store, output=tmp_path)
+    old, new = (cells_of(folder) for folder in (store, fixed_store))
+    common = {stay for stay, *_ in old} & {stay for stay, *_ in new}
+    expected = [
+        (stay, hour, channel, old.get((stay, hour, copy, channel), ""), new.get((stay, hour, copy, channel), ""))
+        for stay, hour, copy, channel in sorted(old.keys() | new.keys())
+        if stay in common and old.get((stay, hour, copy, channel)) != new.get((stay, hour, copy, channel))
+    ]
+    cells = found.changed_cells
+    names = [channel.name for channel in clinical.CHANNELS]
+    rows = list(zip(*(column.tolist() for column in cells), strict=True))
+    assert rows == [(stay, hour, names[channel], *values) for stay, hour, channel, *values in expected]
+    counted = (*found.changed.values(), *found.removed.values(), *found.added.values())
+    assert len(rows) == sum(counted) > 0
+    assert {"0.005", "0.5"} <= {*cells.first, *cells.second}
+
+    labels = []
+    for task in ("mortality", "decompensation", "length_of_stay", "phenotyping"):
+        old, new = (labels_of(folder, task) for folder in (store, fixed_store))
+        labels += [
+            (task, stay, hour, label, *(str(values.get((stay, hour, label), "")) for values in (old, new)))
+            for stay, hour, label in sorted(old.keys() | new.keys())
+            if old.get((stay, hour, label)) != new.get((stay, hour, label))
+        ]
+    with (tmp_path / "changed_labels.csv").open(newline="") as stream:
+        header, *written = csv.reader(stream)
+    assert header == list(clinical.ChangedLabels._fields)
+    assert written == [list(map(str, row)) for row in labels]
+    told = found.changed_labels
+    assert [*map(str, told.first)] == [row[-2] or "nan" for row in written]
+    assert len(told.stay) == len(written) == found.labels["decompensation"]
+    with (tmp_path / "changed_cells.csv").open(newline="") as stream:
+        _, *written = csv.reader(stream)
+    assert written == [list(map(str, row)) for row in rows]
+    few = clinical.compare(store, fixed_store, most_rows=3)
+    assert few.changed_cells.stay.tolist() == cells.stay[:3].tolist()
+    assert (few.changed, few.labels) == (found.changed, found.labels)
+
+
+def test_labels_that_are_coded_otherwise_and_stays_that_one_has_alone_are_told(store, tmp_path):
+    other = shutil.copytree(store, tmp_path / "other")
+    samples = clinical.read(store, "phenotyping", "train")
+    stay, lost = samples.stays[samples.stay[:2]].tolist()
+    stays = _store.read_stays(store)
+    phenotypes = [
+        [not labels[0], *labels[1:]] if number == stay else labels
+        for number, labels in zip(stays["ICUSTAY_ID"], stays["PHENOTYPES"].to_list(), strict=True)
+    ]
+    stays = stays.with_columns(pl.Series("PHENOTYPES", phenotypes, stays.schema["PHENOTYPES"]))
+    stays.filter(pl.col("ICUSTAY_ID") != lost).write_parquet(other / "stays.parquet")
+    found = clinical.compare(store, other)
+    assert found.stays.tolist() == [lost]
+    assert found.labels["phenotyping"] == 2
+    told = found.changed_labels
+    changed = (told.task == "phenotyping") & (told.stay == stay)
+    assert told.label[changed].tolist() == [_facts.phenotypes().names[0]]
+    assert told.first[changed] == 1 - told.second[changed] == samples.labels[0, 0]
+    alone = told.stay == lost
+    assert np.isnan(told.second[alone]).all()
+    assert not np.isnan(told.first[alone]).any()
+    assert (alone & (told.task == "phenotyping")).sum() == samples.labels.shape[1]
+    assert not len(found.changed_cells.stay)
+
+
+def cells_of(store):
+    columns = ("ICUSTAY_ID", "SECONDS", "COPY", "CHANNEL", "NUMBER", "TEXT")
+    rows = _store.scan_cells(store).select(columns).collect().iter_rows()
+    return {
+        (stay, seconds / 60.0 / 60.0, copy, channel): repr(number) if text is None else text
+        for stay, seconds, copy, channel, number, text in rows
+    }
+
+
+def labels_of(store, task):
+    found = {}
+    for part in ("train", "validation", "test"):
+        samples = clinical.read(store, task, part)
+        for stay, hour, labels in zip(samples.stay, samples.period, samples.labels, strict=True):
+            for place, label in enumerate(np.atleast_1d(labels)):
+                found[int(samples.stays[stay]), float(hour), place if task == "phenotyping" else ""] = float(label)
+    return found
 
 
 def test_one_rule_changes_what_it_is_about_alone(source, store, tmp_path):
