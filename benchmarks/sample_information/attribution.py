@@ -166,7 +166,7 @@ def passes(settings: Passes) -> Report:
         forward = seconds_of(lambda: information(examples=np.arange(16), at="full", method="forward")) / 16
         midpoint = seconds_of(lambda: information(examples=np.arange(16))) / 16
         all_examples = seconds_of(
-            lambda: information(at="full", method="projections", num_projections=settings.projections)
+            lambda: information(at="full", method="projections", num_projections=settings.projections, num_retrained=0)
         )
         return {
             "examples": n,

@@ -13,6 +13,7 @@ from infotheory_dl.sample_information._leave_one_out import (
     pairwise_redundancy,
     training_stability,
 )
+from infotheory_dl.sample_information._spot_checks import RetrainedAgreement
 from infotheory_dl.sample_information.counterfactuals import (
     Datamodels,
     Unlearned,
@@ -71,6 +72,7 @@ __all__ = [
     "LeaveOneOut",
     "PairwiseRedundancy",
     "Regularization",
+    "RetrainedAgreement",
     "RetrainedLeaveOneOut",
     "SampleInformation",
     "SeedShares",

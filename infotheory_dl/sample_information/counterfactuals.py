@@ -12,6 +12,8 @@ from infotheory_dl._validation import edge, require_choice, require_shape, requi
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information._passes import (
     Measure,
+    Plan,
+    Problem,
     checked,
     measured,
     pull,
@@ -194,7 +196,7 @@ def unlearn(
     retrained = None
     errors: list[Any] = [None, None]
     if retrain:
-        trained = _retrain(plan, problem, members)
+        trained = retrained_without(plan, problem, members)
         retrained = passed.outputs + trained.output_changes
         errors = [
             jnp.sqrt(jnp.square(guess.output_changes - trained.output_changes).sum(-1).mean(-1) / trained.output_change)
@@ -245,10 +247,12 @@ def retrain_without(
         batch_size=batch_size,
         passes_at_once=None,
     )
-    return _retrain(plan, problem, membership(groups, len(problem.weights)))
+    return retrained_without(plan, problem, membership(groups, len(problem.weights)))
 
 
-def _retrain(plan: Any, problem: Any, members: Bool[np.ndarray, "groups examples"]) -> RetrainedLeaveOneOut:
+def retrained_without(
+    plan: Plan, problem: Problem, members: Bool[np.ndarray, "groups examples"], models_at_once: int | None = None
+) -> RetrainedLeaveOneOut:
     """The core of `retrain_without`."""
     weights = jnp.concatenate([problem.weights[None], jnp.where(members, 0, problem.weights)])
     count = len(weights)
@@ -261,6 +265,7 @@ def _retrain(plan: Any, problem: Any, members: Bool[np.ndarray, "groups examples
         num_epochs=plan.course.num_epochs,
         batch_size=plan.course.schedule,
         weights=weights,
+        models_at_once=models_at_once,
     )
     return _changes(plan, problem, training.state, training.diverged[1:])
 

@@ -7,11 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from scipy.stats import spearmanr
 
 from infotheory_dl import sample_information, training
 from infotheory_dl.linearization import response
 from infotheory_dl.sample_information import (
     StepSizeError,
+    _passes,
+    _spot_checks,
     datamodels,
     leave_one_out,
     linear_datamodeling_score,
@@ -43,7 +46,7 @@ ARGUMENTS = (KEY, SYSTEM, STATE, DATA, REFERENCE)
 @functools.cache
 def scores(method, at="full"):
     keep = method != "projections"
-    settings = {"method": method, "at": at, "keep_output_changes": keep, "num_projections": 256}
+    settings = {"method": method, "at": at, "keep_output_changes": keep, "num_projections": 256, "num_retrained": 0}
     return trained_information(*ARGUMENTS, **settings, **SETTINGS)
 
 
@@ -140,6 +143,32 @@ def test_the_midpoint_is_nearer_to_retraining():
     assert midpoint < full / 3
 
 
+def test_scores_are_checked_by_really_leaving_examples_out():
+    truth = retrain_without(*ARGUMENTS, np.arange(NUM_EXAMPLES)[:, None], **SETTINGS)
+    found = trained_information(*ARGUMENTS, num_retrained=NUM_EXAMPLES, **SETTINGS)
+    np.testing.assert_array_equal(np.sort(found.agreement.examples), np.arange(NUM_EXAMPLES))
+    for score in ("weight_change", "output_change"):
+        expected = spearmanr(getattr(found, score), getattr(truth, score)).statistic
+        np.testing.assert_allclose(getattr(found.agreement, score), expected, rtol=1e-6)
+    assert scores("forward").agreement is None
+    assert [_spot_checks.number_checked(*sizes) for sizes in ((79, 99), (80, 99), (999, 99), (999, 10))] == [
+        0,
+        8,
+        24,
+        10,
+    ]
+
+
+@pytest.mark.usefixtures("as_a_user_sees")
+def test_scores_that_retraining_contradicts_are_warned_of():
+    plan, problem = _passes.checked(
+        *ARGUMENTS, measure=None, shared=None, passes_at_once=None, num_epochs=4, batch_size=SETTINGS["batch_size"]
+    )
+    rows, found = np.arange(NUM_EXAMPLES), scores("forward", "midpoint")
+    with pytest.warns(UserWarning, match=r"of only -.* leaving out 12 of the examples .*: take smooth units"):
+        _spot_checks.check_by_retraining(plan, problem, rows, found.weight_change, -found.output_change, NUM_EXAMPLES)
+
+
 def test_what_a_group_leaves_is_predicted_to_second_order():
     groups = [[0], [1, 2]]
     unlearned = unlearn(*ARGUMENTS, groups, retrain=True, **SETTINGS)
@@ -167,12 +196,16 @@ def test_datamodels_predict_groups():
     assert linear_datamodeling_score(models.output_changes, truth.output_changes, groups) > 0.85
 
 
+@pytest.mark.filterwarnings("ignore:the scores have a rank correlation")  # of two examples
 def test_seeds_are_a_model_axis():
     states, keys = jax.vmap(SYSTEM.init)(STARTS), jax.random.split(KEY, 2)
-    both = trained_information(keys, SYSTEM, states, DATA, REFERENCE, at="full", examples=[2, 0], sigma=0.5, **SETTINGS)
+    settings = {"at": "full", "examples": [2, 0], "num_retrained": 2, **SETTINGS}
+    both = trained_information(keys, SYSTEM, states, DATA, REFERENCE, sigma=0.5, **settings)
     assert both.weight_change.shape == (2, 2)
     np.testing.assert_allclose(both.weight_information, 2 * both.weight_change, rtol=1e-12)
-    own = trained_information(keys[0], SYSTEM, STATE, DATA, REFERENCE, at="full", examples=[2, 0], **SETTINGS)
+    own = trained_information(keys[0], SYSTEM, STATE, DATA, REFERENCE, **settings)
+    assert both.agreement.output_change.shape == (2,)
+    np.testing.assert_allclose(both.agreement.output_change[0], own.agreement.output_change)
     np.testing.assert_allclose(both.output_change[0], own.output_change, rtol=1e-10)
 
 
@@ -247,6 +280,7 @@ def test_signs_are_warned_of():
         ({"method": "projections", "at": "full", "keep_output_changes": True}, "for themselves take another method"),
         ({"examples": [12]}, r"examples must lie in \[0, 12\), got 12"),
         ({"num_projections": 1}, "num_projections must be at least 2, got 1"),
+        ({"num_retrained": 13}, "num_retrained must be 0, or from 2 to the 12 examples that have scores, got 13"),
         ({"sigma": 0.0}, "sigma must be positive, got 0.0"),
     ],
 )
