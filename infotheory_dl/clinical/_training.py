@@ -78,7 +78,8 @@ def train_network(
       num_epochs: default those of the configuration.
       steps_per_epoch: at most, of batches drawn anew for each epoch; default all. The benchmark takes 2,000 where
         samples are hours.
-      **options: of `training.train_many`, such as a checkpoint, from which an interrupted training goes on.
+      **options: of `training.train_many`, such as a checkpoint, from which an interrupted training goes on. The
+        configuration is part of it.
 
     Returns:
       The networks; `predict_network` applies them.
@@ -115,6 +116,10 @@ def train_network(
         maximize=None if selected_by == "loss" else selected_by,
     )
     bins = np.asarray(data["train"].inputs.bins)
+    checkpoint = options.get("checkpoint")
+    if checkpoint is not None:
+        own = {**configuration._asdict(), **checkpoint.configuration}
+        options["checkpoint"] = checkpoint._replace(configuration=own)
     training = train_many(
         keys,
         of_network.step,

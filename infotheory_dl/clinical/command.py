@@ -28,9 +28,10 @@ from infotheory_dl.clinical._prediction_files import (
     write_predictions,
 )
 from infotheory_dl.clinical._reading import Part, read, read_some
+from infotheory_dl.clinical._runs import Run
 from infotheory_dl.clinical._store import Built
 from infotheory_dl.clinical._tasks import Task
-from infotheory_dl.clinical._training import TrainedNetwork, predict_network, train_network
+from infotheory_dl.clinical._training import TrainedNetwork, predict_network
 from infotheory_dl.clinical._verification import verify
 from infotheory_dl.report import Column, Stages, ran_with, terminal_table
 from infotheory_dl.results import save
@@ -105,6 +106,9 @@ class Lists:
 @dataclass(frozen=True)
 class Train:
     """Trains a baseline of the benchmark on a task, and writes its predictions of the test part.
+
+    Networks are saved after every epoch: the same call goes on where it was interrupted. The losses and scores of the
+    epochs are a table, which is there while they train.
 
     Attributes:
       store: its folder.
@@ -298,7 +302,9 @@ def _compare(action: Compare, console: Console) -> None:
 
 def _train(action: Train, console: Console) -> None:
     folder = require_writable(action.output)
+    stem = f"{action.task}_{action.model}"
     key = jax.random.key(action.seed)
+    run: Run | None = None
     test = read_some(action.store, action.task, "test")
     trained: Any
     with Stages(console) as stages:
@@ -311,7 +317,13 @@ def _train(action: Train, console: Console) -> None:
             settings = configuration(f"{action.task}/{action.model}")
             keys = jax.random.split(key, action.seeds)
             published = action.normalizer == "published"
-            trained = train_network(
+            num_epochs = action.epochs or settings.num_epochs
+            run = Run(
+                folder / f"{stem}.training",
+                folder / f"{stem}_epochs.csv",
+                lambda epochs: stages.progress(epochs / num_epochs),
+            )
+            trained = run.train(
                 keys,
                 action.store,
                 settings,
@@ -323,15 +335,18 @@ def _train(action: Train, console: Console) -> None:
             predictions = predict_network(trained, test)
     for sentence in _told(trained):
         console.print(f"• {sentence}", soft_wrap=True)
-    stem = f"{action.task}_{action.model}"
     files = {f"{stem}.csv": predictions.mean(0)}
     if len(predictions) > 1:
         files |= {f"{stem}_seed_{seed}.csv": of_seed for seed, of_seed in enumerate(predictions)}
     for name, values in files.items():
         write_predictions(test, values, folder / name)
     save(folder / f"{stem}.npz", trained)
+    written = [f"{stem}.npz", *files]
+    if run is not None:
+        run.finish(trained)
+        written.append(run.table.name)
     means = f"; {stem}.csv has the means over the seeds" if len(predictions) > 1 else ""
-    console.print(f"{', '.join([f'{stem}.npz', *files])} are in {folder.resolve()}{means}", soft_wrap=True)
+    console.print(f"{', '.join(written)} are in {folder.resolve()}{means}", soft_wrap=True)
 
 
 def _told(trained: LinearSelection | TrainedNetwork) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Networks and linear baselines trained on a store, and the commands that do so."""
 
+import csv
 import itertools
 
 import jax
@@ -7,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from infotheory_dl import cli, clinical, results, training
-from infotheory_dl.clinical import _sequences, _training
+from infotheory_dl import cli, clinical, report, results, training
+from infotheory_dl.clinical import _sequences, _training, command
 from tests.files_page import columns_of
 
 HOURLY = clinical.Configuration("length_of_stay", False, 2, num_epochs=2)
@@ -51,6 +52,60 @@ def test_an_interrupted_training_goes_on(trained, store, tmp_path):
     results.save(tmp_path / "networks.npz", found)
     again = results.load(tmp_path / "networks.npz", clinical.TrainedNetwork)
     jax.tree.map(np.testing.assert_array_equal, again.variables, trained.variables)
+
+
+def test_the_command_goes_on_where_it_was_interrupted_and_ends_with_the_same_bytes(store, tmp_path, monkeypatch):
+    settings = clinical.Configuration("length_of_stay", False, 2)
+    monkeypatch.setattr(command, "configuration", lambda name: settings)
+    progress, seen = report.Stages.progress, []
+
+    def train(folder, *options):
+        # as long as the networks of the fixture, whose program is this one
+        seen.clear()
+        arguments = ("train", store, "length_of_stay", "--model", "S", "--seeds", 2, "--epochs", 2, *options)
+        cli.main(["clinical", *map(str, arguments), "--output", str(folder)])
+
+    def interrupted(stages, share):
+        progress(stages, share)
+        seen.append(share)
+        if folder.name == "resumed" and len(seen) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(report.Stages, "progress", interrupted)
+    folder = tmp_path / "whole"
+    train(folder)
+    assert seen == [0.5, 1.0]
+    folder = tmp_path / "resumed"
+    with pytest.raises(SystemExit) as stopped:
+        train(folder)
+    assert stopped.value.code == 130
+    # the epoch that is done is told already, and saved
+    assert [row["epoch"] for row in rows_of(folder / "length_of_stay_S_epochs.csv")] == ["1", "1"]
+    with pytest.raises(SystemExit) as stopped:
+        train(folder, "--seed", 1)
+    assert stopped.value.code == 2
+    monkeypatch.setattr(report.Stages, "progress", lambda stages, share: seen.append(share))
+    train(folder)
+    assert seen == [1.0]
+    contents = [{file.name: file.read_bytes() for file in sorted(path.iterdir())} for path in tmp_path.iterdir()]
+    assert contents[0] == contents[1]
+    assert {name for name in contents[0] if "seed" not in name} == {
+        "length_of_stay_S.csv",
+        "length_of_stay_S.npz",
+        "length_of_stay_S_epochs.csv",
+    }
+    found = results.load(folder / "length_of_stay_S.npz", clinical.TrainedNetwork)
+    rows = rows_of(folder / "length_of_stay_S_epochs.csv")
+    assert [(row["seed"], row["epoch"]) for row in rows] == [("0", "1"), ("0", "2"), ("1", "1"), ("1", "2")]
+    np.testing.assert_array_equal([float(row["loss"]) for row in rows], np.ravel(found.losses))
+    scores = np.ravel(found.evaluations["length_of_stay_score"])
+    np.testing.assert_array_equal([float(row["validation_length_of_stay_score"]) for row in rows], scores)
+    assert set(rows[0]) <= columns_of("clinical", "`TASK_MODEL_epochs.csv`")
+
+
+def rows_of(path):
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
 
 
 def test_batches_hold_all_sequences_once_and_those_of_like_length():
