@@ -31,6 +31,7 @@ from infotheory_dl.audit.settings import Settings, SettingsByName, checked_setti
 from infotheory_dl.audit.solution import solve
 from infotheory_dl.audit.stages import Kept, Stage, Work, digest_of, forget, run_stages
 from infotheory_dl.audit.sweep import Sweep, sweep_times
+from infotheory_dl.audit.unseen_sources import UnseenSources, leave_sources_out
 from infotheory_dl.data.preprocessing import centred_targets
 from infotheory_dl.linearization import LinearizationQuality
 from infotheory_dl.metrics.labels import margins
@@ -66,6 +67,8 @@ class AuditResult(NamedTuple):
       checks: what is found besides wrong labels: copies, outlying examples, order, sources.
       domains: what goes wrong in each domain when it is not trained on; None where no column of the data is called
         domain.
+      unseen_sources: what each source is worth to the others, and they to it; None where no column is called source or
+        domain.
       given_predictions: what predictions of the user's say, and how far the audit agrees; None if none were given.
     """
 
@@ -86,6 +89,7 @@ class AuditResult(NamedTuple):
     settings: Settings
     checks: Checks
     domains: tuple[UnseenDomain, ...] | None = None
+    unseen_sources: UnseenSources | None = None
     given_predictions: GivenPredictions | None = None
 
 
@@ -202,6 +206,7 @@ def run(
         settings=chosen,
         checks=found["checks"],
         domains=found.get("domains"),
+        unseen_sources=found["unseen_sources"],
         given_predictions=compared,
     )
 
@@ -293,6 +298,7 @@ STAGES = (
         _find_errors,
     ),
     Stage("checks", lambda work: "copies, outlying examples, order and sources", _check),
+    Stage("unseen_sources", lambda work: "each source left out", leave_sources_out),
     Stage("sweep", lambda work: "scores of earlier times", sweep_times, lambda work: bool(work.settings.sweep)),
     Stage(
         "generalization",

@@ -31,6 +31,7 @@ from infotheory_dl.linearization.kernels import (
 )
 from infotheory_dl.linearization.quality import LinearizationQuality, linearization_quality
 from infotheory_dl.linearization.ridge import FeatureMoments, RidgeLeaveOneOut, feature_moments, ridge_leave_one_out
+from infotheory_dl.linearization.ridge_groups import RidgeLeaveGroupsOut, ridge_leave_groups_out
 from infotheory_dl.linearization.streams import FeatureStream
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Outputs",
     "Projection",
     "ProjectionMethod",
+    "RidgeLeaveGroupsOut",
     "RidgeLeaveOneOut",
     "SingularKernelError",
     "calibrate",
@@ -61,6 +63,7 @@ __all__ = [
     "projected_jacobian",
     "random_projection",
     "response",
+    "ridge_leave_groups_out",
     "ridge_leave_one_out",
     "select_weight_decay",
     "trained_coefficients",

@@ -70,7 +70,8 @@ def test_embeddings_have_one_scale_and_a_random_layer_where_a_linear_kernel_tell
 
 def test_an_audit_that_is_cut_short_goes_on_with_the_same_bytes(rows, many, tmp_path, monkeypatch):
     stages = _run.STAGES
-    wanted = ("representation", "solution", "scores", "label_errors", "checks", "sweep", "generalization", "detection")
+    wanted = ("representation", "solution", "scores", "label_errors", "checks", "unseen_sources")
+    wanted += ("sweep", "generalization", "detection")
     done = []
 
     def dying(name):

@@ -41,10 +41,10 @@ class Sources(NamedTuple):
     q_value: Float[np.ndarray, " sources"]
 
 
-def compare_sources(
-    key: Key, examples: Examples, table: data.Table, doubt: Float[np.ndarray, " examples"]
-) -> Sources | None:
-    """Compares the mean doubt about labels with that after permutations within the classes.
+def sources_of(
+    examples: Examples, table: data.Table
+) -> tuple[str, tuple[str, ...], Int[np.ndarray, " examples"]] | None:
+    """The column of the sources, their names, and which of them each audited example is from.
 
     None where no column is called source or domain, or it has one value or so many that they are no sources.
     """
@@ -53,8 +53,17 @@ def compare_sources(
         return None
     column, of_all = found
     names, codes = np.unique(of_all[examples.indices], return_inverse=True)
-    if not 2 <= len(names) <= _MOST_SOURCES:
+    return (column, tuple(map(str, names)), codes) if 2 <= len(names) <= _MOST_SOURCES else None
+
+
+def compare_sources(
+    key: Key, examples: Examples, table: data.Table, doubt: Float[np.ndarray, " examples"]
+) -> Sources | None:
+    """Compares the mean doubt about labels with that after permutations within the classes; None without sources."""
+    found = sources_of(examples, table)
+    if found is None:
         return None
+    column, names, codes = found
     from scipy.stats import false_discovery_control
 
     sizes = np.bincount(codes)
@@ -66,7 +75,7 @@ def compare_sources(
     p_value = np.asarray(null.p_value, float)
     return Sources(
         column,
-        tuple(map(str, names)),
+        names,
         sizes,
         mean(doubt),
         expected,

@@ -13,6 +13,7 @@ from infotheory_dl.audit.checks.copies import LEVEL
 from infotheory_dl.audit.checks.order import OrderEffect
 from infotheory_dl.audit.checks.outlying import RATE
 from infotheory_dl.audit.examples import Examples
+from infotheory_dl.audit.unseen_sources import UnseenSources
 from infotheory_dl.report import Column, Html, Picture, count, known, percent
 
 _SHOWN = 24
@@ -107,6 +108,7 @@ def beyond_labels(result: AuditResult) -> str:
         outlying_part(checks.outlying, shown),
         order_part(order),
         sources_part(checks.sources, "share of contradicted labels"),
+        _unseen_sources(result.unseen_sources),
         _classes(result),
     )
 
@@ -248,6 +250,26 @@ def sources_part(sources: Sources | None, doubt: str) -> str:
         ]
     )
     return report.subsection("Sources", report.paragraph(about), table)
+
+
+def _unseen_sources(found: UnseenSources | None) -> str:
+    if found is None:
+        return ""
+    about = (
+        f"What is predicted right of each {found.column} where each of its examples alone is left out, and where all of"
+        " them are: where that is much less, the others do not tell what is right here. The change without it is that"
+        " of the outputs for all other examples, root mean square."
+    )
+    table = report.table(
+        [
+            Column(found.column, list(found.names)),
+            Column("examples", found.sizes.tolist()),
+            Column("right", found.right.tolist(), percent),
+            Column("right, unseen", found.unseen.tolist(), percent),
+            Column("change without it", np.sqrt(found.output_change).tolist(), "{:.4f}".format),
+        ]
+    )
+    return report.subsection("Sources left out", report.paragraph(about), table)
 
 
 def _classes(result: AuditResult) -> str:
