@@ -176,7 +176,8 @@ def whole_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
 def write_together(folder: str | os.PathLike[str], contents: Mapping[str, str | bytes]) -> Path:
     """Writes files, by name, into a folder once all of them are complete, in the place of those before.
 
-    The folder is made if it is absent. An OSError names it, and leaves the files before as they were.
+    The folder is made if it is absent. An OSError names it, and leaves the files before as they were. Of several
+    writers the files of the last one stay, all of them.
 
     Returns:
       The folder.
@@ -189,8 +190,9 @@ def write_together(folder: str | os.PathLike[str], contents: Mapping[str, str | 
         try:
             for name, content in contents.items():
                 (staging / name).write_bytes(content.encode() if isinstance(content, str) else content)
-            for name in contents:
-                os.replace(staging / name, folder / name)
+            with _alone_in(folder):
+                for name in contents:
+                    os.replace(staging / name, folder / name)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     return folder
@@ -235,6 +237,22 @@ def machine_memory() -> float:
         return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (AttributeError, ValueError, OSError):
         return math.inf
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Waits for other writers in the folder; where the system knows no lock of folders, nobody waits."""
+    descriptor = None
+    with suppress(ImportError, OSError):
+        import fcntl
+
+        descriptor = os.open(folder, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)  # which ends the lock
 
 
 def _staging(path: Path) -> Path:

@@ -83,13 +83,14 @@ def test_writers_in_one_folder_do_not_meet(tmp_path):
     """Each of several threads and processes writes its own; the last one stays, whole."""
     whole = [str(i) * 50_000 for i in range(4)]
     program = "import sys; from infotheory_dl._files import write_text, write_together\n"
-    program += "for i in range(50): write_text(sys.argv[1], '0' * 50_000); write_together(sys.argv[2], {'a': '0'})"
+    program += "for i in range(50): write_text(sys.argv[1], '0' * 50_000); "
+    program += "write_together(sys.argv[2], dict.fromkeys('ab', '0'))"
     other = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "file"), str(tmp_path)])
 
     def write(text):
         for _ in range(50):
             write_text(tmp_path / "file", text)
-            write_together(tmp_path, {"a": text})
+            write_together(tmp_path, {"a": text, "b": text})
 
     threads = [threading.Thread(target=write, args=(text,)) for text in whole]
     for thread in threads:
@@ -98,7 +99,9 @@ def test_writers_in_one_folder_do_not_meet(tmp_path):
         thread.join()
     assert other.wait() == 0
     assert (tmp_path / "file").read_text() in whole
-    assert sorted(os.listdir(tmp_path)) == ["a", "file"]
+    assert sorted(os.listdir(tmp_path)) == ["a", "b", "file"]
+    # files that were written together are of one writer
+    assert (tmp_path / "a").read_text() == (tmp_path / "b").read_text()
 
 
 def test_a_folder_is_that_of_the_first_writer(tmp_path):
