@@ -42,7 +42,13 @@ from infotheory_dl.clinical._store import Built
 from infotheory_dl.clinical._synthetic import synthetic, write_tables
 from infotheory_dl.clinical._systems import Prefixes, system
 from infotheory_dl.clinical._tasks import Task
-from infotheory_dl.clinical._training import TrainedNetwork, predict_network, train_network
+from infotheory_dl.clinical._training import (
+    NetworkSelection,
+    TrainedNetwork,
+    predict_network,
+    select_network,
+    train_network,
+)
 from infotheory_dl.clinical._verification import Verification, verify
 from infotheory_dl.clinical.channels import CHANNELS, Channel, Layout, layout
 from infotheory_dl.clinical.rules import Mode, Rules
@@ -68,6 +74,7 @@ __all__ = [
     "LinearSelection",
     "ListFile",
     "Mode",
+    "NetworkSelection",
     "Normalizer",
     "Part",
     "Predictions",
@@ -112,6 +119,7 @@ __all__ = [
     "read_series",
     "scores",
     "select_linear",
+    "select_network",
     "synthetic",
     "system",
     "train_linear",

@@ -44,6 +44,7 @@ class Configuration(NamedTuple):
       timestep: hours of a bin.
       batch_size: stays, or samples, of a step.
       num_epochs: of training.
+      learning_rate: of Adam.
       best_epoch: which the authors found, from 0; of hourly tasks without deep supervision and with it, of chunks.
       validation_loss: at that epoch.
     """
@@ -62,6 +63,7 @@ class Configuration(NamedTuple):
     timestep: float = 1.0
     batch_size: int = 8
     num_epochs: int = 100
+    learning_rate: float = 1e-3
     best_epoch: int | None = None
     validation_loss: float | None = None
 
@@ -181,7 +183,7 @@ def require_configuration(configuration: Configuration) -> None:
     require_within("[0, 1)", dropout=configuration.dropout)
     require_within("[0, 1]", replication=configuration.replication)
     require_not_negative(loss_weights=configuration.loss_weights)
-    require_positive(timestep=configuration.timestep)
+    require_positive(timestep=configuration.timestep, learning_rate=configuration.learning_rate)
     if configuration.size % 2 and not configuration.is_causal:
         raise ValueError(f"size must be even where layers read both ways, got {configuration.size}")
     if configuration.supervision == "deep" and configuration.task not in HOURLY_TASKS:

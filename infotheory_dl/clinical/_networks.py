@@ -1,14 +1,15 @@
 """The recurrent networks of the benchmark: layers of channels, layers of all, and a head for each task."""
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from infotheory_dl._validation import edge, require_rank
+from infotheory_dl._validation import edge, is_concrete, require_rank
 from infotheory_dl.clinical._configurations import Configuration, require_configuration
 from infotheory_dl.clinical.channels import NUM_CHANNELS, layout
 from infotheory_dl.networks import GLOROT, LSTM, Dense
-from infotheory_dl.types import AnyArray
+from infotheory_dl.types import AnyArray, Scalar
 
 
 class Recurrent(nn.Module):
@@ -63,7 +64,7 @@ class Recurrent(nn.Module):
             size *= settings.size_coefficient
         for place in range(settings.depth):
             hidden = layer(hidden, size, f"layer_{place + 1}", is_last=place + 1 == settings.depth)
-        hidden = nn.Dropout(settings.dropout, deterministic=not train)(hidden)
+        hidden = Dropout(settings.dropout)(jnp.asarray(hidden), train=train)
         return {task: self._head(task, hidden) for task in settings.tasks}
 
     def _head(self, task: str, hidden: Array) -> Array:
@@ -73,6 +74,24 @@ class Recurrent(nn.Module):
             hidden = hidden[:, place]
         outputs = Dense(settings.num_outputs(task), GLOROT, name=task)(hidden)
         return nn.relu(outputs) if task == "length_of_stay" and not settings.length_in_classes else outputs
+
+
+class Dropout(nn.Module):
+    """That of flax, whose share may be traced as well: a setting of one of many models.
+
+    Attributes:
+      share: of the inputs that are dropped.
+    """
+
+    share: Scalar
+
+    @nn.compact
+    def __call__(self, inputs: Array, *, train: bool) -> Array:
+        """The inputs; while it trains some of them zero, the others larger."""
+        if not train or (is_concrete(self.share) and self.share == 0):
+            return inputs
+        kept = jax.random.bernoulli(self.make_rng("dropout"), 1 - self.share, inputs.shape)
+        return jnp.where(kept, inputs / (1 - self.share), 0)
 
 
 @edge

@@ -13,10 +13,22 @@ from jaxtyping import Array, Float, Int
 from infotheory_dl._blocks import map_blocks
 from infotheory_dl._validation import edge, require_count
 from infotheory_dl.clinical._configurations import Configuration
-from infotheory_dl.clinical._networks import network, observed_bins
+from infotheory_dl.clinical._networks import Recurrent, network, observed_bins
 from infotheory_dl.clinical._objectives import losses, scores
-from infotheory_dl.training import Batch, Data, Metrics, NetworkState, System, as_network, begin, descend, forward
-from infotheory_dl.types import AnyArray, Key, Params
+from infotheory_dl.networks import train_fn
+from infotheory_dl.training import (
+    Batch,
+    Data,
+    Metrics,
+    Network,
+    NetworkState,
+    System,
+    as_network,
+    begin,
+    descend,
+    forward,
+)
+from infotheory_dl.types import AnyArray, Key, Params, Scalar
 
 
 class Prefixes(NamedTuple):
@@ -31,8 +43,33 @@ class Prefixes(NamedTuple):
     bins: Int[AnyArray, " samples"]
 
 
-# Keras' settings of the time
-_ADAM = optax.adam(1e-3, eps=1e-7)
+class ConfiguredState(NamedTuple):
+    """A network, and the settings of its configuration that do not shape its program.
+
+    Attributes:
+      state: of the network.
+      dropout, replication, loss_weights: as in `Configuration`. The learning rate is in the state of the optimizer.
+    """
+
+    state: NetworkState
+    dropout: Float[Array, ""]
+    replication: Float[Array, ""]
+    loss_weights: Float[Array, " tasks"]
+
+    @property
+    def variables(self) -> Params:
+        """Those of the network."""
+        return self.state.variables
+
+
+def _adam(learning_rate: Scalar) -> optax.GradientTransformation:
+    """With Keras' settings of the time."""
+    return optax.adam(learning_rate, eps=1e-7)
+
+
+_fixed_adam = functools.lru_cache(maxsize=64)(_adam)
+# whose learning rate is a leaf of its state
+_free_adam = optax.inject_hyperparams(_adam)
 
 
 @edge
@@ -51,7 +88,7 @@ def system(
 
     Args:
       configuration: of the network.
-      optimizer: of optax; default Adam with the settings of the benchmark.
+      optimizer: of optax; default Adam with the settings of the benchmark, and the learning rate of the configuration.
       lengths: numbers of bins, increasing. A step computes with the smallest of them that holds its batch, and with all
         bins where none does; a schedule that puts stays of like length together then saves what the others would add.
         Of `Prefixes` the last must hold the longest sample.
@@ -66,7 +103,9 @@ def system(
     require_count(1, **{f"lengths[{place}]": length for place, length in enumerate(lengths)})
     if list(lengths) != sorted(set(lengths)):
         raise ValueError(f"lengths must increase, got {list(lengths)}")
-    return _system(configuration, optimizer or _ADAM, tuple(lengths), evaluation_batch_size)
+    return _system(
+        configuration, optimizer or _adam(configuration.learning_rate), tuple(lengths), evaluation_batch_size
+    )
 
 
 @functools.lru_cache(maxsize=64)
@@ -82,42 +121,112 @@ def _system(
         return begin(trained, optimizer, variables)
 
     def step(state: NetworkState, batch: Batch, key: Key) -> tuple[NetworkState, Metrics]:
-        inputs, targets = batch.data
-        most = _most_bins(inputs, lengths)
-        network_key, optimizer_key = jax.random.split(key)
-
-        def gradient_of(bins: int) -> Any:
-            read = _read(inputs, batch.shared, bins)
-            cut = jax.tree.map(
-                lambda leaf: leaf[:, :bins] if leaf.ndim > 1 and leaf.shape[1] == most else leaf, targets
-            )
-
-            def objective(params: Params) -> Any:
-                outputs, _ = forward(network_key, trained, state._replace(params=params), read, batch.mask)
-                found = losses(configuration, outputs, cut, steps=observed_bins(read), examples=batch.mask)
-                return found["loss"], found
-
-            return jax.grad(objective, has_aux=True)(state.params)
-
-        least = configuration.mortality_bin if configuration.task == "multitask" else 0
-        choices = [*(length for length in lengths if least < length < most), most]
-        choice = jnp.searchsorted(jnp.asarray(choices), _used_bins(inputs))
-        gradient, found = lax.switch(choice, [functools.partial(gradient_of, bins) for bins in choices])
-        return descend(optimizer_key, optimizer, state, gradient, state.collections), found
+        return _step(configuration, trained, optimizer, lengths, state, batch, key)
 
     def evaluate(state: NetworkState, data: Data, shared: Any = None) -> Metrics:
-        inputs, targets = data
-        most = _most_bins(inputs, lengths)
-
-        def outputs_of(inputs: Any) -> Any:
-            read = _read(inputs, shared, most)
-            return trained.apply(state.variables, read), observed_bins(read)
-
-        outputs, steps = map_blocks(outputs_of, (inputs,), evaluation_batch_size)
-        of_tasks = {f"{task}_score": score for task, score in scores(configuration, outputs, targets).items()}
-        return {**losses(configuration, outputs, targets, steps=steps), **of_tasks}
+        return _evaluate(configuration, trained, lengths, evaluation_batch_size, state, data, shared)
 
     return System(init, step, evaluate)
+
+
+def program_of(configuration: Configuration) -> Configuration:
+    """The configuration that stands for all that share its program: those of other dropout, if any, learning rate,
+    replication and loss weights."""
+    default = Configuration(configuration.task, configuration.channel_wise, configuration.size)
+    free = ("learning_rate", "replication", "loss_weights", "best_epoch", "validation_loss")
+    same: dict[str, Any] = {name: getattr(default, name) for name in free}
+    # without any dropout less is computed
+    return configuration._replace(**same, dropout=0.5 if configuration.dropout else 0.0)
+
+
+@functools.lru_cache(maxsize=64)
+def configured_system(program: Configuration, lengths: tuple[int, ...], evaluation_batch_size: int | None) -> System:
+    """The system of networks of many configurations that share a program, each of which its state has.
+
+    Its `init(variables, dropout=, learning_rate=, replication=, loss_weights=)` takes the settings.
+
+    Args:
+      program: of `program_of`.
+      lengths, evaluation_batch_size: as in `system`.
+    """
+    of_program = as_network(network(program))
+    optimizer = _free_adam(learning_rate=program.learning_rate)
+
+    def init(
+        variables: Params, *, dropout: Array, learning_rate: Array, replication: Array, loss_weights: Array
+    ) -> ConfiguredState:
+        state = begin(of_program, _free_adam(learning_rate=learning_rate), variables)
+        return ConfiguredState(state, dropout, replication, loss_weights)
+
+    def configuration_of(model: ConfiguredState) -> Configuration:
+        own: dict[str, Any] = {"replication": model.replication, "loss_weights": model.loss_weights}
+        if program.dropout:
+            own["dropout"] = model.dropout
+        return program._replace(**own)
+
+    def step(model: ConfiguredState, batch: Batch, key: Key) -> tuple[ConfiguredState, Metrics]:
+        configuration = configuration_of(model)
+        trained = of_program._replace(train=train_fn(Recurrent(configuration)))
+        state, metrics = _step(configuration, trained, optimizer, lengths, model.state, batch, key)
+        return model._replace(state=state), metrics
+
+    def evaluate(model: ConfiguredState, data: Data, shared: Any = None) -> Metrics:
+        configuration = configuration_of(model)
+        return _evaluate(configuration, of_program, lengths, evaluation_batch_size, model.state, data, shared)
+
+    return System(init, step, evaluate)
+
+
+def _step(
+    configuration: Configuration,
+    trained: Network,
+    optimizer: optax.GradientTransformation,
+    lengths: tuple[int, ...],
+    state: NetworkState,
+    batch: Batch,
+    key: Key,
+) -> tuple[NetworkState, Metrics]:
+    inputs, targets = batch.data
+    most = _most_bins(inputs, lengths)
+    network_key, optimizer_key = jax.random.split(key)
+
+    def gradient_of(bins: int) -> Any:
+        read = _read(inputs, batch.shared, bins)
+        cut = jax.tree.map(lambda leaf: leaf[:, :bins] if leaf.ndim > 1 and leaf.shape[1] == most else leaf, targets)
+
+        def objective(params: Params) -> Any:
+            outputs, _ = forward(network_key, trained, state._replace(params=params), read, batch.mask)
+            found = losses(configuration, outputs, cut, steps=observed_bins(read), examples=batch.mask)
+            return found["loss"], found
+
+        return jax.grad(objective, has_aux=True)(state.params)
+
+    least = configuration.mortality_bin if configuration.task == "multitask" else 0
+    choices = [*(length for length in lengths if least < length < most), most]
+    choice = jnp.searchsorted(jnp.asarray(choices), _used_bins(inputs))
+    gradient, found = lax.switch(choice, [functools.partial(gradient_of, bins) for bins in choices])
+    return descend(optimizer_key, optimizer, state, gradient, state.collections), found
+
+
+def _evaluate(
+    configuration: Configuration,
+    trained: Network,
+    lengths: tuple[int, ...],
+    batch_size: int | None,
+    state: NetworkState,
+    data: Data,
+    shared: Any,
+) -> Metrics:
+    inputs, targets = data
+    most = _most_bins(inputs, lengths)
+
+    def outputs_of(inputs: Any) -> Any:
+        read = _read(inputs, shared, most)
+        return trained.apply(state.variables, read), observed_bins(read)
+
+    outputs, steps = map_blocks(outputs_of, (inputs,), batch_size)
+    of_tasks = {f"{task}_score": score for task, score in scores(configuration, outputs, targets).items()}
+    return {**losses(configuration, outputs, targets, steps=steps), **of_tasks}
 
 
 def read_rows(

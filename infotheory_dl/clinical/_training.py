@@ -2,6 +2,8 @@
 
 import functools
 import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
 import jax
@@ -10,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from jaxtyping import Key as Keys
 
-from infotheory_dl._validation import edge, require_count, require_not_empty
+from infotheory_dl._validation import edge, require_choice, require_count, require_not_empty
 from infotheory_dl.clinical._configurations import HOURLY_TASKS, Configuration, require_configuration
 from infotheory_dl.clinical._lengths import class_lengths
 from infotheory_dl.clinical._networks import network
@@ -18,7 +20,7 @@ from infotheory_dl.clinical._normalization import Normalizer, moments_of
 from infotheory_dl.clinical._objectives import probabilities
 from infotheory_dl.clinical._reading import Samples, read_some
 from infotheory_dl.clinical._sequences import Rows, bins_of, normalised, rows_of, sequences_of, times_seen
-from infotheory_dl.clinical._systems import Prefixes, read_rows, system
+from infotheory_dl.clinical._systems import Prefixes, configured_system, program_of, read_rows
 from infotheory_dl.results import concise
 from infotheory_dl.training import EngineOptions, Evaluation, Minibatches, Schedule, draw_states, train_many
 from infotheory_dl.types import Key, Params
@@ -49,6 +51,26 @@ class TrainedNetwork(NamedTuple):
     selected_by: str
     losses: Float[Array, "seeds epochs"]
     evaluations: dict[str, Float[Array, "seeds epochs"]]
+
+
+@concise
+class NetworkSelection(NamedTuple):
+    """Recurrent networks of many configurations.
+
+    Attributes:
+      trained: of each configuration, in their order.
+      scores: of each, what the validation part was selected by, of each seed at its best epoch.
+      chosen: the number of the configuration whose mean over the seeds is the best.
+    """
+
+    trained: tuple[TrainedNetwork, ...]
+    scores: Float[np.ndarray, "configurations seeds"]
+    chosen: int
+
+    @property
+    def best(self) -> TrainedNetwork:
+        """The networks of the chosen configuration."""
+        return self.trained[self.chosen]
 
 
 @edge
@@ -92,7 +114,88 @@ def train_network(
     """
     require_configuration(configuration)
     require_count(1, num_epochs=num_epochs, steps_per_epoch=steps_per_epoch)
-    trained = _trained_on(configuration)
+    return _train(keys, store, (configuration,), normalizer, num_epochs, steps_per_epoch, None, options)[0]
+
+
+@edge
+def select_network(
+    keys: Keys[Array, " seeds"],
+    store: str | os.PathLike[str],
+    configurations: Sequence[Configuration],
+    *,
+    by: str | None = None,
+    normalizer: Normalizer | None = None,
+    num_epochs: int | None = None,
+    steps_per_epoch: int | None = None,
+    **options: Unpack[EngineOptions],
+) -> NetworkSelection:
+    """Trains the networks of many configurations of one task, and chooses the best by the validation part.
+
+    Configurations that differ in dropout, learning rate, replication or loss weights alone are one program, with the
+    seeds beside them; those of other shapes, or without any dropout, are one program for each. All begin with the
+    weights of their seed and see the stays in its order.
+
+    Args:
+      keys, store, normalizer, num_epochs, steps_per_epoch: as in `train_network`.
+      configurations: such as `[configuration("ihm/S")._replace(dropout=share) for share in (0.1, 0.3, 0.5)]`.
+      by: "loss", or the score of a task, such as "mortality_score", by which epochs and the configuration are chosen;
+        default as in `train_network`.
+      **options: of `training.train_many`. Each program has a folder of its own in that of a checkpoint.
+
+    Returns:
+      The networks of all configurations, and which is the best.
+
+    Raises:
+      ValueError: if tasks differ, losses of other weights would have to be compared, the store has no sample of the
+        task in the training or the validation part, or a setting is out of range.
+    """
+    if not configurations:
+        raise ValueError("configurations must be one at least, got none")
+    for configuration in configurations:
+        require_configuration(configuration)
+    require_count(1, num_epochs=num_epochs, steps_per_epoch=steps_per_epoch)
+    first = configurations[0]
+    if len(tasks := sorted({configuration.task for configuration in configurations})) > 1:
+        raise ValueError(f"configurations must be of one task, to be compared, got {', '.join(tasks)}")
+    if by is not None:
+        require_choice("by", by, ("loss", *(f"{task}_score" for task in first.tasks)))
+    by = by or _selected_by(first, read_some(store, first.task, "validation"))
+    if by == "loss" and len(set(map(_weighting, configurations))) > 1:
+        raise ValueError(
+            "losses of different weights or supervision cannot be compared: give by, such as"
+            f" {f'{first.tasks[0]}_score'!r}"
+        )
+    programs: dict[Configuration, list[int]] = {}
+    for place, configuration in enumerate(configurations):
+        programs.setdefault(program_of(_trained_on(configuration)), []).append(place)
+    found: dict[int, TrainedNetwork] = {}
+    checkpoint = options.get("checkpoint")
+    for number, places in enumerate(programs.values()):
+        own: EngineOptions = {**options}
+        if checkpoint is not None:
+            own["checkpoint"] = checkpoint._replace(folder=Path(checkpoint.folder) / f"program_{number}")
+        chosen = tuple(configurations[place] for place in places)
+        trained = _train(keys, store, chosen, normalizer, num_epochs, steps_per_epoch, by, own)
+        found.update(zip(places, trained, strict=True))
+    networks = tuple(found[place] for place in range(len(configurations)))
+    reached = np.stack([_reached(trained) for trained in networks])
+    means = -reached.mean(-1) if by == "loss" else reached.mean(-1)
+    return NetworkSelection(networks, reached, int(np.argmax(np.where(np.isnan(means), -np.inf, means))))
+
+
+def _train(
+    keys: Keys[Array, " seeds"],
+    store: str | os.PathLike[str],
+    configurations: tuple[Configuration, ...],
+    normalizer: Normalizer | None,
+    num_epochs: int | None,
+    steps_per_epoch: int | None,
+    by: str | None,
+    options: EngineOptions,
+) -> list[TrainedNetwork]:
+    """The networks of configurations that share a program."""
+    configuration = configurations[0]
+    trained = program_of(_trained_on(configuration))
     parts = {part: read_some(store, configuration.task, part) for part in ("train", "validation")}
     together = {part: rows_of(samples, configuration.timestep) for part, samples in parts.items()}
     seen = times_seen(parts["train"], together["train"], configuration)
@@ -106,11 +209,11 @@ def train_network(
         part: sequences_of(parts[part], rows, trained, lengths[-1])
         for part, rows in (("train", train_rows), ("validation", validation_rows))
     }
-    selected_by = f"{configuration.task}_score" if _varies(parts["validation"]) else "loss"
-    of_network = system(trained, lengths=lengths, evaluation_batch_size=max(1, _BINS_AT_ONCE // lengths[-1]))
+    selected_by = by or _selected_by(configuration, parts["validation"])
+    of_networks = configured_system(trained, lengths, max(1, _BINS_AT_ONCE // lengths[-1]))
     inputs = jnp.zeros((1, lengths[0], shared.shape[1]), jnp.float32)
     evaluation = Evaluation(
-        of_network.evaluate,
+        of_networks.evaluate,
         tuple(data["validation"]),
         minimize="loss" if selected_by == "loss" else None,
         maximize=None if selected_by == "loss" else selected_by,
@@ -118,12 +221,18 @@ def train_network(
     bins = np.asarray(data["train"].inputs.bins)
     checkpoint = options.get("checkpoint")
     if checkpoint is not None:
-        own = {**configuration._asdict(), **checkpoint.configuration}
-        options["checkpoint"] = checkpoint._replace(configuration=own)
+        own = {"configurations": [each._asdict() for each in configurations], **checkpoint.configuration}
+        options = {**options, "checkpoint": checkpoint._replace(configuration=own)}
+    # the seeds of the first configuration, then those of the second
+    every = keys[np.tile(np.arange(len(keys)), len(configurations))]
+    settings = {
+        name: np.repeat(np.array([getattr(each, name) for each in configurations], np.float32), len(keys), axis=0)
+        for name in ("dropout", "learning_rate", "replication", "loss_weights")
+    }
     training = train_many(
-        keys,
-        of_network.step,
-        draw_states(keys, network(trained), of_network, inputs),
+        every,
+        of_networks.step,
+        draw_states(every, network(trained), of_networks, inputs, **settings),
         tuple(data["train"]),
         shared=shared,
         num_epochs=num_epochs or configuration.num_epochs,
@@ -132,15 +241,17 @@ def train_network(
         **options,
     )
     assert training.best is not None  # the evaluation selects
-    return TrainedNetwork(
-        configuration,
-        normalizer,
-        training.best.state.variables,
-        training.best.epoch,
-        selected_by,
-        jnp.mean(training.metrics["loss"], axis=-1),
-        training.evaluations,
-    )
+    best, losses = training.best, jnp.mean(training.metrics["loss"], axis=-1)
+    found = []
+    for place, each in enumerate(configurations):
+        mine = slice(place * len(keys), (place + 1) * len(keys))
+        variables, evaluations = jax.tree.map(
+            lambda leaf, mine=mine: leaf[mine], (best.state.variables, training.evaluations)
+        )
+        found.append(
+            TrainedNetwork(each, normalizer, variables, best.epoch[mine], selected_by, losses[mine], evaluations)
+        )
+    return found
 
 
 @edge
@@ -159,7 +270,7 @@ def predict_network(trained: TrainedNetwork, samples: Samples) -> Float[np.ndarr
       ValueError: if the networks did not learn the task, or there are no samples.
     """
     require_not_empty(samples=samples.labels)
-    configuration = _trained_on(trained.configuration)
+    configuration = program_of(_trained_on(trained.configuration))
     task = samples.task
     if task not in configuration.tasks:
         raise ValueError(f"the networks learned {', '.join(configuration.tasks)}, not {task}")
@@ -223,6 +334,24 @@ def _trained_on(configuration: Configuration) -> Configuration:
     if configuration.task in HOURLY_TASKS and configuration.is_causal:
         return configuration._replace(supervision="deep")
     return configuration
+
+
+def _selected_by(configuration: Configuration, validation: Samples) -> str:
+    """What the epochs are chosen by: the score, where it can be computed."""
+    return f"{configuration.task}_score" if _varies(validation) else "loss"
+
+
+def _weighting(configuration: Configuration) -> tuple[object, ...]:
+    """What a loss is a sum of."""
+    replicated = configuration.supervision == "replicated"
+    weights = configuration.loss_weights if configuration.task == "multitask" else None
+    return replicated, replicated and configuration.replication, weights, configuration.length_in_classes
+
+
+def _reached(trained: TrainedNetwork) -> Float[np.ndarray, " seeds"]:
+    """What the networks were selected by, at their best epochs."""
+    values, places = np.asarray(trained.evaluations[trained.selected_by]), np.asarray(trained.best_epoch) - 1
+    return values[np.arange(len(values)), places]
 
 
 def _sizes(configuration: Configuration, bins: np.ndarray) -> np.ndarray:

@@ -15,8 +15,15 @@ from flax.linen.dtypes import promote_dtype
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from infotheory_dl._validation import require_choice, require_floating, require_rank, require_shape, require_within
-from infotheory_dl.types import AnyArray
+from infotheory_dl._validation import (
+    is_concrete,
+    require_choice,
+    require_floating,
+    require_rank,
+    require_shape,
+    require_within,
+)
+from infotheory_dl.types import AnyArray, Scalar
 
 Gate: TypeAlias = Literal["hard_sigmoid", "sigmoid"]
 Groups: TypeAlias = tuple[tuple[int, ...], ...]
@@ -43,7 +50,7 @@ class LSTM(nn.Module):
     features: int
     bidirectional: bool = False
     groups: Groups | None = None
-    dropout: float = 0.0
+    dropout: Scalar = 0.0
     gate: Gate = "hard_sigmoid"
 
     @nn.compact
@@ -94,7 +101,8 @@ class LSTM(nn.Module):
         # kernels have the columns of the first group first, then those of the second
         kernel = _grouped(kernel, _places(widths), axis=1)
         columns = _places(widths, np.concatenate(groups), none=inputs.shape[-1])
-        if self.dropout and train:
+        # a share that is traced, one of many models', may be anything
+        if train and not (is_concrete(self.dropout) and self.dropout == 0):
             shape = (len(directions), _NUM_GATES, inputs.shape[0], 1, inputs.shape[-1])
             kept = jax.random.bernoulli(self.make_rng("dropout"), 1 - self.dropout, shape)
             by_gate = kernel.reshape(*kernel.shape[:-1], _NUM_GATES, features)

@@ -202,6 +202,83 @@ def test_models_are_trained_and_compared_from_the_shell(store, tmp_path, capsys)
     assert columns_of("clinical", "`measures.csv`") == {"of", "group", "samples", "name", *clinical.Interval._fields}
 
 
+def test_configurations_side_by_side_are_trained_as_each_alone_and_the_best_is_chosen(trained, store, tmp_path):
+    dropped = HOURLY._replace(dropout=0.3)
+    configurations = [
+        dropped._replace(learning_rate=0.01),
+        HOURLY,
+        dropped,
+        HOURLY._replace(learning_rate=1e-30),
+    ]
+    checkpoint = training.Checkpoint(tmp_path / "checkpoint")
+    found = clinical.select_network(KEYS, store, configurations, checkpoint=checkpoint)
+    assert sorted(path.name for path in checkpoint.folder.iterdir()) == ["program_0", "program_1"]
+    again = clinical.select_network(KEYS, store, configurations, checkpoint=checkpoint)
+    jax.tree.map(np.testing.assert_array_equal, again.best.variables, found.best.variables)
+    assert [networks.configuration for networks in found.trained] == configurations
+    same = lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    jax.tree.map(same, found.trained[1].variables, trained.variables)
+    alone = clinical.train_network(KEYS, store, configurations[0])
+    jax.tree.map(same, found.trained[0].variables, alone.variables)
+    np.testing.assert_allclose(found.trained[0].losses, alone.losses, rtol=1e-5)
+    # what differs has an effect, and what learns nothing stays as it began
+    assert not np.allclose(found.trained[0].losses, found.trained[2].losses, rtol=1e-3)
+    still = found.trained[3].evaluations["loss"]
+    np.testing.assert_allclose(still[:, 0], still[:, 1], rtol=1e-12)
+    np.testing.assert_array_equal(
+        found.scores, [networks.evaluations["length_of_stay_score"].max(-1) for networks in found.trained]
+    )
+    assert found.chosen == found.scores.mean(-1).argmax()
+    assert found.best is found.trained[found.chosen]
+    results.save(tmp_path / "selection.npz", found)
+    assert results.load(tmp_path / "selection.npz", clinical.NetworkSelection).chosen == found.chosen
+
+
+@pytest.mark.parametrize(("by", "chosen"), [("loss", 0), ("length_of_stay_score", 1)])
+def test_the_best_mean_over_the_seeds_is_chosen(trained, store, monkeypatch, by, chosen):
+    values = iter([[[0.5, 0.3], [0.4, 0.2]], [[np.nan] * 2] * 2, [[0.1, 0.9], [0.3, 0.9]], [[0.6, 0.2], [0.2, 0.2]]])
+    programs = []
+
+    def train(keys, store, configurations, *settings):
+        programs.append(configurations)
+        best = np.array([1, 2])
+        return [
+            trained._replace(configuration=each, selected_by=by, best_epoch=best, evaluations={by: next(values)})
+            for each in configurations
+        ]
+
+    monkeypatch.setattr(_training, "_train", train)
+    configurations = [HOURLY._replace(size=2 + 2 * (place % 2), learning_rate=10.0**-place) for place in range(4)]
+    order = [configurations[place] for place in (0, 2, 1, 3)]
+    found = clinical.select_network(KEYS, store, configurations, by=by)
+    assert programs == [tuple(order[:2]), tuple(order[2:])]
+    np.testing.assert_allclose(found.scores, [[0.5, 0.2], [0.1, 0.9], [np.nan, np.nan], [0.6, 0.2]])
+    assert found.chosen == chosen
+
+
+def test_weights_of_the_loss_are_those_of_each_network(store):
+    several = clinical.Configuration("multitask", False, 2, supervision="replicated", num_epochs=1, batch_size=16)
+    weights = (1.0, 0.0, 2.0, 0.0)
+    configurations = [several, several._replace(loss_weights=weights, replication=0.25)]
+    found = clinical.select_network(KEYS[:1], store, configurations, by="length_of_stay_score", steps_per_epoch=2)
+    for networks in found.trained:
+        measured, settings = networks.evaluations, networks.configuration
+        mortality = np.average(
+            [measured["mortality_last"], measured["mortality_all"]],
+            axis=0,
+            weights=[1 - settings.replication, settings.replication],
+        )
+        np.testing.assert_allclose(measured["mortality"], mortality, rtol=1e-6)
+        parts = [measured[task] for task in ("mortality", "decompensation", "length_of_stay", "phenotyping")]
+        np.testing.assert_allclose(measured["loss"], np.tensordot(settings.loss_weights, parts, 1), rtol=1e-6)
+    with pytest.raises(ValueError, match="losses of different weights or supervision cannot be compared: give by"):
+        clinical.select_network(KEYS, store, configurations)
+    with pytest.raises(ValueError, match="of one task, to be compared, got length_of_stay, multitask"):
+        clinical.select_network(KEYS, store, [several, HOURLY])
+    with pytest.raises(ValueError, match="configurations must be one at least, got none"):
+        clinical.select_network(KEYS, store, [])
+
+
 def test_what_cannot_be_trained_is_told(store, trained):
     with pytest.raises(ValueError, match="num_epochs must be at least 1, got 0"):
         clinical.train_network(KEYS, store, HOURLY, num_epochs=0)
