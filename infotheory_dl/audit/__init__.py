@@ -24,6 +24,7 @@ from infotheory_dl.audit.scores import Scores
 from infotheory_dl.audit.settings import Settings
 from infotheory_dl.audit.sweep import Sweep
 from infotheory_dl.audit.table import scores_table
+from infotheory_dl.audit.trained import Trained
 from infotheory_dl.audit.unseen_sources import UnseenSources
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Solution",
     "Summarization",
     "Sweep",
+    "Trained",
     "UnseenDomain",
     "UnseenSources",
     "cross_validated_suspicion",

@@ -31,6 +31,7 @@ from infotheory_dl.audit.settings import Settings, SettingsByName, checked_setti
 from infotheory_dl.audit.solution import solve
 from infotheory_dl.audit.stages import Kept, Stage, Work, digest_of, forget, run_stages
 from infotheory_dl.audit.sweep import Sweep, sweep_times
+from infotheory_dl.audit.trained import Trained, score_trained
 from infotheory_dl.audit.unseen_sources import UnseenSources, leave_sources_out
 from infotheory_dl.data.preprocessing import centred_targets
 from infotheory_dl.linearization import LinearizationQuality
@@ -70,6 +71,7 @@ class AuditResult(NamedTuple):
       unseen_sources: what each source is worth to the others, and they to it; None where no column is called source or
         domain.
       given_predictions: what predictions of the user's say, and how far the audit agrees; None if none were given.
+      trained: what each example tells a network that is really trained; None if not asked for.
     """
 
     examples: Examples
@@ -91,6 +93,7 @@ class AuditResult(NamedTuple):
     domains: tuple[UnseenDomain, ...] | None = None
     unseen_sources: UnseenSources | None = None
     given_predictions: GivenPredictions | None = None
+    trained: Trained | None = None
 
 
 @edge
@@ -208,6 +211,7 @@ def run(
         domains=found.get("domains"),
         unseen_sources=found["unseen_sources"],
         given_predictions=compared,
+        trained=found.get("trained"),
     )
 
 
@@ -250,6 +254,14 @@ def _check(work: Work) -> Checks:
 def _classifier(work: Work) -> Any:
     shape = example_shape(work.settings.network, work.examples.inputs)
     return networks.small_classifier(shape, len(work.examples.class_names))
+
+
+def _score_trained(work: Work) -> Trained | None:
+    shape = example_shape(work.settings.network, work.examples.inputs)
+    network, one_output = (
+        networks.small_classifier(shape, outputs, smooth=True) for outputs in (len(work.examples.class_names), 1)
+    )
+    return score_trained(work.key, network, one_output, work.examples, work.scores)
 
 
 def _linearized(work: Work) -> Any:
@@ -331,6 +343,12 @@ STAGES = (
             work.key, _classifier(work), _linearized(work), work.examples, work.scores.margins, work.label_errors
         ),
         lambda work: work.settings.robust,
+    ),
+    Stage(
+        "trained",
+        lambda work: "the derivatives of the training of a small network",
+        _score_trained,
+        lambda work: work.settings.trained,
     ),
     Stage("detection", lambda work: "how well the flips are found", _detect, _is_flipped),
     Stage("domains", lambda work: "the domains", lambda work: diagnose_domains(work.key, work.table)),

@@ -27,6 +27,7 @@ class Settings:
       runs: how many runs of the linearized network bound its generalization gap on some 500 examples; 0 for none.
       seeds: how many trainings each accuracy is the mean of; 0 trains no network.
       robust: whether to train classifiers that ignore wrong labels too, beside a plain one.
+      trained: whether to score a small network that is really trained too, by derivatives of its training.
       memory: GiB that the audit may take; default half of the machine's.
     """
 
@@ -42,6 +43,7 @@ class Settings:
     runs: int = 1000
     seeds: int = 3
     robust: bool = False
+    trained: bool = False
     memory: float | None = None
 
     @property
@@ -68,6 +70,7 @@ class SettingsByName(TypedDict, total=False):
     runs: int
     seeds: int
     robust: bool
+    trained: bool
     memory: float | None
 
 

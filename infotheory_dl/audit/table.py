@@ -26,6 +26,8 @@ MEANINGS = {
     "suspected_by_both": "1 where you and the audit do, with a probability above one half",
     "copies": "how many pairs of copies it is in",
     "outlying_input": "1 where the example is unlike all others",
+    "trained_output_change": "what leaving it out does to the outputs of a small network that is really trained",
+    "trained_weight_change": "what it does to the weights of that network; empty where it was not trained on it",
     "leverage": "what its own label weighs in its prediction, from 0 to 1",
     "flipped": "1 where the label was flipped on purpose",
     "true_label": "the label before the flips",
@@ -67,6 +69,10 @@ def score_columns(result: AuditResult) -> dict[str, np.ndarray]:
         robust = result.robustness
         for method, suspicion, candidates in zip(COMPARED_METHODS, robust.suspicion, robust.candidates, strict=True):
             columns |= {f"{method}_suspicion": suspicion, f"{method}_candidate": candidates.astype(int)}
+    if (trained := result.trained) is not None:
+        for name, values in (("output", trained.output_change), ("weight", trained.weight_change)):
+            columns[f"trained_{name}_change"] = np.full(len(examples.labels), "", object)
+            columns[f"trained_{name}_change"][trained.rows] = values.astype(float)
     columns["leverage"] = result.checks.outlying.leverage
     columns["outlying_input"] = result.checks.outlying.is_outlying.astype(int)
     pairs = np.concatenate([result.checks.copies.first, result.checks.copies.second])

@@ -5,6 +5,7 @@ for itself.
 """
 
 import inspect
+from collections.abc import Callable
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -27,7 +28,7 @@ from infotheory_dl.types import AnyArray, TrainFn
 
 
 class MLP(nn.Module):
-    """Dense layers with ReLU between them, on the flattened inputs.
+    """Dense layers with ReLU, or other units, between them, on the flattened inputs.
 
     Attributes:
       widths: number of units of every hidden layer.
@@ -35,6 +36,7 @@ class MLP(nn.Module):
       batch_norm: whether batch norm stands before every ReLU.
       initialization: of every layer.
       dropout: share of the hidden units that are dropped after every ReLU while the network trains, in [0, 1).
+      activation: of the units, in place of ReLU.
     """
 
     widths: tuple[int, ...]
@@ -42,6 +44,7 @@ class MLP(nn.Module):
     batch_norm: bool = False
     initialization: Initialization = TORCH
     dropout: float = 0.0
+    activation: Callable[[Array], Array] = nn.relu
 
     @nn.compact
     def __call__(
@@ -62,7 +65,7 @@ class MLP(nn.Module):
             hidden = Dense(width, self.initialization)(hidden)
             if self.batch_norm:
                 hidden = BatchNorm()(hidden, train=train, mask=mask)
-            hidden = nn.Dropout(self.dropout, deterministic=not train)(nn.relu(hidden))
+            hidden = nn.Dropout(self.dropout, deterministic=not train)(self.activation(hidden))
         return Dense(self.outputs, self.initialization)(hidden)
 
 
@@ -83,7 +86,7 @@ class Convolution(NamedTuple):
 
 
 class CNN(nn.Module):
-    """Convolutions with ReLU, an average pooling, and a dense head.
+    """Convolutions with ReLU, or other units, an average pooling, and a dense head.
 
     Attributes:
       convolutions: the layers, first to last.
@@ -92,6 +95,7 @@ class CNN(nn.Module):
       batch_norm: whether batch norm stands before the ReLU of every convolution.
       initialization: of the convolutions.
       implementation: of the convolutions, see `Conv`.
+      activation: of their units, in place of ReLU.
     """
 
     convolutions: tuple[Convolution, ...]
@@ -100,6 +104,7 @@ class CNN(nn.Module):
     batch_norm: bool = False
     initialization: Initialization = TORCH
     implementation: Implementation = "auto"
+    activation: Callable[[Array], Array] = nn.relu
 
     @nn.compact
     def __call__(
@@ -115,7 +120,7 @@ class CNN(nn.Module):
             maps = Conv(*convolution, self.implementation, self.initialization)(maps)
             if self.batch_norm:
                 maps = BatchNorm()(maps, train=train, mask=mask)
-            maps = nn.relu(maps)
+            maps = self.activation(maps)
         if self.pooling > 1:
             maps = average_pool(maps, self.pooling)
         return self.head(maps, train=train, mask=mask)

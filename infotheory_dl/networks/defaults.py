@@ -30,13 +30,20 @@ def wide_layer(shape: tuple[int, ...]) -> nn.Module:
 
 
 @edge
-def small_classifier(shape: tuple[int, ...], outputs: int) -> nn.Module:
-    """A network that is quick to train: two convolutions for an image, one hidden layer for a row; see `wide_layer`."""
+def small_classifier(shape: tuple[int, ...], outputs: int, *, smooth: bool = False) -> nn.Module:
+    """A network that is quick to train: two convolutions for an image, one hidden layer for a row; see `wide_layer`.
+
+    Args:
+      shape: of an example.
+      outputs: number of them.
+      smooth: whether its units are GELU, for derivatives of its training, and not ReLU.
+    """
+    activation = nn.gelu if smooth else nn.relu
     if not _is_image(shape):
-        return MLP((256,), outputs, initialization=HE)
+        return MLP((256,), outputs, initialization=HE, activation=activation)
     first = Convolution(16, kernel_size=5, strides=2, padding="SAME")
     second = Convolution(32, kernel_size=3, strides=2, padding="SAME")
-    return CNN((first, second), MLP((), outputs))
+    return CNN((first, second), MLP((), outputs), activation=activation)
 
 
 def _is_image(shape: tuple[int, ...]) -> bool:

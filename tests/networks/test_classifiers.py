@@ -195,6 +195,11 @@ def test_a_default_network_takes_rows_and_images():
         for network, outputs in ((networks.wide_layer(shape), 1), (networks.small_classifier(shape, 3), 3)):
             params = network.init(jax.random.key(0), inputs)
             assert network.apply(params, inputs).shape == (2, outputs)
+        assert networks.small_classifier(shape, 3).activation is nn.relu
+        smooth = networks.small_classifier(shape, 3, smooth=True)
+        program = str(jax.make_jaxpr(smooth.apply)(params, inputs))
+        assert "max" not in program
+        assert "tanh" in program
 
 
 def test_a_default_network_for_a_sequence_of_rows_is_refused():

@@ -5,7 +5,7 @@ from typing import Any
 from infotheory_dl import report
 from infotheory_dl.audit._run import AuditResult
 from infotheory_dl.audit.detection import of_audit
-from infotheory_dl.audit.report import checks, classes, domains, information, labels, networks, predictions
+from infotheory_dl.audit.report import checks, classes, domains, information, labels, networks, predictions, trained
 from infotheory_dl.audit.report.method import computed_how
 from infotheory_dl.audit.report.next_steps import Written, next_steps, worst
 from infotheory_dl.audit.report.sentences import findings, scored_by, smallest_sufficient
@@ -41,6 +41,7 @@ def render(result: AuditResult, *, title: str, facts: dict[str, Any], written: W
         information.extremes(result),
         information.distributions(result),
         information.earlier_times(result),
+        trained.trained_network(result),
         networks.training(result),
         networks.generalization(result),
         networks.linearization(result),

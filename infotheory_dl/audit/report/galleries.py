@@ -16,7 +16,7 @@ from infotheory_dl.report import Column, Html, Picture
 _SUSPECTS_SHOWN, _SUSPECTS_AT_MOST = 24, 240
 _FEATURES_SHOWN = 8
 
-Gallery = Literal["suspects", "disputed", "informative", "memorised"]
+Gallery = Literal["suspects", "disputed", "informative", "memorised", "trained"]
 _WITH_SUGGESTIONS: tuple[Gallery, ...] = ("suspects", "disputed")
 
 
@@ -81,6 +81,13 @@ def _measure(result: AuditResult, kind: Gallery) -> tuple[str, list, Callable[..
     if kind == "informative":
         relative = result.scores.output_change / np.median(result.scores.output_change)
         return "score", relative.tolist(), "{:.2g} × median".format
+    if kind == "trained":
+        assert result.trained is not None
+        values = np.full(len(result.examples.labels), np.nan)
+        values[result.trained.rows] = result.trained.output_change / np.median(result.trained.output_change)
+        margins = map(report.signed, result.scores.margins.tolist())
+        both = zip(values.tolist(), margins, strict=True)
+        return "output change", [f"{value:.2g} × median, margin {margin}" for value, margin in both], str
     assert result.generalization is not None
     return "information", result.generalization.pair_information.tolist(), "{:.2f} nats".format
 
