@@ -17,8 +17,8 @@ _ENTRIES_FITTED = 2**19
 # seconds, measured on two cores: of an entry of the label model, a step of a network, a run of 250 pairs
 _OF_ENTRY, _OF_STEP, _OF_RUN = 6e-5, 5e-3, 8e-4
 _TRAININGS = 19
-# of a training of a small network, whatever the number of examples
-_OF_DERIVATIVES = 50.0
+# of a training of a small network, for each pixel or feature, whatever the number of examples
+_OF_DERIVATIVES = 0.75
 
 
 class Plan(NamedTuple):
@@ -62,7 +62,7 @@ def plan(settings: Settings, examples: Examples) -> Plan:
     seconds = operations / rate + _OF_ENTRY * min(n * k, max(_ENTRIES_FITTED, 4096 * k))
     seconds += settings.runs * min(4, n // 500 + 1) * _OF_RUN + 1.0 * settings.sweep
     seconds += settings.seeds * _TRAININGS * max(300, n / 50) * _OF_STEP
-    seconds += settings.trained * _OF_DERIVATIVES
+    seconds += settings.trained * _OF_DERIVATIVES * max(64, examples.inputs[:1].size)
     if needed > settings.memory_bytes:
         raise ValueError(
             f"an audit of {n} examples of {k} classes needs some {needed / 2**30:,.1f} GiB, it may take"
