@@ -22,8 +22,10 @@ def quick_flags() -> str:
 
 
 def _is_known(flag: str) -> bool:
+    # as a text of its own: a flag that is gone is still among the reserved names
+    name = b"\0" + flag.encode() + b"\0"
     for library in Path(jaxlib.__file__).parent.glob("*.so"):
         with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            if text.find(flag.encode()) >= 0:
+            if text.find(name) >= 0:
                 return True
     return False
