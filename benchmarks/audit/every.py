@@ -12,12 +12,16 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from benchmarks.audit.pictures import draw_suspects
 from benchmarks.harness import Part, Report, Row, announce, in_turns, of_peer, peak_memory, reset_peak_memory
 from benchmarks.tables import Table
 from infotheory_dl import audit, data
 from infotheory_dl.audit.examples import draw_examples
 from infotheory_dl.metrics import area_under_roc, average_precision
 
+_CLOTHES = {
+    "fashion_mnist": ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
+}
 _COLUMNS = ("AUROC", "AP", "CPU seconds", "seconds", "GiB")
 
 
@@ -66,6 +70,19 @@ class Verdicts:
 
     sets: tuple[str, ...] = ("mnist", "cifar10")
     most_suspect: int = 100
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """The labels that sets were published with, none of them flipped: a picture of the most suspect."""
+
+    sets: tuple[str, ...] = ("mnist", "fashion_mnist")
+    examples: int | None = None
+    """Of each set; None for all."""
+    most_suspect: int = 50
+    folder: str | None = "docs/images"
+    """Where the pictures go; None draws none."""
+    processes: int = 1
 
 
 def growth(settings: Growth) -> Report:
@@ -143,6 +160,37 @@ def verdicts(settings: Verdicts) -> Report:
             }
 
     return Report(f"the {settings.most_suspect} most suspect test labels", rows())
+
+
+def suspects(settings: Suspects) -> Report:
+    """How many of the published training labels are taken to be wrong, with a picture of the most suspect."""
+
+    def rows() -> Iterator[Row]:
+        programs = {
+            name: functools.partial(_published, name, settings.examples, settings.most_suspect, settings.folder)
+            for name in settings.sets
+        }
+        for name, row in in_turns(programs, processes=settings.processes):
+            yield {"set": name} | row
+
+    return Report(f"training labels as published, and the {settings.most_suspect} most suspect", rows())
+
+
+def _published(name: str, examples: int | None, most_suspect: int, folder: str | None) -> Row:
+    images = data.load(name)
+    reset_peak_memory()
+    processor, wall = time.process_time(), time.perf_counter()
+    result = _audit(0, images.x, images.y, 0.0, train_size=examples)
+    seconds = {"CPU seconds": time.process_time() - processor, "seconds": time.perf_counter() - wall}
+    memory, errors = peak_memory(), result.label_errors
+    if folder is not None:
+        draw_suspects(result, most_suspect, Path(folder) / f"suspects_{name}.png", _CLOTHES.get(name))
+    found = {
+        "examples": len(result.examples.labels),
+        "wrong, %": 100 * errors.error_rate,
+        "repairs": int(errors.repaired.sum()),
+    }
+    return found | seconds | {"GiB": memory}
 
 
 def _folder() -> Path:
@@ -255,6 +303,11 @@ PARTS = {
         tables, Tables(), smoke=Tables(sizes=((200, 5, 3),), processes=0), table=Table(("table",), _COLUMNS, digits=4)
     ),
     "human": Part(human, Human(), table=Table(("labels",), _COLUMNS, digits=4)),
+    "suspects": Part(
+        suspects,
+        Suspects(),
+        smoke=Suspects(sets=("digits",), examples=100, folder=None, processes=0),
+    ),
     "verdicts": Part(
         verdicts, Verdicts(), table=Table(("set",), ("errors known", "among the most suspect", "AUROC"), digits=4)
     ),
