@@ -21,6 +21,7 @@ _LEAST = 1e-6  # of a probability, whose logarithm is taken
 _OF_FOLDS = "give probabilities by models that were not trained on the example; of logits take the softmax"
 
 
+@concise
 class Probabilities(NamedTuple):
     """Probabilities of the classes, one row for each example of the data.
 

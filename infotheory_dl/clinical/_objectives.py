@@ -13,6 +13,7 @@ from infotheory_dl import metrics
 from infotheory_dl._validation import edge
 from infotheory_dl.clinical._configurations import HOURLY_TASKS, NUM_LENGTH_CLASSES, SINGLE_TASKS, Configuration
 from infotheory_dl.clinical._lengths import classes_of_lengths
+from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray
 
 # Keras': probabilities are cut to [1e-7, 1 - 1e-7], so that nothing is learned beyond them
@@ -20,6 +21,7 @@ _LEAST = 1e-7
 _LARGEST_LOGIT = float(np.log1p(-_LEAST) - np.log(_LEAST))
 
 
+@concise
 class Targets(NamedTuple):
     """The labels of one task.
 

@@ -16,6 +16,7 @@ from infotheory_dl.clinical._configurations import Configuration
 from infotheory_dl.clinical._networks import Recurrent, network, observed_bins
 from infotheory_dl.clinical._objectives import losses, scores
 from infotheory_dl.networks import train_fn
+from infotheory_dl.results import concise
 from infotheory_dl.training import (
     Batch,
     Data,
@@ -31,6 +32,7 @@ from infotheory_dl.training import (
 from infotheory_dl.types import AnyArray, Key, Params, Scalar
 
 
+@concise
 class Prefixes(NamedTuple):
     """Samples that are the first bins of stays, of which the training has the bins end to end as its `shared` array.
 

@@ -21,6 +21,7 @@ from infotheory_dl.domain_generalization._states import (
     rows_of,
 )
 from infotheory_dl.domain_generalization.objectives._rows import require_domains
+from infotheory_dl.results import concise
 from infotheory_dl.training import Batch, Metrics, NetworkState, descend, forward
 from infotheory_dl.types import Key, Params
 
@@ -264,6 +265,7 @@ def eqrm_learning_rate(settings: Settings, steps: Int[Array, ""]) -> Float[Array
     return jnp.where(steps >= settings["anneal_steps"], settings["quantile_learning_rate"], settings["learning_rate"])
 
 
+@concise
 class Mixing(NamedTuple):
     """How mixup mixes.
 
