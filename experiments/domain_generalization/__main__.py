@@ -29,7 +29,7 @@ ONE_RUN = {
     "coral": {"G0": 0.816, "G1": 0.780, "G2": 0.330, "G3": 0.256, "I0": 0.514, "I1": 0.496, "I2": 0.827},
 }
 # DomainBed's table of Colored MNIST: percent right in +90%, +80% and -90%, chosen by source domains, and by the last
-PUBLISHED: dict[str, tuple[float, float, float, float | None]] = {
+PUBLISHED: dict[str, tuple[float, float, float, float]] = {
     "erm": (71.7, 72.9, 10.0, 28.7),
     "irm": (72.5, 73.3, 10.2, 58.5),
     "group_dro": (73.1, 73.2, 10.0, 36.8),
@@ -223,8 +223,8 @@ def domainbed(settings: Settings, results: Results) -> None:
         if settings.digits == "mnist":
             *by_sources, by_test = PUBLISHED[name]
             published = {f"iid {domain}": share / 100 for domain, share in zip(images.names, by_sources, strict=True)}
-            last = {} if by_test is None else {f"oracle {images.names[-1]}": by_test / 100}
-            rows.append({"algorithm": "DomainBed's table"} | published | last)
+            published[f"oracle {images.names[-1]}"] = by_test / 100
+            rows.append({"algorithm": "DomainBed's table"} | published)
     results.table("Accuracy in each domain of Colored MNIST, where it was held out", rows)
 
 
