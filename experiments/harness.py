@@ -20,10 +20,10 @@ import numpy as np
 import tyro
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.table import Table
 
 from experiments.compilation import quick_flags
 from infotheory_dl._files import append_line, whole_file, write_text
+from infotheory_dl.report import Column, terminal_table
 
 Row: TypeAlias = dict[str, Any]
 
@@ -34,6 +34,8 @@ class _Settings(Protocol):
 
 
 Settings = TypeVar("Settings", bound=_Settings)
+
+_OF_SMOKE = "smoke shows that everything runs, on other and smaller data than the paper's: its numbers are no results."
 
 # a file or a pipe has no width of its own
 console = Console(width=None if sys.stdout.isatty() else 140)
@@ -90,9 +92,16 @@ class Results(NamedTuple):
 
     def table(self, title: str, rows: Sequence[Row], *, notes: Sequence[str] = ()) -> None:
         """Prints rows with equal columns, and sentences below them, and adds them to `summary.txt`."""
+        self._print(lambda printer: print_table(title, rows, notes=notes, console=printer))
+
+    def say(self, sentence: str) -> None:
+        """Prints a sentence, and adds it to `summary.txt`."""
+        self._print(lambda printer: printer.print(sentence, style="dim", highlight=False))
+
+    def _print(self, what: Callable[[Console], None]) -> None:
         file, text = self.folder / "summary.txt", io.StringIO()
         for printer in (console, Console(file=text, width=200)):
-            print_table(title, rows, notes=notes, console=printer)
+            what(printer)
         write_text(file, (file.read_text(encoding="utf-8") if file.exists() else "") + text.getvalue())
 
 
@@ -112,8 +121,10 @@ def main(
     """
     settings = parse(description, presets, arguments)
     results = open_results(settings.output, settings)
+    if choose_preset(presets, arguments)[0] == "smoke":
+        results.say(_OF_SMOKE)
     run(settings, results)
-    console.print(f"Figures, tables and metrics: {results.folder}")
+    console.print(f"Figures, tables (summary.txt) and metrics are in {results.folder.resolve()}", soft_wrap=True)
 
 
 def in_parts(parts: Mapping[Any, Callable[[Any, Results], None]]) -> Callable[[Any, Results], None]:
@@ -182,23 +193,19 @@ def as_json(row: Row) -> str:
 
 def print_table(title: str, rows: Sequence[Row], *, notes: Sequence[str] = (), console: Console = console) -> None:
     """Prints rows by the columns that any of them has, numbers to the right, and sentences below."""
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    table = Table()
-    for column in columns:
-        words = any(isinstance(row.get(column), str) for row in rows)
-        table.add_column(column, justify="left" if words else "right")
-    for row in rows:
-        table.add_row(*(cell(row.get(column)) for column in columns))
+    names = list(dict.fromkeys(name for row in rows for name in row))
     console.print(title, style="bold", highlight=False)
-    console.print(table)
+    console.print(terminal_table(_column(name, [row.get(name) for row in rows]) for name in names))
     for note in notes:
         console.print(note, style="dim", highlight=False)
 
 
+def _column(name: str, values: Sequence[Any]) -> Column:
+    return Column(name, values, cell, right=not any(isinstance(value, str) for value in values))
+
+
 def cell(value: Any) -> str:
-    """A number with as many digits as it is worth, nothing for None, words as they are."""
-    if value is None:
-        return ""
+    """A number with as many digits as it is worth, words as they are."""
     if not isinstance(value, float):
         return str(value)
     if value == 0 or 1e-3 <= abs(value) < 1e5:

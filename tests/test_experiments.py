@@ -80,6 +80,18 @@ def test_an_experiment_runs_the_parts_that_its_settings_name(tmp_path):
     assert ran == [("c", tmp_path), ("a", tmp_path)]
 
 
+def test_an_experiment_says_where_its_results_lie_and_what_smoke_is(tmp_path, capsys):
+    for preset, size in (("smoke", 1), ("paper", 2)):
+        folder = tmp_path / preset
+        presets = {"smoke": Settings(), "paper": Settings(size)}
+        main("An experiment.", presets, lambda *_: None, ["--preset", preset, "--output", str(folder)])
+        said = capsys.readouterr().out
+        assert said.endswith(f"are in {folder}\n")
+        assert ("its numbers are no results" in said) == (preset == "smoke")
+    assert "other and smaller data" in (tmp_path / "smoke" / "summary.txt").read_text()
+    assert not (tmp_path / "paper" / "summary.txt").exists()
+
+
 def test_results_of_other_settings_are_refused_by_the_field_that_differs(tmp_path):
     open_results(tmp_path, Settings())
     with pytest.raises(ValueError, match="holds results with size=3, not 4: choose another --output, or remove it"):

@@ -28,7 +28,7 @@ from infotheory_dl.report.matrices import heat_map
 from infotheory_dl.report.pictures import Picture, data_uris, gallery
 from infotheory_dl.report.points import Points, point_chart
 from infotheory_dl.report.record import as_json, command_line, ran_with, versions
-from infotheory_dl.report.tables import Column, measures, table, terminal_table
+from infotheory_dl.report.tables import Column, TerminalTable, measures, table, terminal_table
 from infotheory_dl.report.terminal import Stages
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "Points",
     "Row",
     "Stages",
+    "TerminalTable",
     "as_json",
     "bar_chart",
     "block",

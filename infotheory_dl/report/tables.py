@@ -1,18 +1,21 @@
 """Tables of a page and of a terminal, from one description of their columns."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Real
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from infotheory_dl.report.format import with_minus
 from infotheory_dl.report.html import Html, element
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Console, ConsoleOptions
+    from rich.table import Table as RichTable
 
 SORTABLE = "sortable"
 _SORTED_FROM = 4  # a table of fewer rows is read at a glance
 _TALL_FROM = 40  # a table of more rows scrolls by itself
+_AROUND = 2  # blanks beside a column of a terminal
 
 SCRIPT = """
 for (const table of document.querySelectorAll("table.sortable")) {
@@ -144,12 +147,42 @@ def measures(named: Mapping[str, str]) -> Html:
     return table(columns, headings=False)
 
 
-def terminal_table(columns: Iterable[Column], *, title: str | None = None, caption: str | None = None) -> "Table":
-    """The same for a terminal, as a table of rich."""
+class TerminalTable(NamedTuple):
+    """A table for a terminal. What is wider than the terminal goes on below, with the names of the rows again.
+
+    Attributes:
+      columns: of equal length.
+      title: above it.
+      caption: below it.
+    """
+
+    columns: Sequence[Column]
+    title: str | None = None
+    caption: str | None = None
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> Iterator["RichTable"]:
+        """The parts that fit, as rich asks for them."""
+        room = options.max_width
+        names = list(itertools.takewhile(lambda column: not column.is_right, self.columns[:-1]))
+        parts = [names]
+        for column in self.columns[len(names) :]:
+            if len(parts[-1]) > len(names) and _width([*parts[-1], column], wrapped=True) > room:
+                parts.append(names)
+            parts[-1] = [*parts[-1], column]
+        for place, part in enumerate(parts):
+            is_last = place == len(parts) - 1
+            yield _drawn(part, room, title=None if place else self.title, caption=self.caption if is_last else None)
+
+
+def terminal_table(columns: Iterable[Column], *, title: str | None = None, caption: str | None = None) -> TerminalTable:
+    """The same for a terminal, to be printed by a console of rich."""
+    return TerminalTable(list(columns), title, caption)
+
+
+def _drawn(columns: Sequence[Column], room: int, *, title: str | None, caption: str | None) -> "RichTable":
     from rich import box
     from rich.table import Table
 
-    columns = list(columns)
     drawn = Table(
         title=title,
         caption=caption,
@@ -159,11 +192,29 @@ def terminal_table(columns: Iterable[Column], *, title: str | None = None, capti
         pad_edge=False,
         collapse_padding=True,
     )
+    is_narrow = _width(columns, wrapped=False) > room
     for column in columns:
-        drawn.add_column(column.heading, justify="right" if column.is_right else "left")
+        # rich would take room from numbers as from sentences, and cut a word that is too long
+        width = _width([column], wrapped=True) - _AROUND if is_narrow and column.is_right else None
+        justify: Literal["right", "left"] = "right" if column.is_right else "left"
+        drawn.add_column(column.heading, justify=justify, overflow="fold", width=width)
     for cells in zip(*(column.cells() for column in columns), strict=True):
         drawn.add_row(*cells)
     return drawn
+
+
+def _width(columns: Iterable[Column], *, wrapped: bool) -> int:
+    """How many places of a terminal columns take; wrapped between words, but for cells at the right."""
+    from rich.cells import cell_len
+
+    def width(column: Column) -> int:
+        heading, cells = [column.heading], column.cells()
+        if wrapped:
+            heading = column.heading.split()
+            cells = cells if column.is_right else [word for text in cells for word in text.split()]
+        return max(map(cell_len, [*heading, *cells]), default=0) + _AROUND
+
+    return sum(map(width, columns))
 
 
 def _sorted_by(value: Any) -> str | None:

@@ -83,6 +83,24 @@ def test_a_terminal_shows_the_same():
     assert lines[-1].strip() == "of four"
 
 
+def test_what_is_wider_than_a_terminal_goes_on_below_and_no_name_is_cut():
+    names = ["a_name_of_a_network_that_is_long", "b"]
+    columns = [Column(f"number {place}", [place + 0.12345678, None]) for place in range(12)]
+    console = Console(width=80, file=io.StringIO(), markup=False)
+    console.print(report.terminal_table([Column("network", names), *columns], title="numbers", caption="of two"))
+    text = console.file.getvalue()
+    assert [text.count(word) for word in ("numbers", "of two", "network ", "…")] == [1, 1, 4, 0]
+    assert all(f" {place}.12345678 " in text for place in range(12))
+    assert text.count(names[0]) == 4
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_word_that_is_longer_than_a_terminal_is_folded():
+    console = Console(width=20, file=io.StringIO(), markup=False)
+    console.print(report.terminal_table([Column("name", ["x" * 30]), Column("share", [0.5])]))
+    assert console.file.getvalue().count("x") == 30
+
+
 NODE = """
 const element = (tag, content = "") => {
   const made = { tag, dataset: {}, attributes: {}, listeners: {}, childNodes: [], hidden: false, className: "" };
