@@ -17,7 +17,9 @@ RESULTS = ROOT / "benchmarks" / "results"
 ON_CPU = MappingProxyType({"device": "cpu"})
 
 # what stands in a page around the table of a part
-_MARKED = re.compile(r"(<!-- python -m benchmarks tables (\w+) ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_MARKED = re.compile(
+    r"^(<!-- python -m benchmarks tables (\w+) ([\w-]+) -->\n).*?^(<!-- end -->)", re.DOTALL | re.MULTILINE
+)
 
 
 class Table(NamedTuple):
@@ -72,6 +74,8 @@ def markdown(table: Table, rows: Iterable[Row]) -> str:
         complete = all(row.get(key) is not None for key in keys)
         if fits and complete and any(row.get(value) is not None for value in table.values):
             latest[tuple(row.get(key) for key in keys)] = row
+    if not latest:
+        return "Not measured yet.\n"
 
     lines = _ordered(key[: len(table.lines)] for key in latest)
     if table.worst:

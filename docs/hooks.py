@@ -48,7 +48,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Links every name of the reference to what is said of it."""
+    """Links files of the root to the pages made of them, and every name of the reference to what is said of it."""
+    for uri, source in OF_THE_ROOT.items():
+        markdown = markdown.replace(f"](../{source})", f"]({uri})")
     if page.file.src_uri != "reference.md":
         return markdown
     face, lines = "", []
@@ -64,7 +66,7 @@ def _benchmarks() -> str:
     parts = ["# Benchmarks", "What was measured, page by page. `python -m benchmarks` measures it anew."]
     for path in sorted((ROOT / "docs").glob("*.md")):
         text = path.read_text(encoding="utf-8")
-        tables = _TABLE.findall(text)
+        tables = [(lead, table) for lead, table in _TABLE.findall(text) if table.startswith("|")]
         if tables:
             title = text.partition("\n")[0].removeprefix("# ")
             parts.append(f"## [{title}]({path.name})")

@@ -44,6 +44,10 @@ def test_the_latest_row_counts_and_lines_are_in_the_order_of_their_numbers():
     )
 
 
+def test_without_rows_there_is_no_table():
+    assert markdown(Table(("size",), ("seconds",)), []) == "Not measured yet.\n"
+
+
 def test_the_worst_lines_come_first():
     rows = [row(1, case=case, right=right) for case, right in (("a", 0.9), ("b", None), ("c", 0.5), ("d", 0.7))]
     rows[1] |= {"repairs": 0}
