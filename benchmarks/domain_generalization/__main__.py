@@ -168,7 +168,7 @@ PARTS = {
         trainings.Sweep(
             points=2, trials=1, batch_size=4, num_features=4, width=4, num_examples=60, num_steps=2, processes=0
         ),
-        table=Table(("program",), ("models/s", "ratio", "processor s/model", "compilation"), where=ON_CPU),
+        table=Table(("program",), ("models/s", "ratio", "processor s/model"), where=ON_CPU),
     ),
 }
 
