@@ -4,16 +4,21 @@ import csv
 import re
 from pathlib import Path
 
+from infotheory_dl.audit.regression.table import MEANINGS as OF_NUMBERS
 from infotheory_dl.audit.table import MEANINGS
 
 PAGE = Path(__file__).parent.parent / "docs" / "files.md"
-_SCORES = re.compile(r"(<!-- MEANINGS of audit/table.py -->\n).*?(<!-- end -->)", re.DOTALL)
+_OWNERS = {"audit/table.py": MEANINGS, "audit/regression/table.py": OF_NUMBERS}
 
 
 def page() -> str:
-    """The page, with the columns of `scores.csv` as the audit describes them."""
-    rows = "".join(f"| `{name}` | {meaning} |\n" for name, meaning in MEANINGS.items())
-    return _SCORES.sub(rf"\1| column | |\n|---|---|\n{rows}\2", PAGE.read_text(encoding="utf-8"))
+    """The page, with the columns of each `scores.csv` as the audits describe them."""
+    text = PAGE.read_text(encoding="utf-8")
+    for owner, meanings in _OWNERS.items():
+        rows = "".join(f"| `{name}` | {meaning} |\n" for name, meaning in meanings.items())
+        scores = re.compile(rf"(<!-- MEANINGS of {owner} -->\n).*?(<!-- end -->)", re.DOTALL)
+        text = scores.sub(rf"\1| column | |\n|---|---|\n{rows}\2", text)
+    return text
 
 
 def columns_of(command: str, table: str) -> set[str]:

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float
 
-from benchmarks.audit import every
+from benchmarks.audit import every, findings
 from benchmarks.harness import Part, Report, Row, announce, main
 from benchmarks.tables import Table
 from infotheory_dl import audit, data
@@ -159,34 +159,38 @@ def _by_classifier(result: audit.AuditResult) -> dict[str, Row]:
 
 _SMALL: dict[str, Any] = {"sets": ("digits",), "examples": 100, "draws": 1, "networks": 1}
 
-PARTS = every.PARTS | {
-    "found": Part(
-        found, Found(), smoke=Found(**_SMALL), table=Table(("score",), ("AUROC", "AP"), across="set", digits=4)
-    ),
-    "repaired": Part(
-        repaired,
-        Repaired(),
-        smoke=Repaired(**_SMALL),
-        table=Table(("set",), ("wrong, %", "from, %", "to, %", "repairs", "right, %")),
-    ),
-    "robust": Part(
-        robust,
-        Robust(),
-        table=Table(
-            ("classifier",),
-            (
-                "right, %",
-                "taken to be wrong",
-                "by the audit too, %",
-                "flipped, %",
-                "of the flips, %",
-                "rank correlation",
-                "AUROC",
-                "AP",
+PARTS = (
+    every.PARTS
+    | findings.PARTS
+    | {
+        "found": Part(
+            found, Found(), smoke=Found(**_SMALL), table=Table(("score",), ("AUROC", "AP"), across="set", digits=4)
+        ),
+        "repaired": Part(
+            repaired,
+            Repaired(),
+            smoke=Repaired(**_SMALL),
+            table=Table(("set",), ("wrong, %", "from, %", "to, %", "repairs", "right, %")),
+        ),
+        "robust": Part(
+            robust,
+            Robust(),
+            table=Table(
+                ("classifier",),
+                (
+                    "right, %",
+                    "taken to be wrong",
+                    "by the audit too, %",
+                    "flipped, %",
+                    "of the flips, %",
+                    "rank correlation",
+                    "AUROC",
+                    "AP",
+                ),
             ),
         ),
-    ),
-}
+    }
+)
 
 if __name__ == "__main__":
     main("audit", __doc__, PARTS)

@@ -28,7 +28,7 @@ from infotheory_dl.audit.results import Solution
 from infotheory_dl.audit.robustness import Robustness, compare_robust
 from infotheory_dl.audit.scores import Scores, example_shape
 from infotheory_dl.audit.settings import Settings, SettingsByName, checked_settings
-from infotheory_dl.audit.solution import solve
+from infotheory_dl.audit.solution import solver
 from infotheory_dl.audit.stages import Kept, Stage, Work, digest_of, forget, run_stages
 from infotheory_dl.audit.sweep import Sweep, sweep_times
 from infotheory_dl.audit.trained import Trained, score_trained
@@ -229,7 +229,7 @@ def _score(work: Work) -> Scores:
 
 
 def _solve(work: Work) -> Solution:
-    return solve(work, centred_targets(work.examples.labels, len(work.examples.class_names)))
+    return solver(work)(centred_targets(work.examples.labels, len(work.examples.class_names)))
 
 
 def _find_errors(work: Work) -> LabelErrors:

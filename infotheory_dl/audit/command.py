@@ -14,6 +14,7 @@ from infotheory_dl.audit.decisions import read_decisions
 from infotheory_dl.audit.files import write_report
 from infotheory_dl.audit.predictions import read_probabilities
 from infotheory_dl.audit.regression import regression_findings, run_regression, write_regression_report
+from infotheory_dl.audit.regression.next_steps import worst as worst_targets
 from infotheory_dl.audit.report import findings, worst
 from infotheory_dl.audit.settings import Settings
 from infotheory_dl.audit.stages import KEPT, forget
@@ -87,8 +88,6 @@ def main(config: Config, console: Console) -> None:
     if suspects[0].values:
         console.print(terminal_table(suspects, title="\nThe most suspect labels"))
     source = config.source if config.source.given else None
-    export = f"decisions-{len(decisions) + 1}.csv" if decisions else "decisions.csv"
-    next_config = replace(config, decisions=(*config.decisions, Path(export)), restart=False)
 
     def write(folder: Path) -> Path:
         return write_report(
@@ -96,11 +95,9 @@ def main(config: Config, console: Console) -> None:
             folder,
             title=title,
             config=record,
-            command=command_line("audit", config),
-            again=command_line("audit", next_config),
-            export=export,
             table=table,
             source=source,
+            **_lines(config),
         )
 
     report = write_or_keep(config.output, write)
@@ -110,18 +107,21 @@ def main(config: Config, console: Console) -> None:
 
 def _main_of_numbers(config: Config, console: Console) -> None:
     """The same where the labels are numbers to be predicted."""
-    if config.decisions or config.probabilities:
-        option = "--decisions" if config.decisions else "--probabilities"
-        raise ValueError(f"{option} is of labels that are classes: leave it out, or --task regression")
+    if config.probabilities:
+        raise ValueError("--probabilities is of labels that are classes: leave it out, or --task regression")
     if config.dataset is None and not config.source.given:
         raise ValueError("--task regression needs numbers to be predicted: name a file by --data, and its --label")
+    decisions = [read_decisions(path) for path in config.decisions]
     with Stages(console) as stages:
         stages.begin("reading the data")
         title, table = _load(config)
         result = run_regression(
             jax.random.key(config.seed),
             table,
+            decisions=decisions,
+            on_plan=console.print,
             on_stage=stages.begin,
+            on_progress=stages.progress,
             keep=config.output / KEPT,
             restart=config.restart,
             **asdict(config.settings),
@@ -132,12 +132,30 @@ def _main_of_numbers(config: Config, console: Console) -> None:
     for sentence in regression_findings(result):
         console.print(f"• {sentence}")
     record: dict[str, object] = {"task": config.task, "output": str(config.output), "seed": config.seed}
+    record["decisions"] = " ".join(map(str, config.decisions)) or None
     record |= {name: getattr(config.source, name) for name in config.source.given}
-    report = write_or_keep(
-        config.output, lambda folder: write_regression_report(result, folder, title=title, config=record)
-    )
+    farthest = worst_targets(result)
+    if farthest[0].values:
+        console.print(terminal_table(farthest, title="\nThe targets farthest out of line"))
+
+    def write(folder: Path) -> Path:
+        return write_regression_report(result, folder, title=title, config=record, **_lines(config))
+
+    report = write_or_keep(config.output, write)
     forget(config.output / KEPT)
     console.print(f"\nThe report: {report.resolve()}", soft_wrap=True)
+
+
+def _lines(config: Config) -> dict[str, str]:
+    """The command of this audit, that of the next, and the name under which the page exports the decisions between."""
+    made = len(config.decisions)
+    export = f"decisions-{made + 1}.csv" if made else "decisions.csv"
+    following = replace(config, decisions=(*config.decisions, Path(export)), restart=False)
+    return {
+        "command": command_line("audit", config),
+        "again": command_line("audit", following),
+        "export": export,
+    }
 
 
 def _load(config: Config) -> tuple[str, data.Table]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from infotheory_dl._files import naming
 from infotheory_dl._validation import edge
@@ -101,51 +101,126 @@ def apply_decisions(examples: Examples, decisions: Decisions) -> Examples:
       ValueError: if a decision was made on another label, or names a class that is not there, or nothing is left.
     """
     codes = {name: code for code, name in enumerate(examples.class_names)}
-    places = {place: i for i, place in enumerate(examples.indices.tolist())}
-    labels, left = examples.labels.copy(), np.ones(len(examples.labels), bool)
-    confirmed = np.zeros(len(labels), bool) if examples.confirmed is None else examples.confirmed.copy()
-    dropped = np.zeros(0, int) if examples.dropped is None else examples.dropped
-    for place, label, kind, new in zip(
+    labels = examples.labels.copy()
+    for decision in decided(examples, decisions):
+        given = examples.class_names[labels[decision.row]]
+        if given != decision.label:
+            raise ValueError(_made_on_another(decision, repr(decision.label), repr(given)))
+        if decision.new_label not in codes:
+            raise ValueError(
+                f"example {decision.example} is to be relabelled {decision.new_label!r}, which is no class of the data:"
+                f" they are {', '.join(examples.class_names[:10])}{', ...' if len(codes) > 10 else ''}"
+            )
+        labels[decision.row] = codes[decision.new_label]
+    true_labels = examples.true_labels if examples.flipped.any() else labels
+    settled = settled_rows(examples._replace(labels=labels, true_labels=true_labels), decisions).examples
+    if len(np.unique(settled.labels)) < 2:
+        raise ValueError("after the decisions the examples are of fewer than two classes")
+    return settled
+
+
+def apply_to_targets(
+    examples: Examples, targets: Float[np.ndarray, " examples"], decisions: Decisions
+) -> tuple[Examples, Float[np.ndarray, " left"], Bool[np.ndarray, " examples"]]:
+    """The same where the labels are numbers to be predicted.
+
+    Returns:
+      The examples, their targets, and which of those before are left.
+
+    Raises:
+      ValueError: if a decision was made on another target, a target is no number, or nothing is left to be predicted.
+    """
+    targets = targets.copy()
+    for decision in decided(examples, decisions):
+        try:
+            label, new = float(decision.label), float(decision.new_label)
+        except ValueError:
+            new = np.nan
+        if not np.isfinite(new):
+            raise ValueError(
+                f"example {decision.example} is decided to be {decision.new_label!r}, but targets are numbers: give one"
+                " as the new label, or audit without --task regression"
+            )
+        if label != targets[decision.row]:
+            raise ValueError(_made_on_another(decision, decision.label, f"{targets[decision.row]:g}"))
+        targets[decision.row] = new
+    examples, left = settled_rows(examples, decisions)
+    targets = targets[left]
+    if not len(targets) or np.ptp(targets) == 0:
+        raise ValueError("after the decisions the targets are all the same: there is nothing to predict")
+    return examples, targets, left
+
+
+class Decided(NamedTuple):
+    """A decision on an audited example.
+
+    Attributes:
+      row: of the example among those that are audited.
+      example: its place in the data.
+      label, kind, new_label: as in `Decisions`.
+    """
+
+    row: int
+    example: int
+    label: str
+    kind: str
+    new_label: str
+
+
+def decided(examples: Examples, decisions: Decisions) -> list[Decided]:
+    """The decisions on examples that are audited; a ValueError where one is on an example that the data lack."""
+    rows = {place: row for row, place in enumerate(examples.indices.tolist())}
+    found = []
+    for place, *others in zip(
         decisions.examples.tolist(), decisions.labels, decisions.kinds, decisions.new_labels, strict=True
     ):
         if place >= examples.available:
             raise ValueError(f"a decision is on example {place}, but the data have {examples.available}, from 0")
-        if place not in places:
-            continue
-        i = places[place]
-        given = examples.class_names[labels[i]]
-        if given != label:
-            raise ValueError(
-                f"the decision on example {place} was made on the label {label!r}, but it has {given!r}: give the data,"
-                " the seed and the flips of the audit that the decisions were exported from"
-            )
-        if new not in codes:
-            raise ValueError(
-                f"example {place} is to be relabelled {new!r}, which is no class of the data: they are"
-                f" {', '.join(examples.class_names[:10])}{', ...' if len(codes) > 10 else ''}"
-            )
-        labels[i], confirmed[i], left[i] = codes[new], kind != "drop", kind != "drop"
-    if len(np.unique(labels[left])) < 2:
-        raise ValueError("after the decisions the examples are of fewer than two classes")
+        if place in rows:
+            found.append(Decided(rows[place], place, *others))
+    return found
+
+
+class Settled(NamedTuple):
+    """Examples after decisions, and which of those before are left."""
+
+    examples: Examples
+    left: Bool[np.ndarray, " examples"]
+
+
+def settled_rows(examples: Examples, decisions: Decisions) -> Settled:
+    """The examples without those that were dropped; the others that were decided on are confirmed."""
+    left = np.ones(len(examples.labels), bool)
+    confirmed = np.zeros(len(left), bool) if examples.confirmed is None else examples.confirmed.copy()
+    dropped = np.zeros(0, int) if examples.dropped is None else examples.dropped
+    for decision in decided(examples, decisions):
+        confirmed[decision.row] = left[decision.row] = decision.kind != "drop"
     rows = examples.row_names
     if len(examples.measured):
         # a part of the audited examples: what was decided on them holds there too
         measured = examples.measured[left[examples.measured]]
-        true_labels = examples.true_labels if examples.flipped.any() else labels
         examples = examples._replace(
             held_out_inputs=examples.inputs[measured],
-            held_out_labels=true_labels[measured],
+            held_out_labels=examples.true_labels[measured],
             measured=(np.cumsum(left) - 1)[measured],
         )
-    return examples._replace(
+    settled = examples._replace(
         indices=examples.indices[left],
         x=examples.x[left],
         inputs=examples.inputs[left],
-        labels=labels[left],
-        true_labels=(examples.true_labels if examples.flipped.any() else labels)[left],
+        labels=examples.labels[left],
+        true_labels=examples.true_labels[left],
         row_names=None if rows is None else tuple(np.array(rows, object)[left]),
         confirmed=confirmed[left],
         dropped=np.concatenate([dropped, examples.indices[~left]]),
+    )
+    return Settled(settled, left)
+
+
+def _made_on_another(decision: Decided, label: str, given: str) -> str:
+    return (
+        f"the decision on example {decision.example} was made on the label {label}, but it has {given}: give the data,"
+        " the seed and the flips of the audit that the decisions were exported from"
     )
 
 

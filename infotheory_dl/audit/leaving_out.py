@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from infotheory_dl.audit import retraining
 from infotheory_dl.audit.retraining import TrainingSet
-from infotheory_dl.audit.solution import solve, training_of
+from infotheory_dl.audit.solution import solver, training_of
 from infotheory_dl.audit.stages import Work
 from infotheory_dl.data.preprocessing import centred_targets
 from infotheory_dl.linearization.ridge import principal_coordinates
@@ -86,7 +86,7 @@ def removal_orders(work: Work) -> tuple[Int[np.ndarray, " examples"], Int[np.nda
     coordinates = principal_coordinates(stream, found.moments, min(_LEADING, stream.num_features))
     targets = centred_targets(labels, num_classes)
     least_first = summarized_features(coordinates, targets, n * work.solution.weight_decay)
-    return least_first, np.argsort(-solve(work, targets).output_change, kind="stable")
+    return least_first, np.argsort(-solver(work)(targets).output_change, kind="stable")
 
 
 def train_on_parts(work: Work, classifier: nn.Module) -> Parts:

@@ -1,5 +1,9 @@
 """The audit's one linear problem: what the network trained without an example says of it, for any targets."""
 
+import functools
+from collections.abc import Callable
+from typing import TypeAlias
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +13,7 @@ from infotheory_dl.audit.results import Representation, Solution
 from infotheory_dl.audit.scores import change_of_others
 from infotheory_dl.audit.stages import Work
 from infotheory_dl.linearization import select_weight_decay
-from infotheory_dl.linearization.ridge import fitted, left_out_rows
+from infotheory_dl.linearization.ridge import Fit, Rows, fitted, left_out_rows, refitted
 from infotheory_dl.sample_information import online
 from infotheory_dl.sample_information._core import shared_leave_one_out
 from infotheory_dl.sample_information._leave_one_out import left_out
@@ -19,19 +23,24 @@ _LEADING = 128
 _REFERENCES = 1024
 
 
-def solve(work: Work, targets: Float[np.ndarray, "examples outputs"]) -> Solution:
+Targets: TypeAlias = Float[np.ndarray, "examples outputs"]
+
+
+def solver(work: Work) -> Callable[[Targets], Solution]:
     """Learns any targets: what leaving out each example changes, and what is then predicted for it.
 
     Args:
       work: of a stage after that of the representation.
-      targets: of the audited examples, in double precision. With a kernel outputs start at zero; with features there is
-        an intercept.
 
     Returns:
-      Residuals, changes and leverages.
+      Makes residuals, changes and leverages of targets of the audited examples, in double precision. With a kernel
+      outputs start at zero; with features there is an intercept. Of several targets what the features alone determine
+      is computed once for each weight decay.
     """
     found = work.representation
-    return _by_features(work, found, targets) if found.moments is not None else _by_kernel(work, found, targets)
+    if found.moments is None:
+        return functools.partial(_by_kernel, work, found)
+    return functools.partial(_by_features, work, found, {})
 
 
 def training_of(work: Work, time: float) -> Training:
@@ -39,7 +48,7 @@ def training_of(work: Work, time: float) -> Training:
     return Training(time, work.solution.learning_rate, work.solution.weight_decay)
 
 
-def _by_kernel(work: Work, found: Representation, targets: Float[np.ndarray, "examples outputs"]) -> Solution:
+def _by_kernel(work: Work, found: Representation, targets: Targets) -> Solution:
     eigen, n, settings = found.eigen, len(targets), work.settings
     assert eigen is not None
     # the scores are small differences of large numbers
@@ -74,7 +83,7 @@ def _by_kernel(work: Work, found: Representation, targets: Float[np.ndarray, "ex
     )
 
 
-def _by_features(work: Work, found: Representation, targets: Float[np.ndarray, "examples outputs"]) -> Solution:
+def _by_features(work: Work, found: Representation, known: dict[float, Rows], targets: Targets) -> Solution:
     moments, settings = found.moments, work.settings
     assert moments is not None
     if np.isfinite(settings.time):
@@ -83,25 +92,10 @@ def _by_features(work: Work, found: Representation, targets: Float[np.ndarray, "
         )
     stream, n = work.stream(found.name, False), len(targets)
     fit = fitted(stream, moments, targets, settings.weight_decay)
-    inverse = 1 / (moments.eigenvalues + n * fit.weight_decay)
-    weightings, references = [inverse**2], None
-    if len(work.examples.measured):
-        # those that it is measured on are a part of the audited examples: all of them serve
-        weightings.append(moments.eigenvalues * inverse**2 / n)
+    if fit.weight_decay in known:
+        left = refitted(known[fit.weight_decay], stream, moments, fit, targets)
     else:
-        held_out = work.stream(found.name, True)
-        rows = np.unique(np.linspace(0, len(held_out) - 1, min(_REFERENCES, len(held_out))).astype(int))
-        references = held_out.take(rows)
-    left = left_out_rows(
-        stream,
-        moments,
-        fit,
-        targets,
-        weightings=np.stack(weightings, axis=1),
-        references=references,
-        leading=min(_LEADING, stream.num_features),
-        progress=work.progress,
-    )
+        left = known[fit.weight_decay] = _left_out(work, found, fit, targets)
     squares = np.square(left.residuals).sum(1)
     if left.on_references is None:
         output_change = _of_others((left.sums[:, 1] + 1 / n**2) * squares, left.leverage, left.residuals)
@@ -117,6 +111,30 @@ def _by_features(work: Work, found: Representation, targets: Float[np.ndarray, "
         left.coordinates,
         fit.weight_decay,
         learning_rate,
+    )
+
+
+def _left_out(work: Work, found: Representation, fit: Fit, targets: Targets) -> Rows:
+    moments, stream, n = found.moments, work.stream(found.name, False), len(targets)
+    assert moments is not None
+    inverse = 1 / (moments.eigenvalues + n * fit.weight_decay)
+    weightings, references = [inverse**2], None
+    if len(work.examples.measured):
+        # those that it is measured on are a part of the audited examples: all of them serve
+        weightings.append(moments.eigenvalues * inverse**2 / n)
+    else:
+        held_out = work.stream(found.name, True)
+        rows = np.unique(np.linspace(0, len(held_out) - 1, min(_REFERENCES, len(held_out))).astype(int))
+        references = held_out.take(rows)
+    return left_out_rows(
+        stream,
+        moments,
+        fit,
+        targets,
+        weightings=np.stack(weightings, axis=1),
+        references=references,
+        leading=min(_LEADING, stream.num_features),
+        progress=work.progress,
     )
 
 

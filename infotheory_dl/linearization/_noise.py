@@ -4,10 +4,16 @@ The true class of an example has the probabilities softmax(s f + b), with one s 
 another class at the rate e, spread over the pairs of classes by a pattern of mean 1. A fit is for one rate and one
 pattern; a profile is the fits along the rates. Everything is in standard units: predictions f without what does not
 matter to a softmax (the mean of each row) and without their mean over the examples, of unit variance.
+
+The likelihood and its derivatives are sums over blocks of examples that fit into the cache of a processor. Where errors
+are all alike, the classes given the label are a mixture of those without it and the label itself, so that a fit costs
+one pass over the predictions and holds none of its own.
 """
 
+import functools
+import operator
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -20,8 +26,12 @@ _RATES = 21
 _STARTS = (0.15, 0.35)
 _STEPS, _TOLERANCE = 60, 1e-13
 _LIKELIER = 1e-3
+_ENTRIES_AT_ONCE = 2**17
+_LEAST = 1e-300
 
-Pattern = Float[np.ndarray, "classes classes"]
+Matrix: TypeAlias = Float[np.ndarray, "classes classes"]
+Pattern: TypeAlias = Matrix | None
+"""How errors spread over the pairs of classes; None where all are alike."""
 
 
 class Sample(NamedTuple):
@@ -84,8 +94,6 @@ class Fit(NamedTuple):
       objective: minus the log-likelihood of all labels, penalty included.
       log_likelihood: of all labels.
       slope: derivative of the objective in the rate.
-      probabilities: of the true classes, by the predictions alone.
-      posterior: of the true classes, by the given label too.
     """
 
     rate: float
@@ -93,8 +101,6 @@ class Fit(NamedTuple):
     objective: float
     log_likelihood: float
     slope: float
-    probabilities: Float[np.ndarray, "examples classes"]
-    posterior: Float[np.ndarray, "examples classes"]
 
 
 class Profile(NamedTuple):
@@ -125,14 +131,11 @@ class Profile(NamedTuple):
         return end(inside[0], inside[0] - 1), end(inside[-1], inside[-1] + 1)
 
 
-def uniform_pattern(num_classes: int) -> Pattern:
-    """All other classes alike."""
-    return (1 - np.eye(num_classes)) / (num_classes - 1)
-
-
-def transition(rate: float, pattern: Pattern) -> Pattern:
+def transition(rate: float, pattern: Pattern, num_classes: int) -> Matrix:
     """Probabilities of each label, in columns, for each true class, in rows."""
-    return np.eye(len(pattern)) + rate * (pattern - np.diag(pattern.sum(1)))
+    if pattern is None:
+        pattern = _uniform(num_classes)
+    return np.eye(num_classes) + rate * (pattern - np.diag(pattern.sum(1)))
 
 
 def follow(sample: Sample, pattern: Pattern, start: Float[np.ndarray, " parameters"]) -> Profile:
@@ -143,7 +146,7 @@ def follow(sample: Sample, pattern: Pattern, start: Float[np.ndarray, " paramete
     """
     fits: list[Fit] = []
     # finer where errors are few
-    for rate in _largest_rate(pattern) * np.linspace(0, 1, _RATES) ** 2:
+    for rate in _largest_rate(pattern, len(sample.frequencies)) * np.linspace(0, 1, _RATES) ** 2:
         fits.append(fit_at(sample, pattern, float(rate), start))
         start = fits[-1].parameters
     for place in reversed(range(len(fits) - 1)):
@@ -180,68 +183,57 @@ def with_pattern(profile: Profile) -> Profile:
 
 def fit_at(sample: Sample, pattern: Pattern, rate: float, start: np.ndarray) -> Fit:
     """Fits s and b for one rate by Newton's method, with the curvature of saddles turned upwards."""
-    of_labels = np.ascontiguousarray(transition(rate, pattern)[:, sample.labels].T)
-    parameters = start
-    current = _evaluate(sample, of_labels, parameters)
+    parameters, current = start, _evaluate(sample, pattern, rate, start)
     for _ in range(_STEPS):
-        gradient, hessian = _derivatives(sample, parameters, current)
-        curvatures, directions = np.linalg.eigh(hessian)
+        curvatures, directions = np.linalg.eigh(current.hessian)
         curvatures = np.maximum(np.abs(curvatures), 1e-6 * np.abs(curvatures).max())
-        step = -directions @ ((directions.T @ gradient) / curvatures)
-        promise = -float(gradient @ step)
+        step = -directions @ ((directions.T @ current.gradient) / curvatures)
+        promise = -float(current.gradient @ step)
         if promise <= _TOLERANCE * len(sample.labels):
             break
         length = 1.0
         while length > 1e-8:
-            trial = _evaluate(sample, of_labels, parameters + length * step)
+            trial = _evaluate(sample, pattern, rate, parameters + length * step)
             if trial.objective <= current.objective - 1e-4 * length * promise:
                 break
             length /= 4
         else:
             break
         parameters, current = parameters + length * step, trial
-    moved = (pattern - np.diag(pattern.sum(1)))[:, sample.labels].T
-    slope = -float(((current.probabilities * moved).sum(1) / current.likelihood).sum())
-    log_likelihood = float(np.log(current.likelihood).sum())
-    return Fit(rate, parameters, current.objective, log_likelihood, slope, current.probabilities, current.posterior)
+    return Fit(rate, parameters, current.objective, current.log_likelihood, current.slope)
+
+
+def probabilities(sample: Sample, fit: Fit) -> Float[np.ndarray, "examples classes"]:
+    """Of the true classes of any examples by a fit, by the predictions alone."""
+    return _true_classes(sample, fit.parameters, slice(None))
+
+
+def posterior(sample: Sample, fit: Fit, pattern: Pattern) -> Float[np.ndarray, "examples classes"]:
+    """Of the true classes of any examples by a fit, by the given label too."""
+    given = _given_labels(sample, pattern, fit.rate, probabilities(sample, fit), slice(None))
+    if given.of_classes is not None:
+        return given.of_classes
+    mixed = (1 - given.trust)[:, None] * given.probabilities
+    mixed[np.arange(len(mixed)), sample.labels] += given.trust
+    return mixed
 
 
 class _Evaluation(NamedTuple):
     objective: float
-    likelihood: np.ndarray
-    probabilities: np.ndarray
-    posterior: np.ndarray
+    log_likelihood: float
+    slope: float
+    gradient: Float[np.ndarray, " parameters"]
+    hessian: Float[np.ndarray, "parameters parameters"]
 
 
-def _evaluate(sample: Sample, of_labels: np.ndarray, parameters: np.ndarray) -> _Evaluation:
-    sharpness, bias = sample.of_classes(parameters)
-    logits = sharpness * sample.predictions + bias
-    probabilities = np.exp(logits - logits.max(1, keepdims=True))
-    probabilities /= probabilities.sum(1, keepdims=True)
-    joint = probabilities * of_labels
-    # a label that the fit holds for impossible is as unlikely as numbers go
-    likelihood = np.maximum(joint.sum(1), 1e-300)
-    penalty = sample.penalties @ np.square(parameters)
-    objective = -np.log(likelihood).sum() + penalty / 2
-    return _Evaluation(float(objective), likelihood, probabilities, joint / likelihood[:, None])
-
-
-def posterior(sample: Sample, fit: Fit, pattern: Pattern) -> Float[np.ndarray, "examples classes"]:
-    """Probabilities of the true classes of any examples by a fit, with their labels."""
-    of_labels = transition(fit.rate, pattern)[:, sample.labels].T
-    return _evaluate(sample, of_labels, fit.parameters).posterior
-
-
-def _derivatives(sample: Sample, parameters: np.ndarray, at: _Evaluation) -> tuple[np.ndarray, np.ndarray]:
+def _evaluate(sample: Sample, pattern: Pattern, rate: float, parameters: np.ndarray) -> _Evaluation:
     """In logits the gradient is p - q, q with the label and p without, the Hessian the difference of covariances."""
-    f, p, q = sample.predictions, at.probabilities, at.posterior
-    moved = p - q
-    diagonals = (moved * f * f).sum(0), (moved * f).sum(0), moved.sum(0)
+    step = max(1, _ENTRIES_AT_ONCE // len(sample.frequencies))
+    blocks = [slice(start, start + step) for start in range(0, len(sample.labels), step)]
+    parts = (_sums_of_block(sample, pattern, rate, parameters, rows) for rows in blocks)
+    sums = functools.reduce(lambda one, other: _Sums(*map(operator.add, one, other)), parts)
+    hessian, diagonals = sums.products, sums.diagonals
     of_sharpness, of_bias = sample.places
-    # what several classes share, in the place of what each would have
-    joined = lambda values: _joined(sample, values)
-    without, given = joined(p), joined(q)
-    hessian = given.T @ given - without.T @ without
     for rows, columns, values in (
         (of_sharpness, of_sharpness, diagonals[0]),
         (of_sharpness, of_bias, diagonals[1]),
@@ -249,26 +241,116 @@ def _derivatives(sample: Sample, parameters: np.ndarray, at: _Evaluation) -> tup
         (of_bias, of_bias, diagonals[2]),
     ):
         np.add.at(hessian, (rows, columns), values)
-    gradient = without.sum(0) - given.sum(0) + sample.penalties * parameters
-    return gradient, hessian + np.diag(sample.penalties)
+    return _Evaluation(
+        float(sample.penalties @ np.square(parameters) / 2 - sums.log_likelihood),
+        sums.log_likelihood,
+        sums.slope,
+        sums.gradient + sample.penalties * parameters,
+        hessian + np.diag(sample.penalties),
+    )
 
 
-def _joined(
-    sample: Sample, probabilities: Float[np.ndarray, "examples classes"]
-) -> Float[np.ndarray, "examples parameters"]:
-    """The derivatives of each example's expected logit in the parameters, under these probabilities."""
+class _Sums(NamedTuple):
+    """Over a block; of the Hessian the products, and what is to be added for each class."""
+
+    log_likelihood: float
+    slope: float
+    gradient: Float[np.ndarray, " parameters"]
+    products: Float[np.ndarray, "parameters parameters"]
+    diagonals: Float[np.ndarray, "blocks classes"]
+
+
+def _sums_of_block(sample: Sample, pattern: Pattern, rate: float, parameters: np.ndarray, rows: slice) -> _Sums:
+    f, labels = sample.predictions[rows], sample.labels[rows]
+    p = _true_classes(sample, parameters, rows)
+    given = _given_labels(sample, pattern, rate, p, rows)
+    weighted = p * f
+    # what several classes share, in the place of what each would have
+    without = _joined(sample, weighted, p)
+    if given.of_classes is None:
+        # q = (1 - t) p + t 1_label, with t how far the label is trusted
+        places, trust = np.arange(len(labels)), given.trust
+        of_sharpness, of_bias = (place[labels] for place in sample.places)
+        with_label = (1 - trust)[:, None] * without
+        with_label[places, of_sharpness] += trust * f[places, labels]
+        with_label[places, of_bias] += trust
+        own = f[places, labels]
+        diagonals = np.stack([trust @ (weighted * f), trust @ weighted, trust @ p])
+        for power, diagonal in zip((2, 1, 0), diagonals, strict=True):
+            diagonal -= np.bincount(labels, trust * own**power, minlength=len(diagonal))
+    else:
+        q = given.of_classes
+        with_label = _joined(sample, q * f, q)
+        moved = p - q
+        moved_by = moved * f
+        diagonals = np.stack([(moved_by * f).sum(0), moved_by.sum(0), moved.sum(0)])
+    return _Sums(
+        float(np.log(given.likelihood).sum()),
+        -float((given.change / given.likelihood).sum()),
+        without.sum(0) - with_label.sum(0),
+        with_label.T @ with_label - without.T @ without,
+        diagonals,
+    )
+
+
+def _true_classes(sample: Sample, parameters: np.ndarray, rows: slice) -> Float[np.ndarray, "rows classes"]:
+    """softmax(s f + b)."""
+    sharpness, bias = sample.of_classes(parameters)
+    logits = sharpness * sample.predictions[rows]
+    logits += bias
+    logits -= logits.max(1, keepdims=True)
+    np.exp(logits, out=logits)
+    logits /= logits.sum(1, keepdims=True)
+    return logits
+
+
+class _Given(NamedTuple):
+    """The likelihood of labels, its derivative in the rate, and the true classes without the label and with it.
+
+    Those with it are None where they are a mixture of those without and the label itself, of the weight `trust`.
+    """
+
+    likelihood: Float[np.ndarray, " rows"]
+    change: Float[np.ndarray, " rows"]
+    probabilities: Float[np.ndarray, "rows classes"]
+    of_classes: Float[np.ndarray, "rows classes"] | None
+    trust: Float[np.ndarray, " rows"]
+
+
+def _given_labels(sample: Sample, pattern: Pattern, rate: float, p: np.ndarray, rows: slice) -> _Given:
+    labels, num_classes = sample.labels[rows], p.shape[1]
+    # a label that the fit holds for impossible is as unlikely as numbers go
+    if pattern is None:
+        others = max(1, num_classes - 1)
+        own, spread = p[np.arange(len(labels)), labels], rate / others
+        likelihood = np.maximum(spread + (1 - rate - spread) * own, _LEAST)
+        return _Given(likelihood, (1 - own) / others - own, p, None, 1 - spread / likelihood)
+    moved = pattern - np.diag(pattern.sum(1))
+    joint = p * (np.eye(num_classes) + rate * moved).T[labels]
+    likelihood = np.maximum(joint.sum(1), _LEAST)
+    joint /= likelihood[:, None]
+    return _Given(likelihood, np.einsum("ij,ij->i", p, moved.T[labels]), p, joint, np.zeros(0))
+
+
+def _joined(sample: Sample, weighted: np.ndarray, p: np.ndarray) -> Float[np.ndarray, "rows parameters"]:
+    """The derivatives of each example's expected logit in the parameters, under probabilities p, weighted being p f."""
     count = sample.num_groups
-    of_groups = np.eye(count)[sample.groups]
-    separate = count == len(sample.groups)
-    summed = lambda values: values if separate else values @ of_groups
-    weighted = probabilities * sample.predictions
-    of_sharpness = summed(weighted) if sample.by_class else weighted.sum(1, keepdims=True)
-    return np.concatenate([of_sharpness, summed(probabilities)], axis=1)
+    if count == len(sample.groups):
+        of_bias, of_sharpness = p, weighted if sample.by_class else weighted.sum(1, keepdims=True)
+    else:
+        of_groups = np.eye(count)[sample.groups]
+        of_bias = p @ of_groups
+        of_sharpness = weighted @ of_groups if sample.by_class else weighted.sum(1, keepdims=True)
+    return np.concatenate([of_sharpness, of_bias], axis=1)
 
 
-def _largest_rate(pattern: Pattern) -> float:
+def _uniform(num_classes: int) -> Matrix:
+    return (1 - np.eye(num_classes)) / max(1, num_classes - 1)
+
+
+def _largest_rate(pattern: Pattern, num_classes: int) -> float:
     """Up to it the true class is a likelier label than the other classes are on average."""
-    return 0.98 * (1 - 1 / len(pattern)) / max(1.0, float(pattern.sum(1).max()))
+    return 0.98 * (1 - 1 / num_classes) / (1.0 if pattern is None else max(1.0, float(pattern.sum(1).max())))
 
 
 def _root(value: Callable[[Fit], float], sample: Sample, pattern: Pattern, inner: Fit, outer: Fit) -> Fit:
@@ -290,32 +372,34 @@ def _root(value: Callable[[Fit], float], sample: Sample, pattern: Pattern, inner
     return fits[root]
 
 
-def _search_pattern(profile: Profile, start: Fit) -> Pattern | None:
+def _search_pattern(profile: Profile, start: Fit) -> Pattern:
     """Expectation and maximisation of the rates of all pairs, from a fit; None where they are all alike."""
-    sample, uniform = profile.sample, profile.pattern
+    sample = profile.sample
     num_examples, num_classes = sample.predictions.shape
+    uniform = _uniform(num_classes)
     given = (sample.labels[:, None] == np.arange(num_classes)).astype(float)
     pairs = ~np.eye(num_classes, dtype=bool)
     # predictions that are too flat would take every error for doubt
     sharp = start.parameters.copy()
     sharp[: -sample.num_groups] = np.maximum(2.0, sharp[: -sample.num_groups])
-    pattern, rate, fit, last = uniform, max(start.rate, 1e-3), start._replace(parameters=sharp), np.inf
-    best: tuple[float, Pattern | None] = (np.inf, None)
-    spread = 0.0
+    pattern: Pattern = None
+    rate, fit, last = max(start.rate, 1e-3), start._replace(parameters=sharp), np.inf
+    best: tuple[float, Pattern] = (np.inf, None)
     for iteration in range(25):
         fit = fit_at(sample, pattern, rate, fit.parameters)
         if fit.objective < best[0]:
-            best = fit.objective, pattern if spread else None
+            best = fit.objective, pattern
         # the first steps look for the pattern, and may well be steps down
         if iteration > 3 and last - fit.objective < 1e-2:
             break
         last = fit.objective
-        errors = np.where(pairs, fit.posterior.T @ given, 0)
-        shares = fit.probabilities.mean(0)
+        errors = np.where(pairs, posterior(sample, fit, pattern).T @ given, 0)
+        shares = probabilities(sample, fit).mean(0)
         expected = rate * num_examples * shares[:, None] * uniform
         excess = np.square(errors - expected)[pairs].sum() - expected[pairs].sum()
         spread = max(0.0, float(excess / np.square(expected)[pairs].sum()))
-        pattern = uniform * (errors * spread + 1) / (expected * spread + 1)
-        pattern = pattern / (shares @ pattern.sum(1))
-        rate = float(np.clip(errors.sum() / num_examples, 1e-4, _largest_rate(pattern)))
+        shaped = uniform * (errors * spread + 1) / (expected * spread + 1)
+        shaped = shaped / (shares @ shaped.sum(1))
+        pattern = shaped if spread else None
+        rate = float(np.clip(errors.sum() / num_examples, 1e-4, _largest_rate(pattern, num_classes)))
     return best[1]

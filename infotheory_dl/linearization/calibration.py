@@ -132,20 +132,23 @@ def _noise_model(predictions: np.ndarray, labels: np.ndarray, rows: np.ndarray) 
         loss = entropy - gain / num_examples
         return NoiseModel(_untold(units, sample.of_classes(chosen), gain * of_all, loss, len(labels)), None, None)
 
-    alike = _noise.follow(sample, _noise.uniform_pattern(len(sample.frequencies)), plain.parameters)
+    alike = _noise.follow(sample, None, plain.parameters)
     sharpness, bias = plain.parameters[:1].repeat(sample.num_groups), plain.parameters[1:]
     by_class = _noise.follow(sample.with_sharpness_by_class(), alike.pattern, np.concatenate([sharpness, bias]))
     patterned, both = alike, by_class
     if sample.num_groups == len(sample.frequencies):
         patterned, both = _noise.with_pattern(alike), _noise.with_pattern(by_class)
-    profiles = alike, patterned, by_class, both
+    # each once: the search for a pattern may find none
+    profiles = {id(one): one for one in (alike, patterned, by_class, both)}.values()
     is_patterned = patterned.best.objective < alike.best.objective - EVIDENCE
     profile = patterned if is_patterned else alike
     ends = [end.rate for one in profiles for end in one.interval(_noise.INTERVAL)]
     # of so many numbers more, half of log n each is chance (the Bayesian information criterion)
     allowed = EVIDENCE + (len(bias) - 1) / 2 * np.log(num_examples)
     transition = np.eye(len(units.present))
-    transition[np.ix_(units.present, units.present)] = _noise.transition(profile.best.rate, profile.pattern)
+    transition[np.ix_(units.present, units.present)] = _noise.transition(
+        profile.best.rate, profile.pattern, len(sample.frequencies)
+    )
     calibration = Calibration(
         *units.of(*sample.of_classes(profile.best.parameters)),
         transition=transition,
@@ -194,7 +197,7 @@ def least_loss(predictions: Float[np.ndarray, "examples classes"], labels: Int[n
         plain, gain = _without_errors(sample)
         if gain < EVIDENCE:
             return _entropy(sample) - gain / len(rows)
-        profile = _noise.follow(sample, _noise.uniform_pattern(len(sample.frequencies)), plain.parameters)
+        profile = _noise.follow(sample, None, plain.parameters)
         return -profile.best.log_likelihood / len(rows)
 
 
@@ -260,8 +263,7 @@ def _entropy(sample: _noise.Sample) -> float:
 
 def _without_errors(sample: _noise.Sample) -> tuple[_noise.Fit, float]:
     """The fit if no label is wrong, and by how many nats in all it is likelier than the class frequencies."""
-    no_errors = np.zeros((len(sample.frequencies), len(sample.frequencies)))
-    plain = _noise.fit_at(sample, no_errors, 0.0, sample.prior)
+    plain = _noise.fit_at(sample, None, 0.0, sample.prior)
     # predictions that speak against their labels know nothing: left out, a label makes its class rarer among the others
     if plain.parameters[0] <= 0:
         return plain, 0.0
@@ -270,7 +272,8 @@ def _without_errors(sample: _noise.Sample) -> tuple[_noise.Fit, float]:
 
 def _uncertainty(sample: _noise.Sample, profile: _noise.Profile) -> float:
     """How improbable labels are, by the fit, in the half of the examples of each label that are told best."""
-    labels = profile.best.probabilities @ _noise.transition(profile.best.rate, profile.pattern)
+    of_labels = _noise.transition(profile.best.rate, profile.pattern, len(sample.frequencies))
+    labels = _noise.probabilities(sample, profile.best) @ of_labels
     likeliest = labels.argmax(1)
     certain = [
         np.quantile(labels[likeliest == label, label], 1 - _TOLD_BEST) if (likeliest == label).any() else own.max()

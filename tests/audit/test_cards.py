@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from infotheory_dl.audit.report import cards, render
+from infotheory_dl.audit.report import _review, render
 from tests.audit.made import HOSTILE, made_audit
 
 
@@ -18,16 +18,17 @@ def test_a_row_tells_of_its_suspect_and_of_the_nearest_examples_of_both_classes(
     result = made_audit(300, suspects=60, pictures=False)
     content = content_of(result)
     assert content["classes"] == list(result.examples.class_names)
-    place, name, given, suggested, wrong, margin, repair, verdict, beside, looks = content["rows"][7]
+    place, name, given, suggested, told, wrong, repair, verdict, beside, looks = content["rows"][7]
     assert (place, name, given, suggested) == (7, f"7 {HOSTILE}", 1, 2)
-    assert (wrong, margin) == (round(result.label_errors.wrong[7], 4), round(result.scores.margins[7], 4))
+    assert wrong == round(result.label_errors.wrong[7], 4)
+    assert told == f"wrong with {100 * wrong:.1f}\u00a0%, margin {result.scores.margins[7]:.2f}".replace("-", "−")
     assert repair
     assert verdict is None
     x, labels = result.examples.x, result.examples.labels
     trusted = np.arange(300) >= 60
     distances = np.square(x - x[7]).sum(1)
     near, far = (min(np.flatnonzero(trusted & (labels == c)), key=lambda i: distances[i]) for c in (1, 2))
-    assert beside == [f"{near} {HOSTILE}", f"{far} {HOSTILE}"]
+    assert beside == [f"dog, wet: {near} {HOSTILE}", f"{HOSTILE}: {far} {HOSTILE}"]
     told = np.square(x[7] - x[near]) - np.square(x[7] - x[far])
     assert [feature for feature, *_ in looks] == np.argsort(-told)[:6].tolist()
     assert looks[0][1:] == [f"{x[i, looks[0][0]]:.4g}".replace("-", "−") for i in (7, near, far)]
@@ -39,8 +40,8 @@ def test_a_picture_stands_in_the_page_once_and_as_many_as_it_can_hold(monkeypatc
     assert len(content["pictures"]) == len(set(content["pictures"]))
     numbers = np.array([row[-1] for row in content["rows"]])
     assert sorted(set(numbers.ravel())) == list(range(len(content["pictures"])))
-    monkeypatch.setattr(cards, "_PICTURES_AT_ONCE", 20)
-    monkeypatch.setattr(cards, "_PICTURE_CHARACTERS", 3000)
+    monkeypatch.setattr(_review, "_PICTURES_AT_ONCE", 20)
+    monkeypatch.setattr(_review, "_PICTURE_CHARACTERS", 3000)
     looks = [row[-1] for row in content_of(result)["rows"]]
     assert None not in looks[:20]
     assert looks[-20:] == [None] * 20
@@ -50,3 +51,17 @@ def test_confirmed_labels_are_no_suspects():
     result = made_audit(300, suspects=60, pictures=True)
     confirmed = result.examples._replace(confirmed=np.arange(300) < 50)
     assert [row[0] for row in content_of(result._replace(examples=confirmed))["rows"]] == list(range(50, 60))
+
+
+def test_a_card_says_where_a_class_has_no_other_example_or_all_of_them_are_in_doubt():
+    result = made_audit(9, suspects=3, pictures=False)
+    alone = np.array([0, 1, 2, 1, 2, 1, 1, 2, 1])
+    result = result._replace(
+        examples=result.examples._replace(labels=alone),
+        scores=result.scores._replace(margins=np.where(alone == 1, -1.0, result.scores.margins)),
+    )
+    rows = {row[0]: row for row in content_of(result)["rows"]}
+    beside, looks = rows[0][-2:]
+    assert beside[0] == "there is no other cat"
+    assert beside[1].endswith(", in doubt too")
+    assert {values[1] for _, *values in looks} == {"—"}

@@ -1,6 +1,8 @@
 """Numbers to be predicted: targets out of line are told by networks trained without them."""
 
 import csv
+import json
+import re
 
 import jax
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from infotheory_dl import audit, cli
 from infotheory_dl.audit import regression
+from infotheory_dl.audit.decisions import apply_to_targets
 from infotheory_dl.audit.regression.targets import exchanged
 from tests.files_page import columns_of
 
@@ -82,14 +85,45 @@ def test_exchanged_targets_are_known_and_mostly_found():
 
 
 def test_the_files_and_the_page_have_what_was_found(planted, tmp_path):
-    page = audit.write_regression_report(planted, tmp_path, title="made").read_text()
-    for words in ("Suspected targets", "Out of line (4)", "Targets and predictions", "Beyond the targets"):
+    page = audit.write_regression_report(planted, tmp_path, title="made", again="infotheory-dl again").read_text()
+    for words in ("Suspected targets", "Out of line (4)", "Targets and predictions", "Beyond the targets", "Next"):
         assert words in page
+    assert "infotheory-dl again" in page
+    content = json.loads(re.search(r'id="suspects">(.*?)</script>', page)[1])
+    assert content["classes"] is None
+    assert len(content["rows"]) == 4 + 48
+    place, _name, target, predicted, told, _, is_outlying, verdict, beside, looks = content["rows"][0]
+    assert (target, predicted) == (planted.targets[place], planted.residuals.predictions[place])
+    assert told.startswith(f"{planted.residuals.standardized[place]:.2f} sd, p = ".replace("-", "−"))
+    assert (is_outlying, verdict) == (True, None)
+    x = planted.examples.inputs
+    near = min(range(4, SIZE), key=lambda i: np.square(x[i] - x[place]).sum())
+    assert beside == [f"most like it, {planted.targets[near]:.4g}: {near}"]
+    assert looks[0][0] == np.abs(x[place] - x[near]).argmax()
     with (tmp_path / "scores.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert set(rows[0]) <= columns_of("audit", "`scores.csv` of numbers")
     assert [row["outlying_target"] for row in rows[:5]] == ["1", "1", "1", "1", "0"]
     assert "4 targets are out of line" in " ".join(audit.regression_findings(planted))
+
+
+def test_decisions_on_targets_are_applied_and_confirmed_ones_are_not_out_of_line(planted, tmp_path):
+    x, y = made()
+    y[:4] += [150, -150, 200, -250]
+    lines = [f"0,{y[0]},keep,", f"1,{y[1]},relabel,1010.5", f"2,{y[2]},drop,"]
+    (tmp_path / "decisions.csv").write_text("\n".join(["example,label,decision,new_label", *lines]))
+    decisions = audit.read_decisions(tmp_path / "decisions.csv")
+    result = run(x, y, decisions=[decisions])
+    assert result.examples.indices[:3].tolist() == [0, 1, 3]
+    assert result.targets[:3].tolist() == [y[0], 1010.5, y[3]]
+    assert result.examples.confirmed.sum() == 2
+    assert not result.residuals.is_outlying[:2].any()
+    assert result.residuals.is_outlying[2]
+    with pytest.raises(ValueError, match=r"the decision on example 0 was made on the label .*, but it has 1000: give"):
+        apply_to_targets(planted.examples, np.full(SIZE, 1000.0), decisions)
+    wrong = decisions._replace(new_labels=("high", *decisions.new_labels[1:]))
+    with pytest.raises(ValueError, match="example 0 is decided to be 'high', but targets are numbers"):
+        apply_to_targets(planted.examples, planted.targets, wrong)
 
 
 def test_the_command_audits_a_table(tmp_path, capsys, monkeypatch):
@@ -119,9 +153,11 @@ def test_what_are_no_targets_is_refused(y, message, as_a_user_sees):
         run(made()[0], y)
 
 
-def test_a_time_is_refused(as_a_user_sees):
+def test_what_only_classes_have_is_refused(as_a_user_sees):
     with pytest.raises(ValueError, match="of the end of training: leave out time"):
         run(*made(), time=10.0)
+    with pytest.raises(ValueError, match="trained trains classifiers: leave it out of an audit of numbers, --trained"):
+        run(*made(), trained=True)
 
 
 def test_the_room_has_one_face():

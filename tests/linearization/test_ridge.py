@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from infotheory_dl.linearization import FeatureStream, SingularKernelError, feature_moments, ridge_leave_one_out
-from infotheory_dl.linearization.ridge import fitted, left_out_rows, principal_coordinates
+from infotheory_dl.linearization.ridge import fitted, left_out_rows, principal_coordinates, refitted
 from tests.devices import run_on_eight_devices
 
 N, D = 30, 5
@@ -109,6 +109,11 @@ def test_changes_of_weights_and_outputs_are_those_of_fits_without_the_example(pr
         change = references @ (other - weights) + other_intercept - intercept
         assert rows.on_references[i] * squares[i] == pytest.approx(np.square(change).sum(1).mean(), rel=1e-8)
     np.testing.assert_allclose(rows.coordinates, principal_coordinates(stream, moments, 2), rtol=1e-12)
+    # other targets share all but the residuals
+    others = np.sin(7 * targets)
+    again = refitted(rows, stream, moments, fitted(stream, moments, others, 0.3), others)
+    np.testing.assert_allclose(again.residuals, ridge_leave_one_out(features, others, weight_decay=0.3).residuals)
+    assert again.leverage is rows.leverage
 
 
 def test_principal_coordinates_keep_distances(problem):

@@ -1,7 +1,7 @@
 """The audit of a data set whose labels are numbers, by leave-one-out residuals in closed form."""
 
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
@@ -16,14 +16,16 @@ from infotheory_dl.audit.checks.copies import Copies, find_copies, find_leaks
 from infotheory_dl.audit.checks.order import OrderEffect, within_groups
 from infotheory_dl.audit.checks.outlying import Outlying, find_outlying
 from infotheory_dl.audit.checks.sources import Sources, compare_sources
+from infotheory_dl.audit.decisions import Decisions, apply_to_targets
 from infotheory_dl.audit.detection import Detection, rate_detection
 from infotheory_dl.audit.examples import Examples
+from infotheory_dl.audit.plan import plan
 from infotheory_dl.audit.regression.targets import draw_rows
 from infotheory_dl.audit.representation import is_exact, represent, streams
 from infotheory_dl.audit.results import Solution
 from infotheory_dl.audit.scores import example_shape
 from infotheory_dl.audit.settings import Settings, SettingsByName, checked_settings
-from infotheory_dl.audit.solution import solve
+from infotheory_dl.audit.solution import solver
 from infotheory_dl.audit.stages import Kept, Stage, Work, digest_of, forget, run_stages
 from infotheory_dl.metrics.tails import outliers_of
 from infotheory_dl.results import concise
@@ -124,7 +126,9 @@ def run_regression(
     held_out: tuple[Any, Any] | None = None,
     *,
     feature_names: tuple[str, ...] | None = None,
+    decisions: Sequence[Decisions] = (),
     on_stage: Callable[[str], None] = lambda stage: None,
+    on_plan: Callable[[str], None] = lambda plan: None,
     on_progress: Callable[[float], None] = lambda share: None,
     keep: str | Path | None = None,
     restart: bool = False,
@@ -138,22 +142,27 @@ def run_regression(
 
     Args:
       key: source of randomness.
-      x, held_out, feature_names, on_stage, on_progress, keep, restart: as in `run`.
+      x, held_out, feature_names, on_stage, on_plan, on_progress, keep, restart: as in `run`.
       y: the targets.
-      **settings: of `Settings`; those of trained networks, of repairs and of earlier times are not used. `flip` is the
-        share of the targets to exchange among one another, to see whether the audit finds them.
+      decisions: of `read_decisions`: what a person decided on targets of audits before, the oldest first. Targets that
+        were kept or given anew are not out of line.
+      **settings: of `Settings`; those of repairs, of bounds and of earlier times are not used. `flip` is the share of
+        the targets to exchange among one another, to see whether the audit finds them.
 
     Returns:
       What was found.
 
     Raises:
-      ValueError: if the targets are no numbers or all the same, or as in `run`.
+      ValueError: if the targets are no numbers or all the same, networks are to be trained, or as in `run`.
 
     Source: Allen, 1974, for the residuals; Harutyunyan et al., 2021, for the information.
     """
     chosen = checked_settings(Settings(**settings))
     if np.isfinite(chosen.time):
         raise ValueError(f"an audit of numbers is of the end of training: leave out time, got {chosen.time:g}")
+    for name in ("robust", "trained"):
+        if getattr(chosen, name):
+            raise ValueError(f"{name} trains classifiers: leave it out of an audit of numbers, --{name} in commands")
     table = x
     if not isinstance(x, data.Table):
         table = data.as_table(x, y, held_out, feature_names=feature_names, missing="refuse")
@@ -163,11 +172,17 @@ def run_regression(
     examples, targets, true = draw_rows(
         draw_key, table, train_size=chosen.train_size, flip=chosen.flip, one_scale=chosen.embeddings
     )
+    for made in decisions:
+        examples, targets, left = apply_to_targets(examples, targets, made)
+        true = true[left] if chosen.flip else targets
     example_shape(chosen.network, examples.inputs)
+    # without what only an audit of classes does
+    on_plan(str(plan(replace(chosen, sweep=0, runs=0, seeds=0), examples)))
     kept = Kept(None, "")
     if keep is not None:
         about = "regression", np.asarray(jax.random.key_data(key)).tolist(), asdict(chosen), infotheory_dl.__version__
-        kept = Kept(Path(keep), digest_of(examples.inputs, targets, examples.held_out_inputs, *about))
+        confirmed = [] if examples.confirmed is None else [examples.confirmed]
+        kept = Kept(Path(keep), digest_of(examples.inputs, targets, examples.held_out_inputs, *confirmed, *about))
         if restart:
             forget(Path(keep) / kept.digest)
     work = Work(
@@ -226,14 +241,18 @@ def _fit(work: Work, targets: Float[np.ndarray, " examples"]) -> _Fit:
     centre, scale = targets.mean(), targets.std()
     # in units of their own: what is compared with rounding must not depend on the user's
     column = (targets - centre) / scale
-    fitted = column
+    fitted, confirmed = column, work.examples.confirmed
+    if confirmed is None:
+        confirmed = np.zeros(len(targets), bool)
+    solve = solver(work)
     for _ in range(1 + _REFITS):
-        solution = solve(work, fitted[:, None] - fitted.mean())
+        solution = solve(fitted[:, None] - fitted.mean())
         predictions = fitted - solution.residuals[:, 0]
         left_open = np.sqrt(np.clip(1 - solution.leverage, np.finfo(float).eps, 1))
         standardized = (column - predictions) * left_open
         found = outliers_of(standardized, "both", RATE)
-        cleaned = np.where(found.is_outlier, predictions, column)
+        is_outlying = found.is_outlier & ~confirmed
+        cleaned = np.where(is_outlying, predictions, column)
         if np.array_equal(cleaned, fitted):
             break
         fitted = cleaned
@@ -244,7 +263,7 @@ def _fit(work: Work, targets: Float[np.ndarray, " examples"]) -> _Fit:
         predictions=centre + scale * predictions,
         standardized=standardized / noise,
         p_value=found.p_values,
-        is_outlying=found.is_outlier,
+        is_outlying=is_outlying,
         noise=scale * noise,
         explained=1 - error,
         gain=gain,

@@ -7,12 +7,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from infotheory_dl import report
-from infotheory_dl._files import csv_table, require_writable, write_together
+from infotheory_dl._files import require_writable, write_together
 from infotheory_dl.audit.regression._run import RegressionAudit
 from infotheory_dl.audit.regression.page import render
+from infotheory_dl.audit.regression.table import scores_table
+from infotheory_dl.audit.report.next_steps import Written
 
 
 def write_regression_report(
@@ -21,6 +21,9 @@ def write_regression_report(
     *,
     title: str = "a data set",
     config: Mapping[str, Any] | None = None,
+    command: str = "",
+    again: str = "",
+    export: str = "decisions.csv",
 ) -> Path:
     """Writes the report of an audit of numbers, the scores as a table, and the settings.
 
@@ -29,6 +32,9 @@ def write_regression_report(
       folder: where to; it is made if it is absent, and what an earlier audit left there is replaced.
       title: name of the data set.
       config: settings of the caller to record before those of the audit, such as the seed.
+      command: the line of the shell that called for the audit, to be shown.
+      again: the line that calls for the next, with what is decided on the page; by default one of Python.
+      export: the name under which the page exports it.
 
     Returns:
       The path of the report.
@@ -47,32 +53,12 @@ def write_regression_report(
     record = {"created": created, "settings": settings, "chosen": chosen, "found": found, "versions": versions}
     given = {name: value for name, value in settings.items() if value is not None}
     facts = {"created": created, **given, **{name: f"{value:.4g}" for name, value in chosen.items()}, **versions}
+    again = again or "audit.run_regression(key, x, y, decisions=[audit.read_decisions('decisions.csv')])"
+    written = Written(folder=str(folder), command=command, again=again, decisions=export)
     contents = {
         "config.json": report.as_json(record),
-        "scores.csv": _scores(result),
-        "report.html": render(result, title=title, facts=facts),
+        "scores.csv": scores_table(result),
+        "report.html": render(result, title=title, facts=facts, written=written),
     }
     write_together(folder, contents)
     return folder / "report.html"
-
-
-def _scores(result: RegressionAudit) -> str:
-    examples, residuals = result.examples, result.residuals
-    columns = {
-        "example": examples.indices,
-        **({} if examples.row_names is None else {"name": np.array(examples.row_names)}),
-        "target": result.targets,
-        "predicted": residuals.predictions,
-        "deviation": residuals.standardized,
-        "p_value": residuals.p_value,
-        "outlying_target": residuals.is_outlying.astype(int),
-        "information": result.information,
-        "output_change": result.solution.output_change,
-        "weight_change": result.solution.weight_change,
-        "leverage": result.solution.leverage,
-        "outlying_input": result.checks.outlying.is_outlying.astype(int),
-    }
-    if result.detection:
-        columns |= {"exchanged": result.exchanged.astype(int), "true_target": result.true_targets}
-    order = np.argsort(examples.indices)
-    return csv_table({name: column[order].tolist() for name, column in columns.items()})

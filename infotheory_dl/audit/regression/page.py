@@ -7,6 +7,8 @@ from jaxtyping import Int
 
 from infotheory_dl import report
 from infotheory_dl.audit.regression._run import RATE, RegressionAudit
+from infotheory_dl.audit.regression.cards import review, target_order, verdict
+from infotheory_dl.audit.regression.next_steps import next_steps
 from infotheory_dl.audit.report.checks import (
     Shown,
     beyond,
@@ -17,6 +19,7 @@ from infotheory_dl.audit.report.checks import (
     sources_part,
     told,
 )
+from infotheory_dl.audit.report.next_steps import Written
 from infotheory_dl.report import Column, Html, Picture, Points, count, percent, signed
 
 _SHOWN, _EXTREMES = 48, 12
@@ -58,13 +61,14 @@ def regression_findings(result: RegressionAudit) -> list[str]:
     return sentences + told(checks.copies, checks.leaks, checks.outlying, order, checks.sources, "targets")
 
 
-def render(result: RegressionAudit, *, title: str, facts: dict[str, Any]) -> str:
+def render(result: RegressionAudit, *, title: str, facts: dict[str, Any], written: Written) -> str:
     """Writes the page.
 
     Args:
       result: of `run_regression`.
       title: name of the data set.
       facts: what to list under settings and versions.
+      written: what stands beside the page.
 
     Returns:
       HTML.
@@ -75,7 +79,8 @@ def render(result: RegressionAudit, *, title: str, facts: dict[str, Any]) -> str
     return report.page(
         f"Audit of {title}",
         _header(result, title),
-        _suspects(result),
+        next_steps(result, written),
+        _suspects(result, written.decisions),
         _fit(result),
         _information(result),
         beyond(
@@ -86,7 +91,7 @@ def render(result: RegressionAudit, *, title: str, facts: dict[str, Any]) -> str
             order_part(order),
             sources_part(checks.sources, "mean absolute residual in units of the noise"),
         ),
-        report.section("Settings and versions", report.facts(facts), folded=True),
+        _computed_how(result, facts, written),
     )
 
 
@@ -110,24 +115,22 @@ def _header(result: RegressionAudit, title: str) -> str:
     )
 
 
-def _suspects(result: RegressionAudit) -> str:
-    residuals = result.residuals
+def _suspects(result: RegressionAudit, export: str) -> str:
     about = (
         "Each target is predicted by a network trained without its example. What it deviates by is in units of the"
         " noise, which the greatest deviations do not move, and of what the others leave open of this example. Out of"
         f" line are those beyond the tails of the others, {percent(RATE)} of them falsely. They are no part of the fit"
-        " by which they are told."
+        " by which they are told. Beside each stands the example whose inputs are most like it, of those in line, with"
+        " the features in which the two differ most. Look, and decide: what you decide is exported as a table, which"
+        " the next audit reads."
     )
-    order = np.argsort(residuals.p_value - 1e-9 * np.abs(residuals.standardized), kind="stable")
-    members = order[residuals.is_outlying[order]]
-    rest = order[~residuals.is_outlying[order]][:_SHOWN]
+    members, rest = target_order(result)
     heading = f"Out of line ({len(members)})" if len(members) else "Out of line (none)"
-    return report.section(
-        "Suspected targets",
-        report.paragraph(about),
+    plain = report.joined(
         report.subsection(heading, _examples(result, members[:_SHOWN]) if len(members) else ""),
         report.details(f"the next {len(rest)}, not out of line", _examples(result, rest)),
     )
+    return report.section("Suspected targets", report.paragraph(about), review(result, plain, export))
 
 
 def _examples(result: RegressionAudit, members: Int[np.ndarray, " members"]) -> Html:
@@ -142,7 +145,7 @@ def _examples(result: RegressionAudit, members: Int[np.ndarray, " members"]) -> 
                 name=f"example {name}",
                 label=f"{_number(result.targets[i])} → {_number(residuals.predictions[i])}",
                 number=f"{signed(residuals.standardized[i])} sd",
-                verdict=_verdict(result, i),
+                verdict=verdict(result, i),
             )
             for i, name, uri in drawn
         )
@@ -155,16 +158,10 @@ def _examples(result: RegressionAudit, members: Int[np.ndarray, " members"]) -> 
         Column("information, nats", result.information[members].tolist(), "{:.2g}".format),
     ]
     if result.detection:
-        columns.append(Column("", [(_verdict(result, i) or ("",))[0] for i in rows]))
+        columns.append(Column("", [(verdict(result, i) or ("",))[0] for i in rows]))
     for j, feature in enumerate(examples.feature_names[:_FEATURES]):
         columns.append(Column(feature, examples.x[members, j].tolist(), _number))
     return report.table(columns)
-
-
-def _verdict(result: RegressionAudit, place: int) -> tuple[str, bool] | None:
-    if not result.detection:
-        return None
-    return ("exchanged", True) if result.exchanged[place] else ("as given", False)
 
 
 def _fit(result: RegressionAudit) -> str:
@@ -208,4 +205,29 @@ def _information(result: RegressionAudit) -> str:
         report.paragraph(about),
         report.subsection("Most informative", _examples(result, trusted[:_EXTREMES])),
         report.subsection("Least informative", _examples(result, trusted[::-1][:_EXTREMES])),
+    )
+
+
+def _computed_how(result: RegressionAudit, facts: dict[str, Any], written: Written) -> Html:
+    """The last section, closed at first."""
+    lines = [
+        f"Examples are compared by the {result.representation}. The model that is linear in its weights is trained in"
+        f" closed form to the end, with the weight decay {result.solution.weight_decay:.3g} on the mean loss: by"
+        " default that of least leave-one-out error.",
+        "Deviation: the target less its prediction by the fit to all other examples, times the root of one minus its"
+        " leverage, over the standard deviation of the noise, which is told by the median.",
+        "Out of line: on either side the deviations beyond the third quartile are taken to fall exponentially. Targets"
+        " out of line are replaced by their predictions and all is predicted anew, twice.",
+        "Output change: the mean squared change of the outputs on the held-out examples when the example is left out."
+        " Weight change: the squared change of the weights.",
+    ]
+    source = "The deviations are leave-one-out residuals (Allen, 1974); the information is by Harutyunyan et al., 2021."
+    command = [report.paragraph("The command:"), report.block(written.command)] if written.command else []
+    return report.section(
+        "What is computed how",
+        report.element("ul", *(report.element("li", line) for line in lines), class_="findings"),
+        report.paragraph(source, kind="note"),
+        *command,
+        report.subsection("Settings and versions", report.facts(facts)),
+        folded=True,
     )

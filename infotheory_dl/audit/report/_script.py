@@ -4,8 +4,11 @@ SCRIPT = """
 (() => {
   const given = JSON.parse(document.getElementById("suspects").textContent);
   const { classes, features, pictures } = given;
-  const rows = given.rows.map(([place, name, label, suggested, wrong, margin, repair, verdict, beside, looks], order) =>
-    ({ place, name, label, suggested, wrong, margin, repair, verdict, beside, looks, order }));
+  const rows = given.rows.map(([place, name, label, suggested, told, wrong, claimed, verdict, beside, looks], order) =>
+    ({ place, name, label, suggested, told, wrong, claimed, verdict, beside, looks, order }));
+  const called = (label) => classes === null ? String(label) : classes[label];
+  const short = (label) => classes === null
+    ? String(Number(label.toPrecision(5))).replace("-", "\\u2212") : classes[label];
   const review = document.getElementById("review"), perPage = 24, stored = `infotheory-dl audit ${given.id}`;
   const decided = new Map();
   try {
@@ -20,9 +23,6 @@ SCRIPT = """
     made.append(...children);
     return made;
   };
-  const number = (value, digits) => value.toFixed(digits).replace("-", "\\u2212");
-  const percent = (share) => share > 0.999 ? "more than 99.9\\u00a0%"
-    : `${number(100 * share, 1).replace(/\\.0$/, "")}\\u00a0%`;
   const options = (select, entries) => {
     for (const [value, words] of entries) select.append(make("option", { value, textContent: words }));
   };
@@ -31,13 +31,14 @@ SCRIPT = """
     order: ["most suspect first", (a, b) => a.order - b.order],
     wrong: ["most probably wrong first", (a, b) => b.wrong - a.wrong || a.order - b.order],
     place: ["as in the data", (a, b) => a.place - b.place],
-    label: ["by given class", (a, b) => a.label - b.label || a.order - b.order],
-    suggested: ["by suggested class", (a, b) => a.suggested - b.suggested || a.order - b.order],
+    label: [classes ? "by given class" : "by target", (a, b) => a.label - b.label || a.order - b.order],
+    suggested: [classes ? "by suggested class" : "by prediction",
+      (a, b) => a.suggested - b.suggested || a.order - b.order],
   };
   const shows = {
     all: ["all", () => true],
-    repair: ["to be repaired", (row) => row.repair],
-    doubt: ["in doubt", (row) => !row.repair],
+    repair: [given.kinds[0], (row) => row.claimed],
+    doubt: [given.kinds[1], (row) => !row.claimed],
     open: ["undecided", (row) => !decided.has(row.place)],
     done: ["decided", (row) => decided.has(row.place)],
   };
@@ -59,9 +60,7 @@ SCRIPT = """
     number === null ? make("span", { className: "none", textContent: "\\u2014" })
       : make("img", { src: pictures[number], alt: words }), make("figcaption", { textContent: words }));
   const seen = (row) => {
-    const [near, far] = row.beside;
-    const like = (name, label) => name === null ? `no other ${classes[label]}` : `${classes[label]}: ${name}`;
-    const words = ["this", like(near, row.label), like(far, row.suggested)];
+    const words = ["this", ...row.beside];
     if (features === null) {
       if (row.looks === null) return make("p", { className: "number", textContent: words.slice(1).join(", ") });
       return make("div", { className: "looks" }, ...row.looks.map((one, i) => picture(one, words[i])));
@@ -74,18 +73,20 @@ SCRIPT = """
   };
 
   const card = (row) => {
-    const choice = make("select", { aria: { label: `new class of ${row.name}` } });
-    options(choice, classes.map((name, code) => [code, name]));
+    const choice = classes === null
+      ? make("input", { type: "number", step: "any", aria: { label: `new target of ${row.name}` } })
+      : make("select", { aria: { label: `new class of ${row.name}` } });
+    if (classes !== null) options(choice, classes.map((name, code) => [code, name]));
+    const chosen = () => choice.value === "" ? row.suggested : Number(choice.value);
     const act = (kind, words, key) => make("button", { type: "button", title: `key ${key}`, textContent: words,
       onclick: () => change(kind) });
     const buttons = { keep: act("keep", "keep", "k"), relabel: act("relabel", "relabel", "r"),
       drop: act("drop", "drop", "d") };
     const made = make("li", { className: "card", tabIndex: 0 },
       make("p", { className: "name", textContent: given.named ? row.name : `example ${row.name}` }),
-      make("p", { className: "labels", textContent: row.suggested === row.label ? classes[row.label]
-        : `${classes[row.label]} \\u2192 ${classes[row.suggested]}` }),
-      make("p", { className: "number", textContent:
-        `${row.wrong === null ? "" : `wrong with ${percent(row.wrong)}, `}margin ${number(row.margin, 2)}` }),
+      make("p", { className: "labels", textContent: row.suggested === row.label ? short(row.label)
+        : `${short(row.label)} \\u2192 ${short(row.suggested)}` }),
+      make("p", { className: "number", textContent: row.told }),
       seen(row));
     if (row.verdict) {
       made.append(make("p", { className: `verdict ${row.verdict[1] ? "yes" : "no"}`, textContent: row.verdict[0] }));
@@ -99,12 +100,12 @@ SCRIPT = """
     };
     const change = (kind) => {
       const again = kind !== "undo" && decided.get(row.place)?.kind === kind;
-      const label = kind === "relabel" ? Number(choice.value) : row.label;
+      const label = kind === "relabel" ? chosen() : row.label;
       decide(row, again || kind === "undo" ? null : kind, label);
       paint();
     };
     choice.addEventListener("change", () => {
-      decide(row, "relabel", Number(choice.value));
+      decide(row, "relabel", chosen());
       paint();
     });
     made.addEventListener("keydown", (event) => {
@@ -128,7 +129,7 @@ SCRIPT = """
     return make("label", {}, `${words} `, select);
   };
   const present = (key) => [["", "any"], ...[...new Set(rows.map((row) => row[key]))].sort((a, b) => a - b)
-    .map((code) => [code, classes[code]])];
+    .map((code) => [code, called(code)])];
   const first = (entries) => Object.entries(entries).map(([value, [words]]) => [value, words]);
   const turn = (words, step) => make("button", { type: "button", textContent: words,
     onclick: () => { state.page += step; draw(); list.scrollIntoView({ block: "nearest" }); } });
@@ -141,16 +142,18 @@ SCRIPT = """
     const lines = [["example", "name", "label", "suggested_label", "decision", "new_label"],
       ...rows.filter((row) => decided.has(row.place)).map((row) => {
         const { kind, label } = decided.get(row.place);
-        return [row.place, row.name, classes[row.label], classes[row.suggested], kind,
-          kind === "relabel" ? classes[label] : ""];
+        return [row.place, row.name, called(row.label), called(row.suggested), kind,
+          kind === "relabel" ? called(label) : ""];
       })].map((entries) => entries.map(cell).join(","));
     const address = URL.createObjectURL(new Blob([lines.join("\\n") + "\\n"], { type: "text/csv" }));
     make("a", { href: address, download: given.file }).click();
     setTimeout(() => URL.revokeObjectURL(address), 1000);
   } });
-  const accept = make("button", { type: "button", textContent: "relabel all that are to be repaired", onclick: () => {
+  const kind = classes === null ? "drop" : "relabel";
+  const all = `${kind} all that are ${given.kinds[0]}`;
+  const accept = make("button", { type: "button", textContent: all, onclick: () => {
     for (const row of rows) {
-      if (row.repair && !decided.has(row.place)) decided.set(row.place, { kind: "relabel", label: row.suggested });
+      if (row.claimed && !decided.has(row.place)) decided.set(row.place, { kind, label: row.suggested });
     }
     store();
     draw();
@@ -172,7 +175,8 @@ SCRIPT = """
   };
   review.replaceChildren(
     make("div", { className: "controls" }, picker("sort", "sort", first(sorts)), picker("show", "show", first(shows)),
-      picker("label", "given", present("label")), picker("suggested", "suggested", present("suggested"))),
+      ...classes === null ? [] : [
+        picker("label", "given", present("label")), picker("suggested", "suggested", present("suggested"))]),
     make("p", { className: "note", textContent:
       "With a card in focus k keeps its label, r relabels it, d drops it, u takes it back; arrows go on and back." }),
     list,

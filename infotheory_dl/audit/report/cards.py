@@ -1,6 +1,5 @@
 """Suspects as cards to be decided on: what they look like, and the nearest examples of the classes in question."""
 
-import hashlib
 from typing import Any
 
 import numpy as np
@@ -8,15 +7,10 @@ from jaxtyping import Int
 
 from infotheory_dl import report
 from infotheory_dl.audit._run import AuditResult
-from infotheory_dl.audit.nearest import nearest_of_classes
-from infotheory_dl.audit.report._script import SCRIPT
+from infotheory_dl.audit.report._review import FEATURES_SHOWN, MOST_CARDS, cards, identity, pictures_once
 from infotheory_dl.audit.report.galleries import ranked, verdict, written
-from infotheory_dl.report import Html, paragraph
-
-_MOST = 10_000
-_PICTURE_CHARACTERS = 6_000_000
-_PICTURES_AT_ONCE = 256
-_FEATURES_SHOWN = 6
+from infotheory_dl.information.neighbours._nearest import nearest_of_groups
+from infotheory_dl.report import Html, paragraph, percent, signed
 
 
 def suspect_order(result: AuditResult) -> Int[np.ndarray, " suspects"]:
@@ -30,96 +24,87 @@ def suspect_order(result: AuditResult) -> Int[np.ndarray, " suspects"]:
 
 
 def review(result: AuditResult, export: str) -> Html:
-    """The suspects: a list that can be read without a script, which the script turns into cards to be decided on.
+    """The suspects as cards.
 
     Args:
       result: of `run`.
       export: the name of the file of decisions.
     """
     order, repaired = suspect_order(result), result.label_errors.repaired
-    shown = order[:_MOST]
-    note = f"The {_MOST:,} most suspect of {len(order):,} are shown." if len(shown) < len(order) else ""
+    shown = order[:MOST_CARDS]
+    note = f"The {MOST_CARDS:,} most suspect of {len(order):,} are shown." if len(shown) < len(order) else ""
     plain = report.joined(
         ranked(result, "To be repaired", order[repaired[order]], "suspects"),
         ranked(result, "In doubt, not repaired", order[~repaired[order]], "suspects"),
     )
     return report.joined(
-        paragraph(note, kind="note") if note else "",
-        report.element("div", plain, id="review"),
-        report.inline_data("suspects", {"file": export, **_content(result, shown)}),
-        report.script(SCRIPT),
+        paragraph(note, kind="note") if note else "", cards(plain, {"file": export, **_content(result, shown)})
     )
 
 
 def _content(result: AuditResult, shown: Int[np.ndarray, " suspects"]) -> dict[str, Any]:
-    """What the script is given; a row has a number for each class, and None where there is nothing."""
-    examples, errors = result.examples, result.label_errors
-    labels, suggested, names = examples.labels, errors.suggested, examples.names
-    beside = _nearest(result, shown)
-    pictures, looks = _pictures(result, shown, beside) if examples.feature_names is None else ([], None)
+    examples, errors, names = result.examples, result.label_errors, result.examples.names
+    labels, suggested, margins = examples.labels, errors.suggested, result.scores.margins
+    trusted = margins >= 0
+    beside = _nearest(result, shown, trusted)
+
+    def in_words(place: int, of_class: int) -> str:
+        called = examples.class_names[of_class]
+        if place < 0:
+            return f"there is no other {called}"
+        return f"{called}: {names[place]}{'' if trusted[place] else ', in doubt too'}"
+
+    pictures, looks = list[str](), list[Any]()
+    if examples.feature_names is None:
+        pictures, looks = pictures_once(examples.x, np.column_stack([shown, beside]))
+    else:
+        looks = [_values(result, place, near.tolist()) for place, near in zip(shown.tolist(), beside, strict=True)]
     rows = []
     for i, place in enumerate(shown.tolist()):
-        wrong = float(errors.wrong[place])
+        wrong, margin = float(errors.wrong[place]), f"margin {signed(float(margins[place]))}"
         rows.append(
             [
                 int(examples.indices[place]),
                 names[place],
                 int(labels[place]),
                 int(suggested[place]),
+                margin if np.isnan(wrong) else f"wrong with {_probability(wrong)}, {margin}",
                 None if np.isnan(wrong) else round(wrong, 4),
-                round(float(result.scores.margins[place]), 4),
                 bool(errors.repaired[place]),
                 verdict(result, place),
-                [names[near] if near >= 0 else None for near in beside[i].tolist()],
-                _values(result, place, beside[i].tolist()) if looks is None else looks[i],
+                [
+                    in_words(near, int(of[place]))
+                    for near, of in zip(beside[i].tolist(), (labels, suggested), strict=True)
+                ],
+                looks[i],
             ]
         )
-    asked = repr((examples.class_names, examples.indices.tolist(), labels.tolist())).encode()
     return {
-        "id": hashlib.sha256(asked).hexdigest()[:16],
+        "id": identity(examples.class_names, examples.indices.tolist(), labels.tolist()),
         "named": examples.row_names is not None,
         "classes": list(examples.class_names),
+        "kinds": ["to be repaired", "in doubt"],
         "features": None if examples.feature_names is None else list(examples.feature_names),
         "pictures": pictures,
         "rows": rows,
     }
 
 
-def _nearest(result: AuditResult, shown: Int[np.ndarray, " suspects"]) -> Int[np.ndarray, "suspects classes"]:
+def _probability(share: float) -> str:
+    return "more than 99.9\u00a0%" if share > 0.999 else percent(share)
+
+
+def _nearest(result: AuditResult, shown: Int[np.ndarray, " suspects"], trusted: Any) -> Int[np.ndarray, "suspects two"]:
     """The nearest example of the given and of the suggested class, among those whose label nothing contradicts."""
     examples, suggested = result.examples, result.label_errors.suggested
-    found = nearest_of_classes(
-        examples.inputs,
+    found = nearest_of_groups(
+        examples.inputs.reshape(len(examples.inputs), -1),
         examples.labels,
-        result.scores.margins >= 0,
+        trusted,
         np.concatenate([shown, shown]),
         np.concatenate([examples.labels[shown], suggested[shown]]),
     )
     return found.reshape(2, -1).T
-
-
-def _pictures(
-    result: AuditResult, shown: Int[np.ndarray, " suspects"], beside: Int[np.ndarray, "suspects classes"]
-) -> tuple[list[str], list[list[int | None] | None]]:
-    """Every picture once, and for each suspect the numbers of its three; None beyond what a page can hold."""
-    x = result.examples.x
-    trios = np.column_stack([shown, beside])
-    limits = float(x.min()), float(x.max())
-    pictures: list[str] = []
-    number: dict[int, int] = {-1: -1}
-    characters, looks = 0, list[list[int | None] | None]()
-    for first in range(0, len(trios), _PICTURES_AT_ONCE):
-        block = trios[first : first + _PICTURES_AT_ONCE]
-        if characters > _PICTURE_CHARACTERS:
-            looks += [None] * len(block)
-            continue
-        new = [place for place in np.unique(block).tolist() if place not in number]
-        for place, uri in zip(new, report.data_uris(x[new], limits=limits) if new else (), strict=True):
-            number[place] = len(pictures)
-            pictures.append(uri)
-            characters += len(uri)
-        looks += [[None if place < 0 else number[place] for place in trio] for trio in block.tolist()]
-    return pictures, looks
 
 
 def _values(result: AuditResult, place: int, beside: list[int]) -> list[list[int | str]]:
@@ -127,6 +112,6 @@ def _values(result: AuditResult, place: int, beside: list[int]) -> list[list[int
     x, inputs = result.examples.x, result.examples.inputs.reshape(len(result.examples.x), -1)
     near, far = (inputs[other] if other >= 0 else inputs[place] for other in beside)
     told = np.square(inputs[place] - near) - np.square(inputs[place] - far)
-    strongest = np.argsort(-told, kind="stable")[:_FEATURES_SHOWN].tolist()
+    strongest = np.argsort(-told, kind="stable")[:FEATURES_SHOWN].tolist()
     values = lambda feature: [written(x[other, feature].item()) if other >= 0 else "—" for other in (place, *beside)]
     return [[feature, *values(feature)] for feature in strongest]

@@ -1,4 +1,4 @@
-"""The nearest neighbours of many points in Euclidean distance, by products of matrices in blocks."""
+"""The nearest neighbours of many points in Euclidean distance, of all or of a group, by products of matrices."""
 
 import functools
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from infotheory_dl._blocks import map_blocks
 
@@ -15,6 +15,7 @@ _GROUPS = 4096  # points that are compared with at once; of each group of those 
 _QUERIES = 1024
 _ITERATIONS = 3
 _OVERSAMPLED = 16
+_DISTANCES_AT_ONCE = 2**24
 
 
 class Neighbours(NamedTuple):
@@ -81,6 +82,60 @@ def ordered(
         distances[rows] = np.sqrt(np.einsum("qnc,qnc->qn", difference, difference))
     order = np.argsort(distances, axis=1, kind="stable")
     return Neighbours(np.take_along_axis(places, order, 1), np.take_along_axis(distances, order, 1))
+
+
+def nearest_of_groups(
+    points: Float[np.ndarray, "points columns"],
+    groups: Int[np.ndarray, " points"],
+    preferred: Bool[np.ndarray, " points"],
+    members: Int[np.ndarray, " members"],
+    of_group: Int[np.ndarray, " members"],
+) -> Int[np.ndarray, " members"]:
+    """For some of the points the place of the nearest other point of a group.
+
+    In NumPy, as every group has a number of points of its own, which would be a program of its own.
+
+    Args:
+      points: all of them.
+      groups: of each.
+      preferred: points to be taken; where a group has no other of them, any of its points will do.
+      members: places of the points in question.
+      of_group: for each, in which group to look.
+
+    Returns:
+      A place for each member, never its own; -1 where the group has no other point.
+    """
+    found = np.full(len(members), -1)
+    order = np.argsort(groups, kind="stable")
+    first = np.searchsorted(groups[order], np.arange(max(groups.max(), of_group.max(initial=0)) + 2))
+    for group in np.unique(of_group).tolist():
+        own = order[first[group] : first[group + 1]]
+        asked = np.flatnonzero(of_group == group)
+        for candidates in (own[preferred[own]], own):
+            asked = asked[found[asked] < 0]
+            if len(candidates) and len(asked):
+                found[asked] = _nearest_other(points, members[asked], candidates)
+    return found
+
+
+def _nearest_other(
+    points: Float[np.ndarray, "points columns"],
+    members: Int[np.ndarray, " members"],
+    candidates: Int[np.ndarray, " candidates"],
+) -> Int[np.ndarray, " members"]:
+    rows = points[candidates]
+    squares = np.einsum("ij,ij->i", rows, rows)
+    found = np.empty(len(members), int)
+    step = max(1, _DISTANCES_AT_ONCE // len(candidates))
+    for start in range(0, len(members), step):
+        some = members[start : start + step]
+        # the square of the member itself is the same for all candidates
+        distances = squares - 2 * points[some] @ rows.T
+        distances[some[:, None] == candidates] = np.inf
+        least = distances.argmin(1)
+        known = np.isfinite(distances[np.arange(len(some)), least])
+        found[start : start + step] = np.where(known, candidates[least], -1)
+    return found
 
 
 @functools.partial(jax.jit, static_argnums=0)
