@@ -11,6 +11,7 @@ from infotheory_dl.domain_generalization.domainbed import DOMAINBED, DomainBedNa
 from infotheory_dl.domain_generalization.heads import HeadCurves, head_curves
 from infotheory_dl.domain_generalization.hyperparameters import default_hyperparameters, draw_hyperparameters
 from infotheory_dl.domain_generalization.probes import fit_probes
+from infotheory_dl.domain_generalization.report import findings
 from infotheory_dl.domain_generalization.results import Accuracies, Diagnosis, Errors, Estimate, Invariance, Term
 from infotheory_dl.domain_generalization.sweeps import Sweep, Tracked, sweep_outputs, train_sweep
 
@@ -39,6 +40,7 @@ __all__ = [
     "domain_minibatches",
     "domain_rows",
     "draw_hyperparameters",
+    "findings",
     "fit_probes",
     "head_curves",
     "make_algorithm",

@@ -11,7 +11,7 @@ from infotheory_dl._files import require_writable, write_or_keep, write_together
 from infotheory_dl.domain_generalization.diagnosis import diagnose
 from infotheory_dl.domain_generalization.files import Case, cases, read_features
 from infotheory_dl.domain_generalization.page import render
-from infotheory_dl.domain_generalization.report import error_columns, numbers_csv, sentences
+from infotheory_dl.domain_generalization.report import error_columns, findings, numbers_csv
 from infotheory_dl.domain_generalization.results import Diagnosis
 from infotheory_dl.report import Stages, count, ran_with, terminal_table
 
@@ -71,7 +71,7 @@ def main(config: Config, console: Console) -> None:
     for notice in (*given.notices, *notices):
         console.print(f"Note: {notice}", soft_wrap=True)
     for case, diagnosis in found:
-        for sentence in sentences(case.unseen, diagnosis):
+        for sentence in findings(diagnosis, unseen=case.unseen):
             console.print(f"• {sentence}", soft_wrap=True)
         console.print(terminal_table(error_columns(diagnosis), title=f"the error in {case.unseen}"))
     settings = {name: value for name, value in asdict(config).items() if name != "source"}

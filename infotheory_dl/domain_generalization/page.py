@@ -13,7 +13,6 @@ from infotheory_dl.domain_generalization.report import (
     TERMS,
     accuracy_columns,
     error_columns,
-    sentences,
     test_columns,
 )
 from infotheory_dl.domain_generalization.results import Diagnosis, Estimate, Term
@@ -42,7 +41,7 @@ def render(diagnoses: Sequence[tuple[Case, Diagnosis]], *, title: str, lead: str
         (f"{1 - float(first.accuracies.own_on_sources.value):.3f}", "error in the source domains"),
         (TERMS[first.dominant] if first.dominant else "—", "the largest term, where the data can tell"),
     ]
-    found = [sentence for case, diagnosis in diagnoses for sentence in sentences(case.unseen, diagnosis)]
+    found = [sentence for case, diagnosis in diagnoses for sentence in findings(diagnosis, unseen=case.unseen)]
     return report.page(
         f"Domains of {title}",
         report.header(f"Domains of {title}", lead, figures if len(diagnoses) == 1 else [], found),

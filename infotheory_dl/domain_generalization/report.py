@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import get_args
 
 from infotheory_dl._files import csv_table
+from infotheory_dl._validation import edge
 from infotheory_dl.domain_generalization.results import Diagnosis, Estimate, Term
 from infotheory_dl.report import Column
 
@@ -34,8 +35,14 @@ ACCURACIES = {
 }
 
 
-def sentences(unseen: str, diagnosis: Diagnosis) -> list[str]:
-    """What goes wrong in an unseen domain, and what to try."""
+@edge
+def findings(diagnosis: Diagnosis, *, unseen: str = "the unseen domain") -> list[str]:
+    """What goes wrong in an unseen domain, and what to try, in sentences.
+
+    Args:
+      diagnosis: of `diagnose`.
+      unseen: what the sentences call the domain.
+    """
     error = 1 - float(diagnosis.accuracies.own_on_unseen.value)
     total = f"The model errs on {100 * error:.1f} % of the examples of {unseen}"
     largest, dominant = diagnosis.largest, diagnosis.dominant

@@ -44,7 +44,8 @@ def _brief(value: Any) -> str:
     if _is_array(value):
         return _written(value) if _is_number(value) else _shape(value)
     if is_record(value):
-        return f"({type(value).__name__})"
+        first, *_ = fields(value).values() or [None]
+        return _written(first) if _is_number(first) and _is_array(first) else f"({type(value).__name__})"
     of_arrays = isinstance(value, tuple | list) and value and all(_is_array(part) and part.shape for part in value)
     if isinstance(value, Mapping) or of_arrays:
         leaves = jax.tree.leaves(value)

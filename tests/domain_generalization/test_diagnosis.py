@@ -172,7 +172,15 @@ def test_a_diagnosis_is_kept_and_printed(diagnosis, tmp_path):
     again = files.load(files.save(tmp_path / "diagnosis.npz", diagnosis))
     jax.tree.map(np.testing.assert_array_equal, diagnosis, again)
     assert again.dominant == diagnosis.dominant
-    assert "errors: Errors of underfitting" in repr(diagnosis)
+    assert f"errors: Errors of underfitting {diagnosis.errors.underfitting.value:.6g}" in repr(diagnosis)
+
+
+def test_a_diagnosis_is_put_in_sentences(diagnosis):
+    first, *others = dg.findings(diagnosis, unseen="west")
+    assert first.startswith(f"The model errs on {100 * (1 - diagnosis.accuracies.own_on_unseen.value):.1f} % of")
+    assert "of west" in first
+    assert (diagnosis.dominant is None) == ("cannot tell" in first)
+    assert any(line.startswith("What may help") for line in others) == (diagnosis.dominant is not None)
 
 
 def test_small_classes_and_domains_are_named_and_left_out(overlapping):

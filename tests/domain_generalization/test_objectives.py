@@ -191,6 +191,11 @@ def test_what_has_no_penalty_is_told():
         (lambda: ob.quantile_risk(np.ones(2), quantile=1.0), "quantile must lie in"),
         (lambda: ob.and_mask({"w": Z}, threshold=2.0), "threshold must lie in"),
         (lambda: ob.and_mask({"w": Z[:1]}), "gradients must be of two domains at least"),
+        (lambda: ob.iga_penalty({}), "gradients must have arrays, with an axis of domains in front, got none"),
+        (
+            lambda: ob.sand_mask({"b": Z[:1], "w": Z}),
+            "must have an axis of domains in front, the same of all",
+        ),
         (lambda: ob.group_dro_weights(np.ones(2), np.ones(3)), "must have one shape"),
     ):
         with pytest.raises(ValueError, match=text):

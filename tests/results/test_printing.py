@@ -68,6 +68,8 @@ def test_parts_are_a_line_with_their_numbers_first():
     assert line((np.ones((2, 3)), jnp.ones(3))) == "2 arrays of 9 entries in a tuple"
     assert line((1.5, "word")) == "(1.5, 'word')"
     assert line(Part(Part(1, 2), {"a": np.ones(2)})) == "Part of loadings (Part), total 1 array of 2 entries in a dict"
+    estimates = Part(Part(np.float64(0.25), 2), Part(np.ones(2), 2))  # a part that begins with a number is that number
+    assert line(estimates) == "Part of loadings 0.25, total (Part)"
     assert len(line("x" * 500)) <= 120
     assert repr(State({"w": jnp.ones(3)})).splitlines()[1:] == [
         "  params: 1 array of 3 entries in a dict",

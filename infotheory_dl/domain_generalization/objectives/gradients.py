@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from infotheory_dl._validation import edge, require_not_negative, require_rank, require_within
@@ -85,7 +86,7 @@ def iga_penalty(gradients: Params) -> Float[Array, ""]:
 
     Source: Koyama and Yamaguchi, 2020.
     """
-    require_domains(gradients=jax.tree.leaves(gradients)[0])
+    _require_gradients(gradients)
     apart = lambda leaf: ((leaf - jax.lax.stop_gradient(leaf.mean(0))) ** 2).sum()
     return jnp.asarray(sum(map(apart, jax.tree.leaves(gradients))))
 
@@ -107,7 +108,7 @@ def and_mask(gradients: Params, *, threshold: Scalar = 1.0) -> Any:
     Source: Parascandolo et al., 2021.
     """
     require_within("[0, 1]", threshold=threshold)
-    require_domains(gradients=jax.tree.leaves(gradients)[0])
+    _require_gradients(gradients)
     return _masked(gradients, lambda leaf: (jnp.abs(jnp.sign(leaf).mean(0)) >= threshold).astype(leaf.dtype))
 
 
@@ -130,7 +131,7 @@ def sand_mask(gradients: Params, *, threshold: Scalar = 1.0, sharpness: Scalar =
     """
     require_within("[0, 1]", threshold=threshold)
     require_not_negative(sharpness=sharpness)
-    require_domains(gradients=jax.tree.leaves(gradients)[0])
+    _require_gradients(gradients)
 
     def mask(leaf: Array) -> Array:
         agreement = jnp.abs(jnp.sign(leaf).mean(0)) - threshold
@@ -138,6 +139,16 @@ def sand_mask(gradients: Params, *, threshold: Scalar = 1.0, sharpness: Scalar =
         return jnp.maximum(0, jnp.nan_to_num(jnp.tanh(sharpness / leaf.var(0, ddof=1) * agreement)))
 
     return _masked(gradients, mask)
+
+
+def _require_gradients(gradients: Params) -> None:
+    leaves = jax.tree.leaves(gradients)
+    if not leaves:
+        raise ValueError("gradients must have arrays, with an axis of domains in front, got none")
+    if any(np.ndim(leaf) == 0 or len(leaf) != len(leaves[0]) for leaf in leaves):
+        shapes = ", ".join(str(np.shape(leaf)) for leaf in leaves[:6])
+        raise ValueError(f"gradients must have an axis of domains in front, the same of all, got shapes {shapes}")
+    require_domains(gradients=leaves[0])
 
 
 def _masked(gradients: Params, mask: Any) -> Any:
