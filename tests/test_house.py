@@ -76,7 +76,7 @@ def test_commands_alone_print_and_read_arguments():
         )
         or "tyro" in imports_of(file)
     )
-    assert {file.name for file in FILES if talks(file)} <= {"command.py", "cli.py"}
+    assert {file.name for file in FILES if talks(file) and file.parent.name != "command"} <= {"command.py", "cli.py"}
 
 
 @pytest.mark.parametrize("folder", ["experiments", "benchmarks", "tests"])

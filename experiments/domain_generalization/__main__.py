@@ -6,6 +6,7 @@ Of the paper's tables no number is known here, and none of these is one of them.
 published table, or of one small run of its losses.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -197,6 +198,7 @@ def hospitals(settings: Settings, results: Results) -> None:
     """Stained tissue: the errors in an unseen hospital, by how much hospitals differ."""
     rows: list[Row] = []
     found: dict[AlgorithmName, list[Row]] = {name: [] for name in settings.algorithms}
+    settings = dataclasses.replace(settings, batch=settings.patches_batch)
     for shift in settings.shifts:
         images = trainings.hospitals(settings, shift)
         task = trainings.make_task(jax.random.key(settings.seed), images, settings.tracked)

@@ -48,6 +48,8 @@ class Settings:
 
     patches: int = 2000
     """Of each hospital."""
+    patches_batch: int = 256
+    """Of each hospital, in a step."""
     shifts: tuple[float, ...] = (0.0, 1.0, 2.0, 3.0)
     """Of the hospitals."""
 
@@ -80,6 +82,7 @@ PRESETS = {
         tracked=1000,
         penalties=(10.0,),
         patches=64,
+        patches_batch=16,
         shifts=(1.0,),
         searched=("erm",),
         draws_of_search=1,

@@ -13,6 +13,7 @@ from infotheory_dl.domain_generalization.report import (
     TERMS,
     accuracy_columns,
     error_columns,
+    findings,
     test_columns,
 )
 from infotheory_dl.domain_generalization.results import Diagnosis, Estimate, Term
