@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +17,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import jax
+import matplotlib
 import numpy as np
 import tyro
+from cycler import cycler
 from matplotlib.figure import Figure
 from rich.console import Console
 
@@ -37,6 +40,23 @@ Settings = TypeVar("Settings", bound=_Settings)
 
 _OF_SMOKE = "smoke shows that everything runs, on other and smaller data than the paper's: its numbers are no results."
 
+# figures look like the pages of the commands
+STYLE: dict[Any, Any] = {
+    "axes.prop_cycle": cycler(color=["#0b5fa5", "#b8480b", "#2b7a4b", "#7a4a9e", "#66717d", "#c29a17", "#1f2933"]),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#56636f",
+    "axes.labelcolor": "#1f2933",
+    "xtick.color": "#56636f",
+    "ytick.color": "#56636f",
+    "text.color": "#1f2933",
+    "axes.titlesize": "medium",
+    "figure.titlesize": "medium",
+}
+_CAPTION_LETTERS_AN_INCH = 17
+# of a piece, beside what it found
+_TIMES = ("wall seconds", "CPU seconds")
+
 # a file or a pipe has no width of its own
 console = Console(width=None if sys.stdout.isatty() else 140)
 
@@ -55,15 +75,30 @@ class Results(NamedTuple):
 
         Arrays and numbers of NumPy and JAX become lists and numbers, tuples become lists, now as then.
         """
-        file = self.folder / "metrics.jsonl"
-        finished = file.read_text() if file.exists() else ""
-        rows = {row.pop("name"): row for row in map(json.loads, finished.splitlines())}
-        if name not in rows:
+        row = self._finished().get(name)
+        if row is None:
             console.print(name, style="dim", highlight=False)
-            line = as_json({"name": name, **compute()})
-            append_line(file, line)
-            rows[name] = {column: value for column, value in json.loads(line).items() if column != "name"}
-        return rows[name]
+            wall, processor = time.perf_counter(), time.process_time()
+            computed = compute()
+            times = time.perf_counter() - wall, time.process_time() - processor
+            append_line(self._metrics, as_json({"name": name, **computed, **dict(zip(_TIMES, times, strict=True))}))
+            row = self._finished()[name]
+        return {column: value for column, value in row.items() if column not in ("name", *_TIMES)}
+
+    @property
+    def seconds(self) -> tuple[float, float]:
+        """What the finished pieces took, by the clock and of the processors, in all runs together."""
+        rows = self._finished().values()
+        wall, processor = (sum(row.get(column, 0.0) for row in rows) for column in _TIMES)
+        return wall, processor
+
+    @property
+    def _metrics(self) -> Path:
+        return self.folder / "metrics.jsonl"
+
+    def _finished(self) -> dict[str, Row]:
+        finished = self._metrics.read_text() if self._metrics.exists() else ""
+        return {row["name"]: row for row in map(json.loads, finished.splitlines())}
 
     @contextlib.contextmanager
     def figure(
@@ -72,23 +107,37 @@ class Results(NamedTuple):
         rows: int = 1,
         columns: int = 1,
         *,
+        caption: str,
         size: tuple[float, float] = (5, 3.6),
         title: str = "",
         sharey: bool = False,
     ) -> Iterator[Any]:
-        """Axes to draw on, one or an array of them; what has labels gets its legend, and the figure is saved."""
-        figure = Figure(size, layout="constrained")
-        figure.suptitle(title)
-        yield figure.subplots(rows, columns, sharey=sharey)
-        for axes in figure.axes:
-            if axes.get_legend_handles_labels()[0]:
-                axes.legend(frameon=False, fontsize="small")
-        self.save(figure, name)
+        """Axes to draw on, one or an array of them; what has labels gets its legend, and the figure is saved.
 
-    def save(self, figure: Any, name: str) -> None:
-        """Writes a figure that something else drew."""
+        Args:
+          name: of the file.
+          rows, columns: of axes.
+          caption: what is seen, and what the paper has for it; below the figure and in the summary.
+          size: in inches.
+          title: above it.
+          sharey: whether the axes have one scale upwards.
+        """
+        with matplotlib.rc_context(STYLE):
+            figure = Figure(size, layout="constrained")
+            figure.suptitle(title)
+            yield figure.subplots(rows, columns, sharey=sharey)
+            for axes in figure.axes:
+                if axes.get_legend_handles_labels()[0]:
+                    axes.legend(frameon=False, fontsize="small")
+            self.save(figure, name, caption)
+
+    def save(self, figure: Any, name: str, caption: str) -> None:
+        """Writes a figure that something else drew, and what it shows below it."""
+        words = textwrap.fill(caption, int(_CAPTION_LETTERS_AN_INCH * figure.get_figwidth()))
+        figure.text(0.01, -0.02, words, va="top", fontsize="small", color=STYLE["ytick.color"])
         with whole_file(self.folder / f"{name}.png") as stream:
             figure.savefig(stream, format="png", dpi=150, bbox_inches="tight")
+        self.say(f"{name}.png: {caption}")
 
     def table(self, title: str, rows: Sequence[Row], *, notes: Sequence[str] = ()) -> None:
         """Prints rows with equal columns, and sentences below them, and adds them to `summary.txt`."""
@@ -96,7 +145,7 @@ class Results(NamedTuple):
 
     def say(self, sentence: str) -> None:
         """Prints a sentence, and adds it to `summary.txt`."""
-        self._print(lambda printer: printer.print(sentence, style="dim", highlight=False))
+        self._print(lambda printer: printer.print(sentence, style="dim", highlight=False, markup=False))
 
     def _print(self, what: Callable[[Console], None]) -> None:
         file, text = self.folder / "summary.txt", io.StringIO()
@@ -124,6 +173,8 @@ def main(
     if choose_preset(presets, arguments)[0] == "smoke":
         results.say(_OF_SMOKE)
     run(settings, results)
+    wall, processor = (seconds / 60 for seconds in results.seconds)
+    console.print(f"What metrics.jsonl holds took {wall:.1f} minutes, {processor:.1f} CPU minutes", highlight=False)
     console.print(f"Figures, tables (summary.txt) and metrics are in {results.folder.resolve()}", soft_wrap=True)
 
 

@@ -1,7 +1,10 @@
 """The harness of the experiments: work that was done is found again, and results of other settings are refused."""
 
 import dataclasses
+import importlib
 import json
+import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -62,14 +65,14 @@ def test_what_no_row_can_hold_is_named(tmp_path):
 
 def test_figures_and_tables_lie_in_the_folder(tmp_path):
     results = open_results(tmp_path, Settings())
-    with results.figure("curves", 1, 2, title="Two curves") as axes:
+    with results.figure("curves", 1, 2, caption="One curve; the paper has two.") as axes:
         axes[0].plot([0, 1], label="ours")
     results.table(
         "Accuracy", [{"method": "ours", "accuracy": 0.51239, "paper": 0.5}, {"method": "theirs"}], notes=["x"]
     )
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
     summary = (tmp_path / "summary.txt").read_text()
-    assert all(word in summary for word in ("Accuracy", "0.5124", "theirs"))
+    assert all(word in summary for word in ("curves.png: One curve; the paper has two.", "Accuracy", "0.5124"))
 
 
 def test_an_experiment_runs_the_parts_that_its_settings_name(tmp_path):
@@ -110,6 +113,23 @@ def test_options_stand_on_top_of_a_preset(monkeypatch):
     assert parse("An experiment.", presets) == Settings(1000, Path("elsewhere"))
     monkeypatch.setattr(sys, "argv", ["experiment"])
     assert parse("An experiment.", presets) == Settings()
+
+
+COMMANDS = sorted(
+    {
+        command
+        for page in (Path(__file__).parents[1] / "docs").rglob("*.md")
+        for command in re.findall(r"`python -m experiments\.(\w+ [^`]*)`", page.read_text(encoding="utf-8"))
+    }
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_commands_of_the_pages_are_understood(command):
+    name, *options = shlex.split(command)
+    experiment = importlib.import_module(f"experiments.{name}.__main__")
+    settings = parse(experiment.__doc__, experiment.PRESETS, options)
+    assert settings.output.parts[:2] == ("results", name)
 
 
 def test_smoke_runs_of_an_unknown_system_name_those_there_are():

@@ -41,6 +41,10 @@ PUBLISHED: dict[str, tuple[float, float, float, float]] = {
     "cdann": (72.0, 73.0, 10.2, 33.8),
 }
 
+CAPTION = (
+    "The error in the unseen domain of {}, {}, in its four terms; terms below zero are drawn downwards. Numbers of the"
+    " paper are not known."
+)
 NOTES = (
     "G0 to G3: accuracies, whose steps down from 1 are the errors: underfitting (e0), inseparability (e1),",
     "misalignment (e2), non-invariance (e3). I0 to I2: domains that a probe tells right.",
@@ -99,7 +103,11 @@ def heads(settings: Settings, results: Results) -> None:
                     "the model": curves["own"],
                 }
             )
-        with results.figure(f"heads_{failure}") as axes:
+        caption = (
+            f"Heads fitted to some labels of the unseen domain, on representations that fail by {failure}; the"
+            " analysis is ours, with no number of the paper."
+        )
+        with results.figure(f"heads_{failure}", caption=caption) as axes:
             axes.plot(settings.num_labels, curves["unseen"], "o-", label="labels of the unseen domain alone")
             axes.plot(settings.num_labels, curves["joint"], "s-", label="with those of the sources")
             axes.axhline(curves["own"], color="black", linestyle="--", label="the model")
@@ -134,7 +142,8 @@ def colored(settings: Settings, results: Results) -> None:
         if settings.digits == "mnist" and name in ONE_RUN:
             rows.append({"algorithm": "", "from": "DomainBed's losses, one run"} | shown(with_errors(ONE_RUN[name])))
     results.table(f"Colored digits, {settings.steps} steps: errors in {images.names[-1]}", rows, notes=NOTES)
-    with results.figure("along_training", 1, len(found), size=(3.4 * len(found), 3.6), sharey=True) as axes:
+    size, caption = (3.4 * len(found), 3.6), CAPTION.format(f"colored {settings.digits}", "along the training")
+    with results.figure("along_training", 1, len(found), caption=caption, size=size, sharey=True) as axes:
         for place, (name, ends) in zip(np.atleast_1d(axes), found.items(), strict=True):
             means = [mean_row(of_step) for of_step in zip(*ends["along"], strict=True)]
             stacked(place, ends["steps"], means, bars=False, title=name, legend=name == settings.algorithms[0])
@@ -182,7 +191,11 @@ def penalties(settings: Settings, results: Results) -> None:
     task = trainings.make_task(jax.random.key(settings.seed), images, settings.tracked)
     names: tuple[AlgorithmName, ...] = ("irm", "vrex")
     rows: list[Row] = []
-    with results.figure("along_penalty", 1, len(names), size=(4.2 * len(names), 3.6), sharey=True) as axes:
+    size, caption = (
+        (4.2 * len(names), 3.6),
+        CAPTION.format(f"colored {settings.digits}", "by the weight of the penalty"),
+    )
+    with results.figure("along_penalty", 1, len(names), caption=caption, size=size, sharey=True) as axes:
         for place, name in zip(axes, names, strict=True):
             label = f"penalties, {name}"
             weights = list(settings.penalties)
@@ -208,7 +221,8 @@ def hospitals(settings: Settings, results: Results) -> None:
             found[name].append(end)
             rows.append({"shift": shift, "algorithm": name} | shown(end))
     results.table("Stained tissue: errors in the unseen hospital, by the shift between hospitals", rows, notes=NOTES)
-    with results.figure("hospitals", 1, len(found), size=(3.4 * len(found), 3.6), sharey=True) as axes:
+    size, caption = (3.4 * len(found), 3.6), CAPTION.format("stained tissue", "by how much hospitals differ")
+    with results.figure("hospitals", 1, len(found), caption=caption, size=size, sharey=True) as axes:
         for place, (name, ends) in zip(np.atleast_1d(axes), found.items(), strict=True):
             stacked(place, settings.shifts, ends, bars=True, title=name, legend=name == settings.algorithms[0])
             place.set_xlabel("shift between hospitals")

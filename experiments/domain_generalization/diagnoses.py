@@ -12,7 +12,7 @@ from infotheory_dl.data import Features
 from infotheory_dl.domain_generalization import Term
 
 TERMS: tuple[Term, ...] = get_args(Term)
-COLORS = ("tab:blue", "tab:orange", "tab:red", "tab:green")
+COLORS = ("C0", "C5", "C1", "C2")
 
 
 def diagnosed(key: jax.Array, train: Features, validation: Features, unseen: Features, *, resamples: int = 200) -> Row:

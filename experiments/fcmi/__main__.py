@@ -1,6 +1,6 @@
 """f-CMI: the tables and figures of Harutyunyan et al., 2021 (NeurIPS), bounds on the gap from predictions.
 
-    python -m experiments.fcmi --preset smoke|laptop|paper|sgld|resnet50 [--n 75 250 ...]
+    python -m experiments.fcmi --preset smoke|laptop|paper|sgld|resnet50|cifar10_laptop [--n 75 250 ...]
 
 For every training size: networks are trained on many selections of several supersamples, and every bound that their
 predictions allow is evaluated. `linearized` adds the same bound for the linearized network on thousands of selections,
@@ -14,7 +14,7 @@ import numpy as np
 
 from experiments.fcmi import runs
 from experiments.fcmi.networks import Name
-from experiments.fcmi.settings import PAPER, PRESETS, Mode, Settings
+from experiments.fcmi.settings import PAPER, PRESETS, Mode, Settings, published
 from experiments.harness import Results, Row, main
 
 Rows: TypeAlias = dict[tuple[Name, Mode, int], Row]
@@ -22,9 +22,13 @@ Rows: TypeAlias = dict[tuple[Name, Mode, int], Row]
 
 def tables(settings: Settings, rows: Rows, linear: dict[int, Row], results: Results) -> None:
     """Prints the gap and the bound beside the paper's, every other bound, and the runs without training."""
-    summary = []
+    summary, notes = [], []
+    if settings.dataset == "cifar10" and "resnet50" not in settings.networks:
+        of_resnet = PAPER["resnet50", "standard"].items()
+        ends = ", ".join(f"{known.gap:.4f} and {known.bound:.4f} at n={n}" for n, known in of_resnet)
+        notes = [f"The paper's gap and bound of ResNet-50, which begins with weights of ImageNet: {ends}."]
     for (name, mode, n), row in rows.items():
-        published = PAPER.get((name, mode), {}).get(n) if settings.dataset in ("mnist", "cifar10") else None
+        known = published(settings, name, mode).get(n)
         gap, bound = np.array(row["gap"][-1]), np.array(row["bound"][-1])
         summary.append(
             {
@@ -32,14 +36,15 @@ def tables(settings: Settings, rows: Rows, linear: dict[int, Row], results: Resu
                 "mode": mode,
                 "n": n,
                 "gap": f"{gap.mean():.4f} ± {gap.std():.4f}",
-                "paper's": "" if published is None else f"{published.gap:.4f}",
+                "paper's": "" if known is None else f"{known.gap:.4f}",
                 "f-CMI bound": f"{bound.mean():.4f} ± {bound.std():.4f}",
-                "paper's ": "" if published is None else f"{published.bound:.4f}",
+                "paper's ": "" if known is None else f"{known.bound:.4f}",
                 "bound / gap": float(bound.mean() / gap.mean()),
                 "diverged": row["diverged"],
             }
         )
-    results.table(f"{settings.dataset}: gap and bound after {settings.num_epochs} epochs, ± over supersamples", summary)
+    title = f"{settings.dataset}: gap and bound after {settings.num_epochs} epochs, ± over supersamples"
+    results.table(title, summary, notes=notes)
     names = dict.fromkeys(name for row in rows.values() for name in row["last"])
     others = []
     for bound in names:
@@ -71,25 +76,30 @@ def figures(settings: Settings, rows: Rows, results: Results) -> None:
     """Draws the bound and the gap over training sizes and over epochs, with bands over supersamples."""
     for name, mode in dict.fromkeys((name, mode) for name, mode, _ in rows):
         sizes = [n for n in settings.n if (name, mode, n) in rows]
-        with results.figure(f"{name}_{mode}_by_n") as axes:
+        data_and_network = f"{settings.dataset}, {name}, {mode}"
+        spread = f"Bands are one deviation over {settings.num_supersamples} supersamples"
+        caption = f"{spread}; crosses are the paper's numbers, where it has this network on these data."
+        with results.figure(f"{name}_{mode}_by_n", caption=caption) as axes:
             for quantity, color in (("bound", "C0"), ("gap", "C1")):
                 last = np.array([rows[name, mode, n][quantity][-1] for n in sizes])
                 band(axes, sizes, last, label=quantity if quantity == "gap" else "f-CMI bound", color=color)
-                known = PAPER.get((name, mode), {}) if settings.dataset in ("mnist", "cifar10") else {}
+                known = published(settings, name, mode)
                 points = [(n, getattr(known[n], quantity)) for n in sizes if n in known]
                 if points:
                     axes.plot(*zip(*points, strict=True), "x", color=color, label="the paper's")
-            axes.set(xscale="log", xlabel="training examples", ylabel="error", title=f"{name}, {mode}", ylim=(0, None))
+            axes.set(xscale="log", xlabel="training examples", ylabel="error", title=data_and_network, ylim=(0, None))
             axes.set_xticks(sizes, map(str, sizes))
             axes.minorticks_off()
         for n in sizes:
             row = rows[name, mode, n]
-            with results.figure(f"{name}_{mode}_{n}_by_epoch") as axes:
+            of_n = published(settings, name, mode).get(n)
+            ends = "" if of_n is None else f" The paper's last gap is {of_n.gap:.4f}, its bound {of_n.bound:.4f}."
+            with results.figure(f"{name}_{mode}_{n}_by_epoch", caption=f"{spread}.{ends}") as axes:
                 band(axes, row["epochs"], np.array(row["bound"]), label="f-CMI bound", color="C0")
                 band(axes, row["epochs"], np.array(row["gap"]), label="gap", color="C1")
                 if "sgld" in row:
                     axes.plot(row["epochs"], row["sgld"], color="C2", label="SGLD bound")
-                axes.set(xlabel="epochs", ylabel="error", title=f"{name}, {mode}, n = {n}", ylim=(0, None))
+                axes.set(xlabel="epochs", ylabel="error", title=f"{data_and_network}, n = {n}", ylim=(0, None))
 
 
 def band(axes: Any, x: Any, values: np.ndarray, **style: Any) -> None:

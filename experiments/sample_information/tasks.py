@@ -22,6 +22,8 @@ class Settings:
 
     dataset: str = "mnist"
     classes: tuple[int, int] = (4, 9)
+    rare: int = 7
+    """Class that joins the first in the part `subclass`."""
     parts: tuple[Part, ...] = ("correlation", "mislabel", "summarization", "examples", "subclass", "trained")
     networks: tuple[NetworkName, ...] = ("mlp", "cnn")
     width: int = 1024
@@ -78,6 +80,15 @@ PRESETS = {
         output=Path("results/sample_information/laptop"),
     ),
     "paper": Settings(),
+    "cifar10_laptop": Settings(
+        dataset="cifar10",
+        classes=(3, 4),
+        rare=5,
+        parts=("examples", "subclass"),
+        networks=("cnn",),
+        num_examples=2000,
+        output=Path("results/sample_information/cifar10_laptop"),
+    ),
 }
 
 
