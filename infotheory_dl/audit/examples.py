@@ -116,6 +116,7 @@ def draw_examples(
             " merge rare classes"
         )
 
+    require_varied(x)
     choice_key, flip_key, held_out_key = jax.random.split(key, 3)
     if train_size == len(codes):
         audited = data.Subset(x, codes, np.arange(len(codes)))
@@ -154,6 +155,12 @@ def draw_examples(
         row_names=None if rows is None else tuple(rows[place] for place in audited.indices),
         notices=(*table.notices, *rare),
     )
+
+
+def require_varied(x: Shaped[np.ndarray, "examples *features"]) -> None:
+    """Raises a ValueError where all examples have the same features."""
+    if len(x) > 1 and all((block == x[:1]).all() for block in np.array_split(x, -(-len(x) // 1024))):
+        raise ValueError(f"all {len(x)} examples have the same features: there is nothing to tell them apart by")
 
 
 def _require_no_quantity(y: Shaped[np.ndarray, " examples"]) -> None:

@@ -55,8 +55,9 @@ def plan(settings: Settings, examples: Examples) -> Plan:
         operations, needed = 0.0, 0.0
         for name in candidates(settings, examples):
             d = features_of(name, settings, examples)
-            operations += 4.0 * n * d**2 + 70 * d**3 + 2.0 * n * d * k + 70.0 * min(n, 4096) * d * k
-            square, held = 8.0 * 5 * d**2, 4.0 * n * d
+            side = min(n, d)
+            operations += 4.0 * n * d * side + 70 * side**3 + 2.0 * n * d * k + 70.0 * min(n, 4096) * side * k
+            square, held = 8.0 * 5 * side * d, 4.0 * n * d
             kept = held if held <= settings.memory_bytes / 2 else 0.0
             needed = max(needed, _BASE + inputs + scores + square + kept + 2**29)
     seconds = operations / rate + _OF_ENTRY * min(n * k, max(_ENTRIES_FITTED, 4096 * k))

@@ -133,7 +133,7 @@ def _left_out(work: Work, found: Representation, fit: Fit, targets: Targets) -> 
         targets,
         weightings=np.stack(weightings, axis=1),
         references=references,
-        leading=min(_LEADING, stream.num_features),
+        leading=min(_LEADING, len(inverse)),
         progress=work.progress,
     )
 

@@ -29,8 +29,9 @@ from infotheory_dl.linearization.kernels import (
     mean_kernel,
     transposed_jacobian_products,
 )
+from infotheory_dl.linearization.moments import FeatureMoments, feature_moments
 from infotheory_dl.linearization.quality import LinearizationQuality, linearization_quality
-from infotheory_dl.linearization.ridge import FeatureMoments, RidgeLeaveOneOut, feature_moments, ridge_leave_one_out
+from infotheory_dl.linearization.ridge import RidgeLeaveOneOut, ridge_leave_one_out
 from infotheory_dl.linearization.ridge_groups import RidgeLeaveGroupsOut, ridge_leave_groups_out
 from infotheory_dl.linearization.streams import FeatureStream
 

@@ -15,11 +15,11 @@ from jaxtyping import Array, Float
 
 from infotheory_dl._validation import edge, require_finite, require_not_negative, require_rank
 from infotheory_dl.linearization.eigen import SingularKernelError
+from infotheory_dl.linearization.moments import FeatureMoments, feature_moments
 from infotheory_dl.linearization.streams import (
     Block,
     FeatureStream,
     Progress,
-    add_moments,
     add_products,
     as_stream,
 )
@@ -30,23 +30,6 @@ _CANDIDATES = np.logspace(-7, 1, 33)
 _SELECTED_BY = 4096
 # of the largest eigenvalue: below it single precision knows nothing of the moments
 _ROUNDINGS = 4
-
-
-@concise
-class FeatureMoments(NamedTuple):
-    """The second moments of features about their mean, decomposed: what every fit to the same examples shares.
-
-    Attributes:
-      num_examples: n.
-      mean: of the features.
-      eigenvalues: of the sum of products, not divided by n; ascending, non-negative.
-      eigenvectors: columns, in the same order.
-    """
-
-    num_examples: int
-    mean: Float[np.ndarray, " features"]
-    eigenvalues: Float[np.ndarray, " features"]
-    eigenvectors: Float[np.ndarray, "features features"]
 
 
 @concise
@@ -62,51 +45,6 @@ class RidgeLeaveOneOut(NamedTuple):
     residuals: Float[np.ndarray, "examples outputs"]
     leverage: Float[np.ndarray, " examples"]
     weight_decay: float
-
-
-@edge(half=False)
-def feature_moments(
-    features: Float[AnyArray, "examples features"] | FeatureStream, *, progress: Progress | None = None
-) -> FeatureMoments:
-    """Decomposes the moments of features, O(examples features² + features³).
-
-    Products of a block are in the precision of the features, their sum is in double precision.
-
-    Args:
-      features: of the examples, or a stream of them.
-      progress: is told which share of the examples is done.
-
-    Returns:
-      The decomposition.
-
-    Raises:
-      ValueError: if there are fewer than two examples, or a feature is not finite.
-    """
-    stream = as_stream(features)
-    if len(stream) < 2:
-        raise ValueError(f"moments of features need at least 2 examples, got {len(stream)}")
-    d, offset, total = stream.num_features, None, None
-    for block in stream.blocks(progress):
-        with jax.enable_x64(True):
-            if total is None:
-                offset = block.features.mean(0)
-                total = jnp.zeros(d), jnp.zeros((d, d))
-            total = add_moments(total, block, offset)
-    assert total is not None
-    sums, products = (np.asarray(part) for part in total)
-    shift = sums / len(stream)
-    products = products - len(stream) * np.outer(shift, shift)
-    if not np.isfinite(products).all():
-        raise ValueError("the features hold NaN or infinity, or overflow when they are multiplied")
-    eigenvalues, eigenvectors = _decomposed(products)
-    mean = np.asarray(offset, float) + shift
-    return FeatureMoments(len(stream), mean, np.maximum(eigenvalues, 0), eigenvectors.astype(stream.dtype))
-
-
-def _decomposed(products: Float[np.ndarray, "features features"]) -> tuple[np.ndarray, np.ndarray]:
-    with jax.enable_x64(True):
-        eigenvalues, eigenvectors = jnp.linalg.eigh(products)
-        return np.asarray(eigenvalues), np.asarray(eigenvectors)
 
 
 @edge(half=False)
@@ -160,7 +98,7 @@ class Fit(NamedTuple):
       weight_decay: penalty on the mean loss.
     """
 
-    weights: Float[np.ndarray, "features outputs"]
+    weights: Float[np.ndarray, "directions outputs"]
     intercept: Float[np.ndarray, " outputs"]
     weight_decay: float
 
@@ -195,7 +133,7 @@ def fitted(
     if weight_decay is None:
         weight_decay, _ = _selected(stream, moments, targets, intercept, products)
     shifted = moments.eigenvalues + moments.num_examples * weight_decay
-    if shifted.min() <= 0:
+    if shifted.min() <= 0 or (not weight_decay and len(shifted) < stream.num_features):
         raise SingularKernelError(
             "features that depend on one another need weight_decay > 0: without it their weights are not determined"
         )
@@ -208,7 +146,7 @@ def left_out_rows(
     fit: Fit,
     targets: Float[np.ndarray, "examples outputs"],
     *,
-    weightings: Float[np.ndarray, "features weightings"] | None = None,
+    weightings: Float[np.ndarray, "directions weightings"] | None = None,
     references: Float[np.ndarray, "references features"] | None = None,
     leading: int = 0,
     progress: Progress | None = None,
@@ -305,7 +243,7 @@ def _project(solve: _Solve, block: Block, leading: int) -> tuple[Array, Array, A
 
 
 def _solved_references(
-    moments: FeatureMoments, inverse: Float[np.ndarray, " features"], references: Float[np.ndarray, "m features"]
+    moments: FeatureMoments, inverse: Float[np.ndarray, " directions"], references: Float[np.ndarray, "m features"]
 ) -> Float[np.ndarray, "rows m"]:
     """What the residual of an example does to each reference: a column for each, and the intercept's part below."""
     solved = inverse[:, None] * (moments.eigenvectors.astype(float).T @ (references - moments.mean).T)
@@ -326,7 +264,7 @@ def least_error(
 
 def _products(
     stream: FeatureStream, moments: FeatureMoments, centred: Float[np.ndarray, "examples outputs"]
-) -> Float[np.ndarray, "features outputs"]:
+) -> Float[np.ndarray, "directions outputs"]:
     """Of the principal coordinates with targets less their mean."""
     mean, total = moments.mean.astype(stream.dtype), None
     for block in stream.blocks():
@@ -342,13 +280,13 @@ def _selected(
     moments: FeatureMoments,
     targets: Float[np.ndarray, "examples outputs"],
     intercept: Float[np.ndarray, " outputs"],
-    products: Float[np.ndarray, "features outputs"],
+    products: Float[np.ndarray, "directions outputs"],
     weight_decay: float | None = None,
 ) -> tuple[float, float]:
     """The weight decay of least leave-one-out error, measured on examples that lie evenly among all; and that error."""
     n = moments.num_examples
     rows = np.unique(np.linspace(0, n - 1, min(n, _SELECTED_BY)).astype(int))
-    mean_eigenvalue = moments.eigenvalues.mean()
+    mean_eigenvalue = moments.eigenvalues.sum() / stream.num_features
     if mean_eigenvalue <= 0:
         raise SingularKernelError("features that are all alike tell no weight decay from another")
     rounding = _ROUNDINGS * float(jnp.finfo(stream.dtype).eps) * moments.eigenvalues.max()

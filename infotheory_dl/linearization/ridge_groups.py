@@ -13,7 +13,8 @@ from jaxtyping import Float, Int
 
 from infotheory_dl._validation import edge, require_finite, require_not_negative, require_rank
 from infotheory_dl.linearization.eigen import SingularKernelError
-from infotheory_dl.linearization.ridge import FeatureMoments, feature_moments, fitted
+from infotheory_dl.linearization.moments import FeatureMoments, feature_moments
+from infotheory_dl.linearization.ridge import fitted
 from infotheory_dl.linearization.streams import FeatureStream, as_stream
 from infotheory_dl.results import concise
 from infotheory_dl.types import AnyArray

@@ -70,7 +70,7 @@ def test_held_out_examples_of_ones_own_leave_all_others_to_the_audit():
 
 
 def test_images_without_an_axis_of_channels_get_one():
-    assert draw(x=np.ones((30, 4, 5), np.uint8)).inputs.shape == (24, 4, 5, 1)
+    assert draw(x=np.arange(600, dtype=np.uint16).reshape(30, 4, 5)).inputs.shape == (24, 4, 5, 1)
 
 
 def test_columns_without_names_are_numbered():
@@ -95,6 +95,7 @@ def test_columns_without_names_are_numbered():
             {"x": np.ones((120, 2)), "y": np.arange(120) // 3, "train_size": 79},
             "79 .* are too few for 40 classes: raise",
         ),
+        ({"x": np.ones((30, 2))}, "all 30 examples have the same features: there is nothing to tell them apart by"),
         ({"flip": 1.0}, r"flip must lie in \[0, 1\), .* got 1.0"),
         ({"held_out": (X[:, :1], Y)}, r"held-out x must have rows of shape \(2,\) as x has, got \(1,\)"),
         ({"held_out": (X[:0], Y[:0])}, "held-out examples: x has no rows"),

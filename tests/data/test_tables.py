@@ -512,6 +512,7 @@ def test_two_arrays_in_files_of_their_own(tmp_path):
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
+        ("my.csv.gz", {}, "files of the suffix '.gz' are not read; unpack it first; give .csv, .tsv, .parquet"),
         ("my.xlsx", {}, "files of the suffix '.xlsx' are not read; give .csv, .tsv, .parquet"),
         ("my.csv", {"y": "ill"}, "y='ill' does not fit: .* a column of labels is named by label"),
         ("my.npz", {"label": "ill"}, "label='ill' does not fit: label names a column"),

@@ -116,6 +116,22 @@ def test_changes_of_weights_and_outputs_are_those_of_fits_without_the_example(pr
     assert again.leverage is rows.leverage
 
 
+@pytest.mark.parametrize("weight_decay", [None, 0.3])
+def test_of_fewer_examples_than_features_the_moments_are_those_of_the_examples(weight_decay):
+    rng = np.random.default_rng(1)
+    features, targets = rng.normal(size=(N, 40)) + 3, rng.normal(size=(N, 2))
+    moments = feature_moments(features)
+    assert moments.eigenvectors.shape == (40, N - 1)
+    found = ridge_leave_one_out(features, targets, weight_decay=weight_decay)
+    for i in (0, 17):
+        weights, intercept = without((features, targets), i, N * found.weight_decay)
+        np.testing.assert_allclose(targets[i] - features[i] @ weights - intercept, found.residuals[i], rtol=1e-8)
+    with pytest.raises(SingularKernelError, match="features that depend on one another need weight_decay > 0"):
+        ridge_leave_one_out(features, targets, weight_decay=0.0)
+    alike = ridge_leave_one_out(np.ones((N, 40)), targets, weight_decay=0.3)
+    np.testing.assert_allclose(alike.residuals, N / (N - 1) * (targets - targets.mean(0)))
+
+
 def test_principal_coordinates_keep_distances(problem):
     features = problem[0]
     coordinates = principal_coordinates(FeatureStream(features), feature_moments(features), D)

@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 
 from infotheory_dl import data
 from infotheory_dl._validation import require_count, require_finite, require_within, to_numpy
-from infotheory_dl.audit.examples import Examples
+from infotheory_dl.audit.examples import Examples, require_varied
 from infotheory_dl.data.preprocessing import network_inputs
 from infotheory_dl.types import Key
 
@@ -56,6 +56,7 @@ def draw_rows(
         raise ValueError("an audit needs targets: give y, or name their column by label=, --label in commands")
     require_within("[0, 1)", "the share of targets to exchange", flip=flip)
     targets, x = as_targets(table.y), table.x
+    require_varied(x)
     if len(x) < _FEWEST:
         raise ValueError(f"an audit needs {_FEWEST} examples, got {len(x)}")
     size = len(x) if train_size is None else train_size

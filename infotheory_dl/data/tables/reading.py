@@ -25,6 +25,7 @@ from infotheory_dl.data.tables.table import (
 )
 
 _COLUMNS = (".csv", ".tsv", ".parquet")
+_PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst", ".tar", ".tgz", ".7z")
 _FORMATS = ".csv, .tsv, .parquet, .npz, .npy (x and y), or a folder that holds a folder of images for each class"
 
 
@@ -111,7 +112,8 @@ def _require_fitting(suffix: str, **given: Any) -> None:
         "image_size": ("is of a folder of images", ("",)),
     }
     if suffix not in ("", ".npz", ".npy", *_COLUMNS):
-        raise ValueError(f"files of the suffix {suffix!r} are not read; give {_FORMATS}")
+        packed = "unpack it first; " if suffix in _PACKED else ""
+        raise ValueError(f"files of the suffix {suffix!r} are not read; {packed}give {_FORMATS}")
     for setting, value in given.items():
         what, suffixes = belongs[setting]
         if value is not None and suffix not in suffixes:
