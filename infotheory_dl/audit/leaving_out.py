@@ -15,7 +15,7 @@ from infotheory_dl.audit.stages import Work
 from infotheory_dl.data.preprocessing import centred_targets
 from infotheory_dl.linearization.ridge import principal_coordinates
 from infotheory_dl.results import concise
-from infotheory_dl.sample_information.removal import Problem
+from infotheory_dl.sample_information.problem import Problem
 from infotheory_dl.sample_information.summarization import summarized, summarized_features
 
 # of the principal coordinates, those that the rounds see

@@ -13,7 +13,8 @@ from infotheory_dl._validation import require_choice
 from infotheory_dl.metrics.labels import margins
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information._leave_one_out import left_out
-from infotheory_dl.sample_information.removal import Problem, Training
+from infotheory_dl.sample_information.problem import Problem
+from infotheory_dl.sample_information.removal import Training
 
 NetworkName = Literal["auto", "mlp", "cnn"]
 

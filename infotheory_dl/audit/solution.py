@@ -17,7 +17,8 @@ from infotheory_dl.linearization.ridge import Fit, Rows, fitted, left_out_rows, 
 from infotheory_dl.sample_information import online
 from infotheory_dl.sample_information._core import shared_leave_one_out
 from infotheory_dl.sample_information._leave_one_out import left_out
-from infotheory_dl.sample_information.removal import Problem, Training, checked_solver
+from infotheory_dl.sample_information.problem import Problem
+from infotheory_dl.sample_information.removal import Training, checked_solver
 
 _LEADING = 128
 _REFERENCES = 1024

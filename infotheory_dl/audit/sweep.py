@@ -14,7 +14,8 @@ from infotheory_dl.data.preprocessing import centred_targets
 from infotheory_dl.linearization import kernel_eigen
 from infotheory_dl.metrics import average_precision, spearman_correlation
 from infotheory_dl.results import concise
-from infotheory_dl.sample_information.removal import Problem, Training
+from infotheory_dl.sample_information.problem import Problem
+from infotheory_dl.sample_information.removal import Training
 
 _EXAMPLES_AT_MOST = 1000
 _CHANGES_AT_MOST = 2**24

@@ -13,15 +13,13 @@ from infotheory_dl._validation import edge
 from infotheory_dl.linearization import Dynamics, KernelEigen, kernel_eigen, trained_outputs
 from infotheory_dl.linearization.eigen import composed
 from infotheory_dl.results import concise
+from infotheory_dl.sample_information.problem import Problem, checked_indices, checked_problem
 from infotheory_dl.sample_information.removal import (
-    Problem,
     Regularization,
     Removal,
     Training,
     TrainingAtAnyTime,
     TrainingSettings,
-    checked_indices,
-    checked_problem,
     remove,
 )
 from infotheory_dl.types import AnyArray, Scalar

@@ -16,7 +16,8 @@ from jaxtyping import Key as Keys
 
 from infotheory_dl._blocks import map_examples
 from infotheory_dl._validation import is_concrete, require_count, require_finite, require_not_empty, require_within
-from infotheory_dl.sample_information.removal import StepSizeError, require_examples
+from infotheory_dl.sample_information.problem import require_examples
+from infotheory_dl.sample_information.removal import StepSizeError
 from infotheory_dl.training import Batch, Data, Schedule, State, System
 from infotheory_dl.training._smooth import require_smooth
 from infotheory_dl.training.engine import count_examples

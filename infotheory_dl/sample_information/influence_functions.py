@@ -23,7 +23,7 @@ from infotheory_dl._validation import (
 )
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information._examples import Loss, checked_examples, loss_of_example
-from infotheory_dl.sample_information.removal import require_examples
+from infotheory_dl.sample_information.problem import require_examples
 from infotheory_dl.training import half_squared_error
 from infotheory_dl.types import AnyArray, ApplyFn, Key, Params
 

@@ -12,7 +12,8 @@ from infotheory_dl._precision import in_double
 from infotheory_dl._validation import edge, is_concrete, require_finite, require_rank
 from infotheory_dl.linearization import Dynamics, KernelEigen, response
 from infotheory_dl.results import concise
-from infotheory_dl.sample_information.removal import Problem, Training, TrainingSettings, checked_problem, remove
+from infotheory_dl.sample_information.problem import Problem, checked_problem
+from infotheory_dl.sample_information.removal import Training, TrainingSettings, remove
 from infotheory_dl.types import AnyArray, Scalar
 
 

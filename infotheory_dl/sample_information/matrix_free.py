@@ -17,7 +17,7 @@ from infotheory_dl._blocks import map_examples, sum_blocks
 from infotheory_dl._validation import edge, is_concrete, require_not_negative, warn
 from infotheory_dl.linearization.kernels import require_network
 from infotheory_dl.sample_information._leave_one_out import LeaveOneOut, mean_square
-from infotheory_dl.sample_information.removal import checked_indices, checked_residuals, require_examples
+from infotheory_dl.sample_information.problem import checked_indices, checked_residuals, require_examples
 from infotheory_dl.types import AnyArray, ApplyFn, Params, Scalar
 
 KernelProduct: TypeAlias = Callable[[Any], Any]

@@ -22,15 +22,14 @@ from infotheory_dl._validation import edge, is_concrete, require_finite, require
 from infotheory_dl.linearization import KernelEigen, SingularKernelError
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information._leave_one_out import LeaveOneOut, mean_square
-from infotheory_dl.sample_information.removal import (
+from infotheory_dl.sample_information.problem import (
     Problem,
-    Training,
     checked_indices,
     checked_problem,
     checked_residuals,
-    checked_solver,
     require_examples,
 )
+from infotheory_dl.sample_information.removal import Training, checked_solver
 from infotheory_dl.types import AnyArray, Scalar
 
 __all__ = ["Converged", "coefficients", "converged", "detach", "keep", "leave_one_out", "with_examples", "without"]

@@ -23,7 +23,8 @@ from infotheory_dl._validation import (
 from infotheory_dl.metrics import pearson_correlation, spearman_correlation
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information._examples import checked_examples
-from infotheory_dl.sample_information.removal import StepSizeError, checked_indices
+from infotheory_dl.sample_information.problem import checked_indices
+from infotheory_dl.sample_information.removal import StepSizeError
 from infotheory_dl.training import half_squared_error, masked_mean, train
 from infotheory_dl.types import AnyArray, ApplyFn, Params, Scalar
 

@@ -15,14 +15,8 @@ from infotheory_dl.linearization.eigen import composed
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information import online
 from infotheory_dl.sample_information._leave_one_out import mean_square
-from infotheory_dl.sample_information.removal import (
-    Problem,
-    Training,
-    TrainingSettings,
-    checked_problem,
-    checked_solver,
-    remove,
-)
+from infotheory_dl.sample_information.problem import Problem, checked_problem
+from infotheory_dl.sample_information.removal import Training, TrainingSettings, checked_solver, remove
 from infotheory_dl.types import AnyArray, Key
 
 Strategy = Literal["iterative", "bottom", "top", "random"]
