@@ -210,6 +210,18 @@ def probabilities(
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
+def expected_doubtful(predictions: Float[np.ndarray, "examples classes"], sharpness: float, bias: np.ndarray) -> float:
+    """How many true classes are expected not to be that of the largest prediction, by softmax(sharpness f + bias)."""
+    step = max(1, _ENTRIES_AT_ONCE // predictions.shape[1])
+    total = 0.0
+    for start in range(0, len(predictions), step):
+        block = predictions[start : start + step].astype(float)
+        logits = sharpness * block + bias
+        logits -= np.take_along_axis(logits, block.argmax(1)[:, None], 1)
+        total += float((1 - 1 / np.exp(logits).sum(1)).sum())
+    return total
+
+
 class _Units(NamedTuple):
     """What predictions lose before they are fitted, to give the results back in their own units and classes."""
 

@@ -76,7 +76,8 @@ ul.findings li { margin: .45rem 0; }
 .acts, .controls { display: flex; flex-wrap: wrap; gap: .4rem .8rem; align-items: center; margin: .6rem 0 0;
                    font-size: .88rem; color: var(--soft); }
 .acts { gap: .35rem; }
-.acts button, .controls button, .acts select, .controls select { font: inherit; color: var(--ink); cursor: pointer;
+.acts button, .controls button, .acts select, .acts input, .controls select {
+  font: inherit; color: var(--ink); cursor: pointer;
   background: var(--tint); border: 1px solid var(--grey); border-radius: .4rem; padding: .25rem .55rem;
   max-width: 11rem; }
 .controls button { max-width: none; } .acts button:disabled, .controls button:disabled { opacity: .5; cursor: default; }

@@ -36,6 +36,7 @@ def made_audit(num_examples: int, *, suspects: int, pictures: bool) -> AuditResu
         "fits": True,
         "gain": 100.0,
         "sharpness": 5.0,
+        "bias": np.zeros(3),
         "transition": np.eye(3),
         "threshold": -0.1,
         "repaired": is_suspect & (wrong > 0.5),

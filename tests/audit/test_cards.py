@@ -5,7 +5,9 @@ import re
 
 import numpy as np
 
-from infotheory_dl.audit.report import _review, render
+from infotheory_dl.audit import representation
+from infotheory_dl.audit.report import _review, findings, render
+from infotheory_dl.audit.report.sentences import scored_by
 from tests.audit.made import HOSTILE, made_audit
 
 
@@ -65,3 +67,16 @@ def test_a_card_says_where_a_class_has_no_other_example_or_all_of_them_are_in_do
     assert beside[0] == "there is no other cat"
     assert beside[1].endswith(", in doubt too")
     assert {values[1] for _, *values in looks} == {"—"}
+
+
+def test_what_examples_are_compared_by_has_words_and_hard_examples_are_no_mistakes():
+    result = made_audit(60, suspects=6, pictures=False)
+    words = [
+        scored_by(result._replace(representation=name)) for name in (representation.KERNEL, *representation._NAMES)
+    ]
+    assert len(set(words)) == len(words)
+    certain = result.label_errors._replace(interval=np.array([0.0, 0.01]), repaired=np.zeros(60, bool))
+    sentence = findings(result._replace(label_errors=certain))[1]
+    # by a sharpness of 5 a prediction of one against zeros is that of another class in 1.3 %
+    assert "6 labels are contradicted" in sentence
+    assert f"About {60 * 2 / (2 + np.exp(5)):.0f} are expected if every label is right" in sentence

@@ -93,7 +93,7 @@ def test_the_files_and_the_page_have_what_was_found(planted, tmp_path):
     assert content["classes"] is None
     assert len(content["rows"]) == 4 + 48
     place, _name, target, predicted, told, _, is_outlying, verdict, beside, looks = content["rows"][0]
-    assert (target, predicted) == (planted.targets[place], planted.residuals.predictions[place])
+    assert (target, predicted) == (planted.targets[place], float(f"{planted.residuals.predictions[place]:.6g}"))
     assert told.startswith(f"{planted.residuals.standardized[place]:.2f} sd, p = ".replace("-", "−"))
     assert (is_outlying, verdict) == (True, None)
     x = planted.examples.inputs

@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
 from infotheory_dl.linearization import calibrate
-from infotheory_dl.linearization.calibration import probabilities
+from infotheory_dl.linearization.calibration import expected_doubtful, probabilities
 
 
 def drawn(error_rate, *, sharpness=3.0, bias=(0.0, 0.0, 0.0, 0.0), num_examples=4000, seed=0):
@@ -202,3 +202,12 @@ def test_labels_must_fit_the_predictions():
         calibrate(predictions, np.array([0, 1, 2]))
     with pytest.raises(ValueError, match="predictions has 6 of 6 entries"):
         calibrate(predictions * np.nan, np.array([0, 1, 1]))
+
+
+def test_as_many_labels_are_expected_to_be_doubtful_as_the_model_draws():
+    predictions, labels = drawn(0.0, bias=(0.5, 0.0, -0.5, 0.0), num_examples=20_000)
+    fit = calibrate(predictions, labels)
+    expected = expected_doubtful(predictions, fit.sharpness, fit.bias)
+    assert expected == pytest.approx((predictions.argmax(1) != labels).sum(), rel=0.05)
+    whole = probabilities(predictions, fit)
+    assert expected == pytest.approx((1 - whole[np.arange(20_000), predictions.argmax(1)]).sum(), rel=1e-9)

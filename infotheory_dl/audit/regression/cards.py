@@ -69,7 +69,7 @@ def _content(result: RegressionAudit, shown: Int[np.ndarray, " suspects"]) -> di
             int(examples.indices[place]),
             names[place],
             float(result.targets[place]),
-            float(residuals.predictions[place]),
+            float(f"{residuals.predictions[place]:.6g}"),
             deviation_in_words(result, place),
             -float(residuals.p_value[place]),
             bool(residuals.is_outlying[place]),

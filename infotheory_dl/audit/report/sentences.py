@@ -6,7 +6,7 @@ from infotheory_dl.audit._run import AuditResult
 from infotheory_dl.audit.detection import OWN_SCORES, of_audit
 from infotheory_dl.audit.report import checks, predictions
 from infotheory_dl.audit.representation import KERNEL
-from infotheory_dl.linearization.calibration import EVIDENCE
+from infotheory_dl.linearization.calibration import EVIDENCE, expected_doubtful
 from infotheory_dl.report import count, percent
 from infotheory_dl.sample_information import LabelErrors
 
@@ -47,6 +47,7 @@ def findings(result: AuditResult) -> list[str]:
         sentences.append(
             f"{count(contradicted, 'label is', 'labels are')} contradicted by the network trained without the example,"
             f" none clearly enough for a repair that is right in {percent(result.settings.precision)} of the cases."
+            f"{_of_hard_examples(result, contradicted)}"
         )
     sentences += predictions.sentences(result) + checks.sentences(result)
     if result.detection:
@@ -100,6 +101,18 @@ def findings(result: AuditResult) -> list[str]:
     return sentences
 
 
+def _of_hard_examples(result: AuditResult, contradicted: int) -> str:
+    """What is said of contradicted labels where the estimate has no wrong one."""
+    errors = result.label_errors
+    if errors.interval[0] > 0 or not contradicted:
+        return ""
+    hard = expected_doubtful(result.scores.predictions, errors.sharpness, errors.bias)
+    return (
+        f" About {hard:.0f} are expected if every label is right, of examples that are hard to tell. Mistakes that were"
+        " made with such examples are like these to the network, and not in the estimate: look at the most suspect."
+    )
+
+
 def scored_by(result: AuditResult) -> str:
     """By what the examples were compared."""
     networks = count(result.settings.num_networks, "random network", "random networks")
@@ -108,6 +121,7 @@ def scored_by(result: AuditResult) -> str:
         "random convolution": "the features of a random convolution",
         "random layer": "the features of a random layer",
         "linear": "a linear model of the columns",
+        "patches of the images": "the features of patches of the images",
     }[result.representation]
 
 
