@@ -111,6 +111,7 @@ class Results(NamedTuple):
         size: tuple[float, float] = (5, 3.6),
         title: str = "",
         sharey: bool = False,
+        legend_above: bool = False,
     ) -> Iterator[Any]:
         """Axes to draw on, one or an array of them; what has labels gets its legend, and the figure is saved.
 
@@ -121,14 +122,18 @@ class Results(NamedTuple):
           size: in inches.
           title: above it.
           sharey: whether the axes have one scale upwards.
+          legend_above: one legend of all axes, above them, where they are full.
         """
         with matplotlib.rc_context(STYLE):
             figure = Figure(size, layout="constrained")
             figure.suptitle(title)
             yield figure.subplots(rows, columns, sharey=sharey)
+            style: dict[str, Any] = {"frameon": False, "fontsize": "small"}
+            if legend_above:
+                figure.legend(loc="outside upper center", ncols=max(2, int(figure.get_figwidth() // 2)), **style)
             for axes in figure.axes:
-                if axes.get_legend_handles_labels()[0]:
-                    axes.legend(frameon=False, fontsize="small")
+                if axes.get_legend_handles_labels()[0] and not legend_above:
+                    axes.legend(**style)
             self.save(figure, name, caption)
 
     def save(self, figure: Any, name: str, caption: str) -> None:
@@ -152,6 +157,13 @@ class Results(NamedTuple):
         for printer in (console, Console(file=text, width=200)):
             what(printer)
         write_text(file, (file.read_text(encoding="utf-8") if file.exists() else "") + text.getvalue())
+
+
+def log_scale(axes: Any, values: Sequence[float]) -> None:
+    """Makes the axis below logarithmic, with marks at the values that it has."""
+    axes.set_xscale("log")
+    axes.set_xticks(values, [cell(value) for value in values])
+    axes.minorticks_off()
 
 
 def main(

@@ -21,7 +21,7 @@ from sklearn.metrics import adjusted_rand_score
 from experiments.corex import baselines as baselines
 from experiments.corex import markets as markets
 from experiments.corex.baselines import dense, gaussian_loss
-from experiments.harness import Results, Row, in_parts, main
+from experiments.harness import Results, Row, in_parts, log_scale, main
 from infotheory_dl import data
 from infotheory_dl.corex import linear, temporal
 
@@ -200,7 +200,8 @@ def blessing(settings: Settings, results: Results) -> None:
     with results.figure("blessing", caption=caption) as axes:
         for method in ("linear CorEx", "factor analysis", "PCA, k-means"):
             axes.plot(settings.blessing_variables, [row[method] for row in rows], "o-", label=method)
-        axes.set(xscale="log", xlabel="variables", ylabel="adjusted Rand index", ylim=(-0.02, 1.02))
+        log_scale(axes, settings.blessing_variables)
+        axes.set(xlabel="variables", ylabel="adjusted Rand index", ylim=(-0.02, 1.02))
 
 
 def blessing_scores(settings: Settings, num_variables: int) -> Row:

@@ -16,7 +16,7 @@ import numpy as np
 from experiments.domain_generalization import trainings
 from experiments.domain_generalization.diagnoses import TERMS, mean_row, shown, stacked
 from experiments.domain_generalization.settings import PRESETS, Part, Settings
-from experiments.harness import Results, Row, in_parts, main
+from experiments.harness import Results, Row, in_parts, log_scale, main
 from infotheory_dl import data, domain_generalization
 from infotheory_dl.data import GaussianDomains
 from infotheory_dl.domain_generalization import AlgorithmName, Term
@@ -104,14 +104,15 @@ def heads(settings: Settings, results: Results) -> None:
                 }
             )
         caption = (
-            f"Heads fitted to some labels of the unseen domain, on representations that fail by {failure}; the"
-            " analysis is ours, with no number of the paper."
+            "Heads fitted to some labels of the unseen domain, on representations that fail by"
+            f" {failure.replace('_', '-')}; the analysis is ours, with no number of the paper."
         )
         with results.figure(f"heads_{failure}", caption=caption) as axes:
             axes.plot(settings.num_labels, curves["unseen"], "o-", label="labels of the unseen domain alone")
             axes.plot(settings.num_labels, curves["joint"], "s-", label="with those of the sources")
             axes.axhline(curves["own"], color="black", linestyle="--", label="the model")
-            axes.set(xscale="log", xlabel="labels of the unseen domain", ylabel="accuracy there", ylim=(0, 1.02))
+            log_scale(axes, settings.num_labels)
+            axes.set(xlabel="labels of the unseen domain", ylabel="accuracy there", ylim=(0, 1.02))
     results.table("Accuracy in the unseen domain of heads on the same representations", rows)
 
 
@@ -143,7 +144,9 @@ def colored(settings: Settings, results: Results) -> None:
             rows.append({"algorithm": "", "from": "DomainBed's losses, one run"} | shown(with_errors(ONE_RUN[name])))
     results.table(f"Colored digits, {settings.steps} steps: errors in {images.names[-1]}", rows, notes=NOTES)
     size, caption = (3.4 * len(found), 3.6), CAPTION.format(f"colored {settings.digits}", "along the training")
-    with results.figure("along_training", 1, len(found), caption=caption, size=size, sharey=True) as axes:
+    with results.figure(
+        "along_training", 1, len(found), caption=caption, size=size, sharey=True, legend_above=True
+    ) as axes:
         for place, (name, ends) in zip(np.atleast_1d(axes), found.items(), strict=True):
             means = [mean_row(of_step) for of_step in zip(*ends["along"], strict=True)]
             stacked(place, ends["steps"], means, bars=False, title=name, legend=name == settings.algorithms[0])
@@ -195,7 +198,9 @@ def penalties(settings: Settings, results: Results) -> None:
         (4.2 * len(names), 3.6),
         CAPTION.format(f"colored {settings.digits}", "by the weight of the penalty"),
     )
-    with results.figure("along_penalty", 1, len(names), caption=caption, size=size, sharey=True) as axes:
+    with results.figure(
+        "along_penalty", 1, len(names), caption=caption, size=size, sharey=True, legend_above=True
+    ) as axes:
         for place, name in zip(axes, names, strict=True):
             label = f"penalties, {name}"
             weights = list(settings.penalties)
@@ -222,7 +227,7 @@ def hospitals(settings: Settings, results: Results) -> None:
             rows.append({"shift": shift, "algorithm": name} | shown(end))
     results.table("Stained tissue: errors in the unseen hospital, by the shift between hospitals", rows, notes=NOTES)
     size, caption = (3.4 * len(found), 3.6), CAPTION.format("stained tissue", "by how much hospitals differ")
-    with results.figure("hospitals", 1, len(found), caption=caption, size=size, sharey=True) as axes:
+    with results.figure("hospitals", 1, len(found), caption=caption, size=size, sharey=True, legend_above=True) as axes:
         for place, (name, ends) in zip(np.atleast_1d(axes), found.items(), strict=True):
             stacked(place, settings.shifts, ends, bars=True, title=name, legend=name == settings.algorithms[0])
             place.set_xlabel("shift between hospitals")

@@ -65,7 +65,7 @@ def stacked(axes: Any, places: Sequence[float], rows: Sequence[Row], *, bars: bo
     above, below = np.zeros(len(x)), np.zeros(len(x))
     for term, values, color in zip(TERMS, terms, COLORS, strict=True):
         bottom = np.where(values >= 0, above, below)
-        axes.bar(x, values, width, bottom=bottom, color=color, label=term if legend else None)
+        axes.bar(x, values, width, bottom=bottom, color=color, label=term.replace("_", "-") if legend else None)
         above, below = above + np.maximum(values, 0), below + np.minimum(values, 0)
     axes.plot(x, terms.sum(0), "k.-", label="error in the unseen domain" if legend else None)
     axes.axhline(0, color="black", linewidth=0.8)

@@ -15,7 +15,8 @@ import numpy as np
 from experiments.fcmi import runs
 from experiments.fcmi.networks import Name
 from experiments.fcmi.settings import PAPER, PRESETS, Mode, Settings, published
-from experiments.harness import Results, Row, main
+from experiments.harness import Results, Row, log_scale, main
+from infotheory_dl.report import count
 
 Rows: TypeAlias = dict[tuple[Name, Mode, int], Row]
 
@@ -77,7 +78,7 @@ def figures(settings: Settings, rows: Rows, results: Results) -> None:
     for name, mode in dict.fromkeys((name, mode) for name, mode, _ in rows):
         sizes = [n for n in settings.n if (name, mode, n) in rows]
         data_and_network = f"{settings.dataset}, {name}, {mode}"
-        spread = f"Bands are one deviation over {settings.num_supersamples} supersamples"
+        spread = f"Bands are one deviation over {count(settings.num_supersamples, 'supersample', 'supersamples')}"
         caption = f"{spread}; crosses are the paper's numbers, where it has this network on these data."
         with results.figure(f"{name}_{mode}_by_n", caption=caption) as axes:
             for quantity, color in (("bound", "C0"), ("gap", "C1")):
@@ -87,9 +88,8 @@ def figures(settings: Settings, rows: Rows, results: Results) -> None:
                 points = [(n, getattr(known[n], quantity)) for n in sizes if n in known]
                 if points:
                     axes.plot(*zip(*points, strict=True), "x", color=color, label="the paper's")
-            axes.set(xscale="log", xlabel="training examples", ylabel="error", title=data_and_network, ylim=(0, None))
-            axes.set_xticks(sizes, map(str, sizes))
-            axes.minorticks_off()
+            axes.set(xlabel="training examples", ylabel="error", title=data_and_network, ylim=(0, None))
+            log_scale(axes, sizes)
         for n in sizes:
             row = rows[name, mode, n]
             of_n = published(settings, name, mode).get(n)
@@ -99,6 +99,7 @@ def figures(settings: Settings, rows: Rows, results: Results) -> None:
                 band(axes, row["epochs"], np.array(row["gap"]), label="gap", color="C1")
                 if "sgld" in row:
                     axes.plot(row["epochs"], row["sgld"], color="C2", label="SGLD bound")
+                axes.xaxis.get_major_locator().set_params(integer=True)
                 axes.set(xlabel="epochs", ylabel="error", title=f"{data_and_network}, n = {n}", ylim=(0, None))
 
 

@@ -249,10 +249,12 @@ def curves(settings: Settings, results: Results) -> None:
         f"A four-layer MLP, {settings.dataset}, n = {settings.curve_size}, noise {settings.curve_rate}. In the paper"
         " (recalled) all but LIMIT memorise the noise in the end; n = 48,000 there."
     )
-    with results.figure("curves", 1, 2, caption=caption, size=(10, 3.8), sharey=True) as axes:
+    with results.figure("curves", 1, 2, caption=caption, size=(10, 3.8), sharey=True, legend_above=True) as axes:
         for name, row in rows.items():
             axes[0].plot(np.arange(1, len(row["train"]) + 1), row["train"], label=name)
             axes[1].plot(row["epochs"], row["validation"])
+        for axis in axes:
+            axis.xaxis.get_major_locator().set_params(integer=True)
         axes[0].set(xlabel="epoch", ylabel="accuracy", title="noisy training labels")
         axes[1].set(xlabel="epoch", title="clean validation labels")
     results.table(
@@ -298,7 +300,7 @@ def detected(settings: Settings, results: Results) -> None:
                 axis.set(xlabel=f"gradient at logit {pair[0]}", ylabel=f"at logit {pair[1]}")
         axes[0].set(xlabel="‖predicted - actual gradient‖", ylabel="examples")
 
-    caption = f"{drawn}: the labels farthest from what is predicted; red where they are right."
+    caption = f"{drawn}: the labels farthest from what is predicted, and what each is; red where it is right."
     with results.figure("suspects", 3, 8, caption=caption, size=(10, 4.6)) as axes:
         for axis, place in zip(axes.ravel(), np.argsort(-distances), strict=False):
             axis.imshow(task.images[places[place]].squeeze(), cmap="gray")

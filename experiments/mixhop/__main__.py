@@ -16,6 +16,7 @@ import numpy as np
 from experiments.harness import Results, Row, in_parts, main
 from experiments.mixhop import runs
 from experiments.mixhop.settings import DELTA_RATIO, PLANETOID, PRESETS, SPLITS, Network, Settings
+from infotheory_dl.report import count
 
 
 def planetoid(settings: Settings, results: Results) -> None:
@@ -90,7 +91,8 @@ def homophily(settings: Settings, results: Results) -> None:
     )
     graphs = "drawn graphs" if settings.drawn_nodes else "the published graphs"
     caption = (
-        f"Figure 4 of the paper, on {graphs}; bars are one deviation over {settings.homophily_seeds} seeds. It prints"
+        f"Figure 4 of the paper, on {graphs}; bars are one deviation over"
+        f" {count(settings.homophily_seeds, 'seed', 'seeds')}. It prints"
         " no numbers: all rise with homophily, and MixHop is best where it is low."
     )
     with results.figure("homophily", caption=caption) as axes:
@@ -123,8 +125,9 @@ def architectures(settings: Settings, results: Results) -> None:
     )
     for (name,), row in rows.items():
         caption = (
-            f"{name}: what a lasso leaves of {settings.wide} columns of each power. The paper's network for it has the"
-            f" widths {by_layer(runs.SCRIPTS[name].widths)}."
+            f"{name}: what a lasso leaves of {settings.wide} columns of each power. "
+            + "A drawn graph, that the paper does not have." * (name == "drawn")
+            + f"The paper's network has the widths {by_layer(runs.SCRIPTS[name].widths)}." * (name != "drawn")
         )
         with results.figure(f"norms_{name}", 1, len(row["norms"]), caption=caption, size=(8, 3.4)) as axes:
             for layer, (part, of_layer) in enumerate(zip(np.atleast_1d(axes), row["norms"], strict=True)):
@@ -154,8 +157,8 @@ def deltas(settings: Settings, results: Results) -> None:
         ),
     )
     caption = (
-        f"Figure 3 of the paper; bars are one deviation over {settings.delta_seeds} seeds. There they are about"
-        f" {DELTA_RATIO} times as many at the lowest homophily as at the highest, read off the figure."
+        f"Figure 3 of the paper; bars are one deviation over {count(settings.delta_seeds, 'seed', 'seeds')}. There they"
+        f" are about {DELTA_RATIO} times as many at the lowest homophily as at the highest, read off the figure."
     )
     with results.figure("delta_operators", caption=caption) as axes:
         values = np.array([counts[share] for share in settings.homophily])

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.harness import Results, Row, in_parts, main
+from experiments.harness import Results, Row, in_parts, log_scale, main
 from experiments.sample_information.tasks import (
     PRESETS,
     NetworkName,
@@ -30,6 +30,7 @@ from experiments.sample_information.tasks import (
 )
 from experiments.sample_information.trained import trained
 from infotheory_dl import data, metrics, training
+from infotheory_dl.report import count
 from infotheory_dl.sample_information import (
     LeaveOneOut,
     agreement,
@@ -178,8 +179,8 @@ def summarization(settings: Settings, results: Results) -> None:
 
     caption = (
         f"{settings.dataset}, {name}: networks trained anew without the least informative examples (iterative: scored"
-        f" anew after each twentieth), the most, or any; mean of {settings.seeds} draws. In the paper (recalled) the"
-        " iterative order keeps the accuracy longest, and removing the top loses it first."
+        f" anew after each twentieth), the most, or any; mean of {count(settings.seeds, 'draw', 'draws')}. In the paper"
+        " (recalled) the iterative order keeps the accuracy longest, and removing the top loses it first."
     )
     with results.figure("summarization", caption=caption, size=(6, 4)) as axes:
         for strategy, curve in curves.items():
@@ -267,14 +268,16 @@ def subclass(settings: Settings, results: Results) -> None:
         f"Mean information of a {rare} over that of a {common}, both in one class, mean of {settings.seeds} draws", rows
     )
     caption = (
-        f"{settings.dataset}: {rare}s that join the class of {common}s tell more each while they are rare; bars are one"
-        f" deviation over {settings.seeds} draws. The paper (recalled) shows this for cats and dogs against deer."
+        f"{settings.dataset}: what one {rare} tells that joins the class of the {common}s, over what one {common}"
+        f" tells, by how many join; bars are one deviation over {count(settings.seeds, 'draw', 'draws')}. In the paper"
+        " (recalled), cats or dogs against deer, they tell more while they are rare."
     )
     with results.figure("subclass", caption=caption) as axes:
         places, ratios, deviations = ([row[column] for row in rows] for column in ("examples", "ratio", "deviation"))
         axes.errorbar(places, ratios, deviations, fmt="o-")
         axes.axhline(1, color="C4", linewidth=0.8)
-        axes.set(xscale="log", xlabel=f"{rare}s", ylabel=f"information over a {common}'s", ylim=(0, None))
+        log_scale(axes, places)
+        axes.set(xlabel=f"{rare}s", ylabel=f"information over a {common}'s", ylim=(0, None))
 
 
 def _moments(values: list[float]) -> tuple[float, float]:
