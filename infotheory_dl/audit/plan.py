@@ -15,7 +15,7 @@ from infotheory_dl.audit.settings import Settings
 _BASE = 0.7 * 2**30
 _ENTRIES_FITTED = 2**19
 # seconds, measured on two cores: of an entry of the label model, a step of a network, a run of 250 pairs
-_OF_ENTRY, _OF_STEP, _OF_RUN = 6e-5, 5e-3, 8e-4
+_OF_ENTRY, _OF_STEP, _OF_RUN = 1.5e-5, 5e-3, 8e-4
 _TRAININGS = 19
 # of a training of a small network, for each pixel or feature, whatever the number of examples
 _OF_DERIVATIVES = 0.75

@@ -61,6 +61,40 @@ def made_audit(num_examples: int, *, suspects: int, pictures: bool) -> AuditResu
     return AuditResult(**(dict.fromkeys(AuditResult._fields) | found | numbers))
 
 
+def made_regression(num_examples: int, *, outlying: int) -> audit.RegressionAudit:
+    """An audit of numbers in which the first targets are out of line."""
+    of_classes = made_audit(num_examples, suspects=0, pictures=False)
+    random = np.random.default_rng(1)
+    is_outlying = np.arange(num_examples) < outlying
+    predictions = random.normal(size=num_examples)
+    deviations = np.where(is_outlying, np.linspace(9, 5, num_examples), random.uniform(-2, 2, num_examples))
+    residuals = audit.Residuals(
+        predictions=predictions,
+        standardized=deviations,
+        p_value=np.where(is_outlying, np.linspace(1e-9, 1e-7, num_examples), 0.5),
+        is_outlying=is_outlying,
+        noise=0.5,
+        explained=0.8,
+        gain=100.0,
+        told=True,
+    )
+    checks, order = of_classes.checks, OrderEffect(0.1, 0.1, 0.5)
+    ones = np.ones(num_examples)
+    targets = predictions + 0.5 * deviations
+    return audit.RegressionAudit(
+        examples=of_classes.examples,
+        targets=targets,
+        true_targets=targets,
+        residuals=residuals,
+        information=random.gamma(1.0, size=num_examples),
+        solution=audit.Solution(ones[:, None], ones, ones, 0.1 * ones, ones[:, None], 0.1, 0.1, 0.1),
+        representation=KERNEL,
+        checks=audit.RegressionChecks(checks.copies, None, checks.outlying, order, order, None),
+        detection=None,
+        settings=audit.Settings(),
+    )
+
+
 def _nothing_found(examples: Examples, errors: LabelErrors) -> Checks:
     whole, shares = np.zeros(0, int), np.zeros(0)
     count = len(examples.labels)

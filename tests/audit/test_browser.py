@@ -6,7 +6,7 @@ import pytest
 
 from infotheory_dl import audit
 from infotheory_dl.audit import read_decisions
-from tests.audit.made import HOSTILE, made_audit
+from tests.audit.made import HOSTILE, made_audit, made_regression
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CONTRAST = """() => {
@@ -46,6 +46,7 @@ def pages(tmp_path_factory):
     return {
         "pictures": audit.write_report(pictures, folder / "pictures", title=HOSTILE, command="infotheory-dl audit"),
         "table": audit.write_report(table, folder / "table", title="table"),
+        "numbers": audit.write_regression_report(made_regression(80, outlying=5), folder / "numbers", title="numbers"),
     }
 
 
@@ -73,7 +74,7 @@ def cards(page):
     return page.locator("#review .card")
 
 
-@pytest.mark.parametrize("name", ["pictures", "table"])
+@pytest.mark.parametrize("name", ["pictures", "table", "numbers"])
 @pytest.mark.parametrize(("width", "scheme"), [(400, "light"), (800, "light"), (1400, "light"), (1400, "dark")])
 def test_the_page_fits_any_width_and_can_be_read_in_the_light_and_in_the_dark(opened, name, width, scheme):
     page = opened(name, viewport={"width": width, "height": 900}, color_scheme=scheme)
@@ -120,6 +121,24 @@ def test_decisions_are_made_by_clicks_and_keys_and_exported_as_they_are_read_bac
     }
     assert found.labels == ("cat", "dog, wet", HOSTILE, "cat", "dog, wet")
     assert found.new_labels == ("cat", HOSTILE, "dog, wet", "cat", HOSTILE)
+
+
+def test_numbers_are_given_anew_or_dropped_and_exported_as_they_are_read_back(opened, tmp_path):
+    page = opened("numbers")
+    page.locator("[data-of=show]").select_option(label="out of line")
+    assert cards(page).count() == 5
+    page.get_by_role("button", name="drop all that are out of line").click()
+    cards(page).nth(1).get_by_role("button", name="keep").click()
+    cards(page).nth(2).locator("input").fill("-1.25")
+    cards(page).nth(2).get_by_role("button", name="relabel").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="export").click()
+    download.value.save_as(tmp_path / "decisions.csv")
+    found = read_decisions(tmp_path / "decisions.csv")
+    assert found.kinds == ("drop", "keep", "relabel", "drop", "drop")
+    assert found.new_labels[2] == "-1.25"
+    targets = made_regression(80, outlying=5).targets
+    assert [float(label) for label in found.labels] == targets[:5].tolist()
 
 
 def test_all_repairs_are_taken_at_once_and_forgotten_again(opened):

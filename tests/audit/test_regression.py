@@ -113,12 +113,16 @@ def test_decisions_on_targets_are_applied_and_confirmed_ones_are_not_out_of_line
     lines = [f"0,{y[0]},keep,", f"1,{y[1]},relabel,1010.5", f"2,{y[2]},drop,"]
     (tmp_path / "decisions.csv").write_text("\n".join(["example,label,decision,new_label", *lines]))
     decisions = audit.read_decisions(tmp_path / "decisions.csv")
-    result = run(x, y, decisions=[decisions])
-    assert result.examples.indices[:3].tolist() == [0, 1, 3]
-    assert result.targets[:3].tolist() == [y[0], 1010.5, y[3]]
-    assert result.examples.confirmed.sum() == 2
+    examples, targets, left = apply_to_targets(planted.examples, planted.targets, decisions)
+    assert examples.indices[:3].tolist() == [0, 1, 3]
+    assert targets[:3].tolist() == [y[0], 1010.5, y[3]]
+    assert np.flatnonzero(~left).tolist() == [2]
+    assert examples.confirmed.sum() == 2
+    # without the one that is dropped, which would make of every program another
+    kept = decisions._replace(**{name: values[:2] for name, values in decisions._asdict().items()})
+    result = run(x, y, decisions=[kept])
     assert not result.residuals.is_outlying[:2].any()
-    assert result.residuals.is_outlying[2]
+    assert result.residuals.is_outlying[2:4].all()
     with pytest.raises(ValueError, match=r"the decision on example 0 was made on the label .*, but it has 1000: give"):
         apply_to_targets(planted.examples, np.full(SIZE, 1000.0), decisions)
     wrong = decisions._replace(new_labels=("high", *decisions.new_labels[1:]))

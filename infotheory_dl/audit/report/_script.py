@@ -99,7 +99,9 @@ SCRIPT = """
       choice.value = entry?.kind === "relabel" ? entry.label : row.suggested;
     };
     const change = (kind) => {
-      const again = kind !== "undo" && decided.get(row.place)?.kind === kind;
+      // a number that was typed is taken as the field is left, before the click on the button
+      const typed = classes === null && kind === "relabel";
+      const again = kind !== "undo" && !typed && decided.get(row.place)?.kind === kind;
       const label = kind === "relabel" ? chosen() : row.label;
       decide(row, again || kind === "undo" ? null : kind, label);
       paint();
