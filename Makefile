@@ -1,10 +1,12 @@
 # `make demo` audits a real data set, `make test` runs the tests, `make check` the linters, the type checker and the smallest
-# run of every experiment and benchmark, `make docs` builds the site, results/site/index.html. Each makes what it needs of
-# .venv first.
+# run of every experiment and benchmark, `make docs` builds the site, results/site/index.html, `make package` sdist and wheel,
+# and tries the wheel in a bare environment, `make lowest` runs TESTS with the lowest versions that setup.cfg allows. Each
+# makes what it needs of .venv first.
 PYTHON ?= python3
 BIN := .venv/bin
+TESTS ?= tests
 
-.PHONY: demo test check format reference docs clean
+.PHONY: demo test check format reference docs package lowest clean
 
 demo: .venv/installed
 	$(BIN)/infotheory-dl audit --dataset digits --flip 0.1 --output results/audit
@@ -30,8 +32,21 @@ reference: .venv/installed-test
 docs: .venv/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
+package: .venv/installed-package
+	rm -rf dist results/bare
+	$(BIN)/uv build --quiet
+	$(BIN)/uv venv --quiet --python $(BIN)/python results/bare
+	$(BIN)/uv pip install --quiet --python results/bare dist/*.whl
+	cd results && bare/bin/python ../.ci/installed.py
+
+lowest: .venv/installed-package
+	rm -rf results/lowest
+	$(BIN)/uv venv --quiet --python $(BIN)/python results/lowest
+	$(BIN)/uv pip install --quiet --python results/lowest --resolution lowest-direct --editable '.[test]'
+	results/lowest/bin/python -m pytest -n auto --dist loadfile $(TESTS)
+
 clean:
-	rm -rf .venv .jax_cache results
+	rm -rf .venv .jax_cache dist results
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -25,7 +25,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         for title, pages in section.items():
             if "REFERENCE" in pages:
                 place = pages.index("REFERENCE")
-                rooms = [{f"infotheory_dl.{room}": f"reference/{room}.md"} for room in _rooms()]
+                rooms = [{room: f"reference/{room}.md"} for room in _rooms()]
                 section[title] = [*pages[:place], {"By room": rooms}, *pages[place + 1 :]]
     return config
 

@@ -48,7 +48,7 @@ def commands() -> list[list[str]]:
     """What the last block with commands says, by their programs' names."""
     (block,) = [block for block in blocks(PAGE) if block.text.startswith("make ")]
     found = []
-    for line in block.text.splitlines():
+    for line in block.text.replace("\\\n", " ").splitlines():
         program, *arguments = shlex.split(line, comments=True)
         if program == "make":
             found += [] if arguments[0] in LEFT_OUT else [RECIPES[arguments[0]]]
