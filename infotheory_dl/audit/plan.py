@@ -56,7 +56,7 @@ def plan(settings: Settings, examples: Examples) -> Plan:
         for name in candidates(settings, examples):
             d = features_of(name, settings, examples)
             side = min(n, d)
-            operations += 4.0 * n * d * side + 70 * side**3 + 2.0 * n * d * k + 70.0 * min(n, 4096) * side * k
+            operations += 4.0 * n * d * side + 70 * side**3 + 2.0 * n * d * k + 70.0 * min(n, 4096) * side * min(k, 128)
             square, held = 8.0 * 5 * side * d, 4.0 * n * d
             kept = held if held <= settings.memory_bytes / 2 else 0.0
             needed = max(needed, _BASE + inputs + scores + square + kept + 2**29)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from infotheory_dl.linearization import FeatureStream, SingularKernelError, feature_moments, ridge_leave_one_out
-from infotheory_dl.linearization.ridge import fitted, left_out_rows, principal_coordinates, refitted
+from infotheory_dl.linearization.ridge import fitted, least_error, left_out_rows, principal_coordinates, refitted
 from tests.devices import run_on_eight_devices
 
 N, D = 30, 5
@@ -90,6 +90,17 @@ def test_the_weight_decay_is_that_of_the_least_leave_one_out_error(problem):
     error = lambda decay: np.square(ridge_leave_one_out(features, signal, weight_decay=decay).residuals).sum()
     others = [error(chosen.weight_decay * factor) for factor in (0.1, 0.5, 2, 10)]
     assert error(chosen.weight_decay) < min(others)
+
+
+def test_of_many_outputs_mixtures_tell_the_weight_decay(problem):
+    features = problem[0]
+    rng = np.random.default_rng(2)
+    targets = features @ rng.normal(size=(D, 300)) + 3 * rng.normal(size=(N, 300))
+    error = lambda decay: np.square(ridge_leave_one_out(features, targets, weight_decay=decay).residuals).sum()
+    chosen = ridge_leave_one_out(features, targets).weight_decay
+    assert error(chosen) <= 1.01 * min(error(chosen * factor) for factor in 10.0 ** np.arange(-2, 2.1, 0.5))
+    stream, moments = FeatureStream(features), feature_moments(features)
+    assert least_error(stream, moments, targets, chosen) == pytest.approx(error(chosen) / targets.size, rel=0.1)
 
 
 def test_changes_of_weights_and_outputs_are_those_of_fits_without_the_example(problem):
