@@ -14,6 +14,7 @@ from infotheory_dl.types import ApplyFn, Params
 
 Part = Literal["correlation", "mislabel", "summarization", "examples", "subclass", "trained"]
 NetworkName = Literal["mlp", "cnn"]
+Units = Literal["relu", "gelu"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +47,10 @@ class Settings:
     """Examples without which they are really trained."""
     projections: int = 64
     """Random projections of the trained weights, and of the outputs, for the scores of all examples."""
+    trained_units: tuple[Units, ...] = ("relu", "gelu")
+    """Of those networks: the paper's, and smooth ones."""
+    midpoint_of_all: tuple[NetworkName, ...] = ("mlp",)
+    """Networks of which all examples are scored at the midpoint too, a training for each."""
     seeds: int = 3
     output: Path = Path("results/sample_information/paper")
 
@@ -63,6 +68,7 @@ PRESETS = {
         trained_batch=20,
         left_out=6,
         projections=8,
+        trained_units=("relu",),
         seeds=1,
         output=Path("results/sample_information/smoke"),
     ),
@@ -123,9 +129,15 @@ def draw_task(settings: Settings, seed: int, size: int, *, group: tuple[int, ...
     return Task(x[:half], labels[:half], origin[:half], x[half:], labels[half:])
 
 
-def make_network(settings: Settings, name: NetworkName, seed: int, x: np.ndarray) -> tuple[ApplyFn, Params]:
-    """The paper's network of that name, with fresh parameters."""
-    network = networks.MLP((settings.width,), 1) if name == "mlp" else networks.four_layer_cnn()
+def make_network(
+    settings: Settings, name: NetworkName, seed: int, x: np.ndarray, units: Units = "relu"
+) -> tuple[ApplyFn, Params]:
+    """The paper's network of that name, with fresh parameters, and with other units than its own where they are."""
+    activation = {"relu": jax.nn.relu, "gelu": jax.nn.gelu}[units]
+    if name == "mlp":
+        network: Any = networks.MLP((settings.width,), 1, activation=activation)
+    else:
+        network = networks.four_layer_cnn(activation=activation)
     return network.apply, network.init(jax.random.key(1000 + seed), x[:1])
 
 

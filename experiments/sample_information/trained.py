@@ -1,6 +1,7 @@
 """Networks that are really trained: what every estimate of leaving examples out is worth there, and what it finds."""
 
 import functools
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from experiments.sample_information.tasks import (
     NetworkName,
     Settings,
     Task,
+    Units,
     draw_task,
     kernels,
     learning_rate,
@@ -65,13 +67,17 @@ def trained(settings: Settings, results: Results) -> None:
 def _agreement(settings: Settings, results: Results) -> None:
     rows: list[Row] = []
     shares: list[Row] = []
-    for name in settings.networks:
+    drawn: dict[str, Row] = {}
+    for name, units in itertools.product(settings.networks, settings.trained_units):
         runs = [
-            results.once(f"trained {name} seed={seed}", functools.partial(_agreement_of, settings, name, seed))
+            results.once(
+                f"trained {name} {units} seed={seed}", functools.partial(_agreement_of, settings, name, units, seed)
+            )
             for seed in range(settings.seeds)
         ]
+        drawn[f"{name}, {units}"] = runs[0]
         for estimate in runs[0]["agreement"]:
-            row: Row = {"network": name, "estimate": estimate}
+            row: Row = {"network": f"{name}, {units}", "estimate": estimate}
             for score in _SCORES:
                 found = np.array([run["agreement"][estimate][score] for run in runs])
                 row[f"{score}, Pearson"], row[f"{score}, Spearman"] = (f"{value:.3f}" for value in found.mean(0))
@@ -82,21 +88,34 @@ def _agreement(settings: Settings, results: Results) -> None:
                 of_scores = seed_shares(np.log([run["scores"][score] for run in runs]))
                 names = ("of_examples", "of_seeds", "of_both")
                 shares.append(
-                    {"network": name, "score": score} | {part: float(getattr(of_scores, part)) for part in names}
+                    {"network": f"{name}, {units}", "score": score}
+                    | {part: float(getattr(of_scores, part)) for part in names}
                 )
     notes = [
-        f"{settings.left_out} examples left out, {settings.seeds} seeds of weights and orders, one draw of examples."
+        f"{settings.left_out} examples left out, {settings.seeds} seeds of weights and orders, one draw of examples.",
+        f"Influence functions at the best of the dampings {_DAMPINGS} for each column.",
     ]
-    notes += [f"Influence functions at the best of the dampings {_DAMPINGS} for each column."]
     results.table("Agreement with really training without each example", rows, notes=notes)
     if shares:
         results.table("Shares of the variance of the logarithm of the midpoint scores", shares)
+    caption = (
+        "The change of the outputs without an example, by the derivative at the midpoint, over that of a network really"
+        " trained without it, of one seed; where the derivative tells all, the points lie on the line."
+    )
+    with results.figure("trained", caption=caption) as axes:
+        for label, run in drawn.items():
+            real = run["real"]["output_change"]
+            axes.plot(real, run["scores"]["output_change"], ".", label=label)
+            axes.plot([min(real), max(real)], [min(real), max(real)], color="C4", linewidth=0.8)
+        axes.set(xscale="log", yscale="log", xlabel="real change", ylabel="derivative")
 
 
-def _begin(settings: Settings, name: NetworkName, seed: int, *, flipped: bool = False) -> tuple[Training, Any]:
+def _begin(
+    settings: Settings, name: NetworkName, units: Units, seed: int, *, flipped: bool = False
+) -> tuple[Training, Any]:
     """The training of one seed, with a tenth of the labels wrong or without, and which are."""
     task = draw_task(settings, 0, settings.num_examples)
-    apply_fn, params = make_network(settings, name, seed, task.x)
+    apply_fn, params = make_network(settings, name, seed, task.x, units)
     wrong = None
     if flipped:
         transition = data.uniform_transition(2, settings.flip)
@@ -116,9 +135,9 @@ def _arguments(settings: Settings, begun: Training, seed: int) -> tuple[tuple[An
     return (jax.random.key(seed), begun.system, state, examples, begun.task.reference_x), schedule
 
 
-def _agreement_of(settings: Settings, name: NetworkName, seed: int) -> Row:
-    """Of one network and seed: every estimate, beside really training without examples spread over their scores."""
-    begun, _ = _begin(settings, name, seed)
+def _agreement_of(settings: Settings, name: NetworkName, units: Units, seed: int) -> Row:
+    """Of one network and seed: every estimate, beside really training without examples spread over the data."""
+    begun, _ = _begin(settings, name, units, seed)
     arguments, schedule = _arguments(settings, begun, seed)
     chosen = np.linspace(0, len(begun.task.x) - 1, settings.left_out).astype(int)
     seconds: dict[str, float] = {}
@@ -130,18 +149,17 @@ def _agreement_of(settings: Settings, name: NetworkName, seed: int) -> Row:
         return found
 
     truth = timed("retraining", lambda: retrain_without(*arguments, groups=chosen[:, None], **schedule))
-    information = functools.partial(trained_information, *arguments, **schedule)
-    estimates: dict[str, Any] = {
-        "derivative at the midpoint": timed("derivative at the midpoint", lambda: information(examples=chosen)),
-        "derivative at one": timed(
-            "derivative at one", lambda: information(examples=chosen, at="full", method="forward")
+    information = functools.partial(trained_information, *arguments, num_retrained=0, **schedule)
+    of_chosen = functools.partial(information, examples=chosen, method="forward")
+    computed: dict[str, Callable[[], Any]] = {
+        "derivative at the midpoint": of_chosen,
+        "derivative at one": functools.partial(of_chosen, at="full"),
+        "projections, all examples": functools.partial(
+            information, at="full", method="projections", num_projections=settings.projections
         ),
-        "projections, all examples": timed(
-            "projections, all examples",
-            lambda: information(at="full", method="projections", num_projections=settings.projections),
-        ),
-        "linearized": timed("linearized", lambda: _linearized(settings, begun)),
+        "linearized": functools.partial(_linearized, settings, begun),
     }
+    estimates = {estimate: timed(estimate, compute) for estimate, compute in computed.items()}
     dampings = [
         timed("influence, best damping", functools.partial(_influence, begun, truth.params, damping))
         for damping in _DAMPINGS
@@ -157,8 +175,8 @@ def _agreement_of(settings: Settings, name: NetworkName, seed: int) -> Row:
         score: max((against(values, score) for values in dampings), key=lambda pair: pair[1]) for score in _SCORES
     }
     midpoint = estimates["derivative at the midpoint"]
-    scores = {score: np.asarray(getattr(midpoint, score)) for score in _SCORES}
-    return {"agreement": found, "seconds": seconds, "scores": scores}
+    scores, real = ({score: getattr(values, score) for score in _SCORES} for values in (midpoint, truth))
+    return {"agreement": found, "seconds": seconds, "scores": scores, "real": real}
 
 
 def _linearized(settings: Settings, begun: Training) -> Any:
@@ -189,9 +207,10 @@ def _uses(settings: Settings, results: Results) -> None:
     """Wrong labels found by the scores of all examples, and accuracy without the least informative ones."""
     found: list[Row] = []
     kept: list[Row] = []
+    units = settings.trained_units[0]
     for name in settings.networks:
         runs = [
-            results.once(f"trained uses {name} seed={seed}", functools.partial(_uses_of, settings, name, seed))
+            results.once(f"trained uses {name} seed={seed}", functools.partial(_uses_of, settings, name, units, seed))
             for seed in range(settings.seeds)
         ]
         for estimate in runs[0]["found"]:
@@ -203,37 +222,54 @@ def _uses(settings: Settings, results: Results) -> None:
             accuracy = np.mean([run["kept"][estimate] for run in runs], axis=0)
             columns = {f"without {share:.0%}": float(value) for share, value in zip(_REMOVED, accuracy, strict=True)}
             kept.append({"network": name, "least informative by": estimate} | columns)
-    results.table(f"Detection of {settings.flip:.0%} wrong labels by scores of the trained network", found)
-    results.table("Accuracy of networks trained without the least informative examples", kept)
+    notes = [f"Influence functions at the best of the dampings {_DAMPINGS} for each column."]
+    results.table(f"Detection of {settings.flip:.0%} wrong labels by scores of the trained network", found, notes=notes)
+    notes = ["By the output change. Influence functions at the damping whose order is best for 50 %."]
+    results.table("Accuracy of networks trained without the least informative examples", kept, notes=notes)
 
 
-def _uses_of(settings: Settings, name: NetworkName, seed: int) -> Row:
-    scores, wrong = _all_scores(settings, name, seed, flipped=True)
+def _uses_of(settings: Settings, name: NetworkName, units: Units, seed: int) -> Row:
+    scores, wrong = _all_scores(settings, name, units, seed, flipped=True)
     found = {
-        estimate: {score: float(metrics.area_under_roc(getattr(values, score), wrong)) for score in _SCORES}
-        for estimate, values in scores.items()
+        estimate: {
+            score: max(float(metrics.area_under_roc(getattr(values, score), wrong)) for values in candidates)
+            for score in _SCORES
+        }
+        for estimate, candidates in scores.items()
     }
-    scores, _ = _all_scores(settings, name, seed, flipped=False)
-    begun, _ = _begin(settings, name, seed)
-    orders = {estimate: np.argsort(np.asarray(values.output_change)) for estimate, values in scores.items()}
-    orders["at random"] = np.random.default_rng(seed).permutation(len(begun.task.x))
-    return {"found": found, "kept": {name: _accuracies(settings, begun, seed, order) for name, order in orders.items()}}
+    scores, _ = _all_scores(settings, name, units, seed, flipped=False)
+    begun, _ = _begin(settings, name, units, seed)
+    accuracies = functools.partial(_accuracies, settings, begun, seed)
+    half = _REMOVED.index(0.5)
+    kept = {
+        estimate: max(
+            (accuracies(np.argsort(np.asarray(values.output_change))) for values in candidates),
+            key=lambda accuracy: accuracy[half],
+        )
+        for estimate, candidates in scores.items()
+    }
+    kept["at random"] = accuracies(np.random.default_rng(seed).permutation(len(begun.task.x)))
+    return {"found": found, "kept": kept}
 
 
-def _all_scores(settings: Settings, name: NetworkName, seed: int, *, flipped: bool) -> tuple[dict[str, Any], Any]:
-    """The scores of all examples by what is quick enough for them."""
-    begun, wrong = _begin(settings, name, seed, flipped=flipped)
+def _all_scores(
+    settings: Settings, name: NetworkName, units: Units, seed: int, *, flipped: bool
+) -> tuple[dict[str, list[Any]], Any]:
+    """The scores of all examples by each estimate, one or several to choose from, and which labels are wrong."""
+    begun, wrong = _begin(settings, name, units, seed, flipped=flipped)
     arguments, schedule = _arguments(settings, begun, seed)
     key, system, state, examples, _ = arguments
     params = training.train(key, system.step, state, examples, **schedule).state.params
-    projected = trained_information(
-        *arguments, at="full", method="projections", num_projections=settings.projections, **schedule
-    )
+    information = functools.partial(trained_information, *arguments, num_retrained=0, **schedule)
     scores = {
-        "derivative at one, projections": projected,
-        "linearized": _linearized(settings, begun),
-        "influence": _influence(begun, params, _DAMPINGS[1]),
+        "derivative at one, projections": [
+            information(at="full", method="projections", num_projections=settings.projections)
+        ]
     }
+    if name in settings.midpoint_of_all:
+        scores["derivative at the midpoint"] = [information()]
+    scores["linearized"] = [_linearized(settings, begun)]
+    scores["influence, best damping"] = [_influence(begun, params, damping) for damping in _DAMPINGS]
     return scores, wrong
 
 

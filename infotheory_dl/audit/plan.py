@@ -18,7 +18,7 @@ _ENTRIES_FITTED = 2**19
 _OF_ENTRY, _OF_STEP, _OF_RUN = 1.5e-5, 5e-3, 8e-4
 _TRAININGS = 19
 # of a training of a small network, for each pixel or feature, whatever the number of examples
-_OF_DERIVATIVES = 0.75
+_OF_DERIVATIVES = 0.4
 
 
 class Plan(NamedTuple):

@@ -238,6 +238,7 @@ def four_layer_cnn(
     batch_norm: bool = False,
     head_batch_norm: bool = False,
     implementation: Implementation = "auto",
+    activation: Callable[[Array], Array] = nn.relu,
 ) -> CNN:
     """The papers' four-layer CNN for MNIST, with PyTorch's initialisation; for images of 28 pixels or more a side.
 
@@ -252,6 +253,7 @@ def four_layer_cnn(
       batch_norm: whether batch norm follows the convolutions.
       head_batch_norm: whether batch norm follows the hidden dense layer.
       implementation: of the convolutions, see `Conv`.
+      activation: of all units, in place of ReLU.
 
     Source: Harutyunyan et al., 2021 (sample information) and 2021 (f-CMI); Harutyunyan et al., 2020 (label noise).
     """
@@ -262,8 +264,8 @@ def four_layer_cnn(
         Convolution(third, kernel_size=3, strides=2),
         Convolution(fourth, kernel_size=3),
     )
-    head = MLP((width,), outputs, batch_norm=head_batch_norm)
-    return CNN(convolutions, head, batch_norm=batch_norm, implementation=implementation)
+    head = MLP((width,), outputs, batch_norm=head_batch_norm, activation=activation)
+    return CNN(convolutions, head, batch_norm=batch_norm, implementation=implementation, activation=activation)
 
 
 @edge
