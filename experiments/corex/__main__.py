@@ -250,12 +250,12 @@ def big_five(settings: Settings, results: Results) -> None:
         "Big five: the clusters by weight and the traits",
         [{"": name, "ours": row[name], "published code": value} for name, value in PUBLISHED_BIG_FIVE.items()],
     )
-    axes = linear.draw_factor_graph(linear.factor_graph(model, names=answers["columns"].tolist()))
     caption = (
-        "Fifty questions and the five factors of the answers; the width of an edge is its information, a dashed one is"
-        " a negative correlation. By weight the published code groups all fifty as they were written, as here."
+        "Fifty questions, each below the factor that tells most of it; the width is this information, and dashed is a"
+        " negative correlation. By weight the groups are the five traits, of the published code too."
     )
-    results.save(axes.figure, "big_five", caption)
+    with results.figure("big_five", caption=caption, size=(12.5, 4)) as axes:
+        linear.draw_factor_graph(linear.factor_graph(model, names=answers["columns"].tolist()), axes)
 
 
 def changing(settings: Settings, results: Results, kind: Literal["sudden", "smooth"]) -> None:

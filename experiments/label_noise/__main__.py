@@ -92,12 +92,13 @@ PRESETS = {
         dataset="cifar10",
         network="cnn",
         rates=(0.2, 0.4, 0.6, 0.8),
-        n=(5000,),
+        n=(2500,),
         num_draws=1,
         methods=("cross_entropy", "limit_laplace", "leave_one_out"),
         penalties=(10.0,),
         num_epochs=24,
         patience=None,
+        batch_size=64,
         validation_size=2000,
         evaluate_every=4,
         output=Path("results/label_noise/cifar10_laptop"),
@@ -128,7 +129,7 @@ PAPER_CIFAR10: dict[str, dict[str, dict[float, float]]] = {
 def table(settings: Settings, results: Results) -> None:
     """Test accuracy at the best and the last epoch, what is memorised, and how well wrong labels are found."""
     scaled = settings.dataset == "cifar10" and (settings.network != "resnet34" or settings.n != (40_000,))
-    notes = ["The paper's numbers are those of ResNet-34, 40,000 examples and up to 400 epochs."] if scaled else []
+    notes = ["The paper's numbers: ResNet-34, 40,000 examples, the best of seven penalties."] if scaled else []
     for n in settings.n:
         rows = {
             name: results.once(f"{name}, n={n}", functools.partial(runs.rows_of, settings, name, n, results))

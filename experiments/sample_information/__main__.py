@@ -1,6 +1,6 @@
 """Sample information: the tables and figures of Harutyunyan et al., 2021.
 
-    python -m experiments.sample_information --preset smoke|laptop|paper [--parts correlation mislabel ...]
+    python -m experiments.sample_information --preset smoke|laptop|paper|cifar10_laptop [--parts correlation mislabel ...]
 
 Part of it: `correlation` with really retraining (table 1), `mislabel` detection, `summarization`, the most and least
 informative `examples`, a rare `subclass`, and networks that are really `trained`, by every estimate of leaving examples
@@ -26,6 +26,7 @@ from experiments.sample_information.tasks import (
     draw_task,
     kernels,
     learning_rate,
+    load,
     make_network,
 )
 from experiments.sample_information.trained import trained
@@ -242,8 +243,7 @@ def examples(settings: Settings, results: Results) -> None:
 
 def class_name(settings: Settings, label: int) -> str:
     """A digit, or the word for what is on a picture."""
-    names = data.load(settings.dataset, "train").class_names
-    return names[label]
+    return load(settings.dataset).class_names[label]
 
 
 def subclass(settings: Settings, results: Results) -> None:

@@ -1,6 +1,7 @@
 """What the parts of the experiment share: settings, tasks, networks and their kernels."""
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -92,7 +93,6 @@ PRESETS = {
         rare=5,
         parts=("examples", "subclass"),
         networks=("cnn",),
-        num_examples=2000,
         output=Path("results/sample_information/cifar10_laptop"),
     ),
 }
@@ -114,9 +114,15 @@ class Task(NamedTuple):
     reference_labels: np.ndarray
 
 
+@functools.cache
+def load(name: str) -> data.ImageSet:
+    """The training images of a set; colour ones take longer to decode than what is done with them."""
+    return data.load(name, "train")
+
+
 def draw_task(settings: Settings, seed: int, size: int, *, group: tuple[int, ...] | None = None) -> Task:
     """Draws two classes of the data set; with `group`, class 0 is that group of classes in place of the first."""
-    images = data.load(settings.dataset, "train")
+    images = load(settings.dataset)
     first, second = settings.classes
     chosen = (*(group or (first,)), second)
     subset = data.select_classes(images.x, images.y, chosen)
