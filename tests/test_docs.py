@@ -1,5 +1,6 @@
 """The Python of the README and of every page in docs runs as it stands, each page in a folder of its own."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,7 @@ def test_the_page_of_files_describes_the_scores_as_the_audit_does():
 
 
 def test_the_citation_and_the_changes_are_of_this_version():
-    version = infotheory_dl.__version__
-    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
-    assert (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").partition("\n## ")[2].startswith(f"{version} (")
+    version, changes = infotheory_dl.__version__, (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    citation = dict(re.findall(r"^([\w-]+): (.+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE))
+    assert citation["version"] == version
+    assert changes.partition("\n## ")[2].startswith(f"{version} ({citation['date-released']})\n")
