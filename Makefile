@@ -32,11 +32,12 @@ reference: .venv/installed-test
 docs: .venv/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
+# bytecode is made where a module is imported: to make all takes longer than to install
 package: .venv/installed-package
 	rm -rf dist results/bare
-	$(BIN)/uv build --quiet
-	$(BIN)/uv venv --quiet --python $(BIN)/python results/bare
-	$(BIN)/uv pip install --quiet --python results/bare dist/*.whl
+	$(BIN)/python -m build
+	$(BIN)/python -m venv --without-pip results/bare
+	$(BIN)/pip --python results/bare/bin/python install --quiet --no-compile dist/*.whl
 	cd results && bare/bin/python ../.ci/installed.py
 
 lowest: .venv/installed-package
