@@ -1,6 +1,6 @@
 """Sample information: the tables and figures of Harutyunyan et al., 2021.
 
-    python -m experiments.sample_information --preset smoke|laptop|paper|cifar10_laptop [--parts correlation mislabel ...]
+    python -m experiments.sample_information --preset smoke|laptop|paper|cifar10_laptop [--parts mislabel ...]
 
 Part of it: `correlation` with really retraining (table 1), `mislabel` detection, `summarization`, the most and least
 informative `examples`, a rare `subclass`, and networks that are really `trained`, by every estimate of leaving examples
@@ -260,7 +260,7 @@ def subclass(settings: Settings, results: Results) -> None:
     ]
     rare, common = class_name(settings, settings.rare), class_name(settings, first)
     rows = [
-        {"examples": float(np.mean([run["rare"] for run in of_fraction]))}
+        {"examples": round(np.mean([run["rare"] for run in of_fraction]))}
         | dict(zip(("ratio", "deviation"), _moments([run["ratio"] for run in of_fraction]), strict=True))
         for of_fraction in runs
     ]
