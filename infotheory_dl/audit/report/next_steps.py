@@ -57,9 +57,13 @@ def _decide(result: AuditResult, written: Written) -> list[Html]:
     if not result.label_errors.told or not number:
         return []
     listed = [column for column in worst(result) if column.heading != "margin"]
+    which = count(number, "suspect", "suspects")
+    if 2 * number > len(result.examples.labels):
+        # of classes that are hardly told apart most labels are contradicted
+        which = f"most suspect of {number:,} contradicted labels"
     return [
         report.sentence(
-            f"Look at the {count(number, 'suspect', 'suspects')} ",
+            f"Look at the {which} ",
             report.link("#suspected-label-errors", "below"),
             f": keep, relabel or drop each, export {written.decisions}, and audit again with what you decided:",
             report.block(written.again),
