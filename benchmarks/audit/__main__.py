@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float
 
-from benchmarks.audit import every, findings
+from benchmarks.audit import every, findings, peers, people
 from benchmarks.harness import Part, Report, Row, announce, main
 from benchmarks.tables import Table
 from infotheory_dl import audit, data
@@ -161,6 +161,8 @@ _SMALL: dict[str, Any] = {"sets": ("digits",), "examples": 100, "draws": 1, "net
 
 PARTS = (
     every.PARTS
+    | peers.PARTS
+    | people.PARTS
     | findings.PARTS
     | {
         "found": Part(
