@@ -20,16 +20,17 @@ from infotheory_dl.audit.detection import OWN_SCORES, Detection, cross_validated
 from infotheory_dl.audit.domains import UnseenDomain, diagnose_domains
 from infotheory_dl.audit.examples import Examples, draw_examples
 from infotheory_dl.audit.generalization import Generalization, bound_generalization
+from infotheory_dl.audit.learned import Learned, halves, learn
 from infotheory_dl.audit.leaving_out import Repair, Summarization, train_on_parts
 from infotheory_dl.audit.plan import plan
 from infotheory_dl.audit.predictions import GivenPredictions, as_probabilities, compare_predictions, of_audited
-from infotheory_dl.audit.representation import is_exact, kernel_between, represent, streams
+from infotheory_dl.audit.representation import is_exact, kernel_between, learns, represent, streams
 from infotheory_dl.audit.results import Solution
 from infotheory_dl.audit.robustness import Robustness, compare_robust
 from infotheory_dl.audit.scores import Scores, example_shape
 from infotheory_dl.audit.settings import Settings, SettingsByName, checked_settings
 from infotheory_dl.audit.solution import solver
-from infotheory_dl.audit.stages import Kept, Stage, Work, digest_of, forget, run_stages
+from infotheory_dl.audit.stages import LEARNED, Kept, Stage, Work, digest_of, forget, run_stages
 from infotheory_dl.audit.sweep import Sweep, sweep_times
 from infotheory_dl.audit.trained import Trained, score_trained
 from infotheory_dl.audit.unseen_sources import UnseenSources, leave_sources_out
@@ -183,7 +184,7 @@ def run(
         table=table,
         examples=examples,
         memory=chosen.memory_bytes,
-        stream=streams(features_key, chosen, examples),
+        make_stream=streams(features_key, chosen, examples),
     )
     found = run_stages(STAGES, work, kept, on_stage, on_progress)
     compared = None
@@ -212,6 +213,21 @@ def run(
         unseen_sources=found["unseen_sources"],
         given_predictions=compared,
         trained=found.get("trained"),
+    )
+
+
+def _learn(place: int, work: Work) -> Learned:
+    examples = work.examples
+    half = ~work.learned[0].half if place else halves(work.key, examples.labels)
+    return learn(
+        work.key,
+        half,
+        examples.inputs,
+        examples.labels,
+        len(examples.class_names),
+        # those that are audited too have features of their own
+        examples.held_out_inputs[: 0 if len(examples.measured) else None],
+        work.progress,
     )
 
 
@@ -271,7 +287,8 @@ def _linearized(work: Work) -> Any:
 def _bound(work: Work) -> Generalization:
     return bound_generalization(
         work.key,
-        functools.partial(kernel_between, work),
+        # what was learned knows labels of others: the bound is by features that know none
+        functools.partial(kernel_between, work, learned=False),
         work.examples.labels,
         len(work.examples.class_names),
         runs=work.settings.runs,
@@ -301,6 +318,15 @@ _trains = lambda work: bool(work.settings.seeds)
 _is_flipped = lambda work: bool(work.examples.flipped.any())
 
 STAGES = (
+    *(
+        Stage(
+            name,
+            lambda work: "features that a small network learns on one half of the images, for the other",
+            functools.partial(_learn, place),
+            lambda work: learns(work.settings, work.examples),
+        )
+        for place, name in enumerate(LEARNED)
+    ),
     Stage("representation", _represented_by, represent),
     Stage("solution", lambda work: "scores, from one eigendecomposition", _solve),
     Stage("scores", lambda work: "margins", _score),

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from infotheory_dl.audit.examples import Examples
-from infotheory_dl.audit.representation import candidates, features_of, is_exact
+from infotheory_dl.audit.learned import num_epochs
+from infotheory_dl.audit.representation import candidates, features_of, is_exact, learns
 from infotheory_dl.audit.settings import Settings
 
 _BASE = 0.7 * 2**30
@@ -17,6 +18,8 @@ _ENTRIES_FITTED = 2**19
 # seconds, measured on two cores: of an entry of the label model, a step of a network, a run of 250 pairs
 _OF_ENTRY, _OF_STEP, _OF_RUN = 1.5e-5, 5e-3, 8e-4
 _TRAININGS = 19
+# of an image and epoch of the network that learns features
+_OF_IMAGE = 4e-4
 # of a training of a small network, for each pixel or feature, whatever the number of examples
 _OF_DERIVATIVES = 0.4
 
@@ -62,6 +65,8 @@ def plan(settings: Settings, examples: Examples) -> Plan:
             needed = max(needed, _BASE + inputs + scores + square + kept + 2**29)
     seconds = operations / rate + _OF_ENTRY * min(n * k, max(_ENTRIES_FITTED, 4096 * k))
     seconds += settings.runs * min(4, n // 500 + 1) * _OF_RUN + 1.0 * settings.sweep
+    if learns(settings, examples):
+        seconds += _OF_IMAGE * n * num_epochs(n)
     seconds += settings.seeds * _TRAININGS * max(300, n / 50) * _OF_STEP
     seconds += settings.trained * _OF_DERIVATIVES * max(64, examples.inputs[:1].size)
     if needed > settings.memory_bytes:

@@ -19,6 +19,8 @@ class Settings:
       embeddings: whether the columns are the features of a pretrained network: they are taken as they are, on one
         scale, and a linear kernel is tried beside the other.
       network: "cnn" for images, "mlp" for rows or images, "auto" for the one that fits.
+      learn: whether features of more than 10,000 colour images are learned too, by a small network on either half for
+        the other.
       num_networks: how many random networks the exact kernel is the mean of, where the examples are few.
       time: steps of training at which examples are scored; infinity is the end of training.
       weight_decay: penalty on the mean loss; default the one with the least leave-one-out error.
@@ -35,6 +37,7 @@ class Settings:
     flip: float = 0.0
     embeddings: bool = False
     network: NetworkName = "auto"
+    learn: bool = True
     num_networks: int = 5
     time: float = float("inf")
     weight_decay: float | None = None
@@ -62,6 +65,7 @@ class SettingsByName(TypedDict, total=False):
     flip: float
     embeddings: bool
     network: NetworkName
+    learn: bool
     num_networks: int
     time: float
     weight_decay: float | None

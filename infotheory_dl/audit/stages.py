@@ -12,10 +12,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from infotheory_dl import data, results
 from infotheory_dl.audit.examples import Examples
+from infotheory_dl.audit.learned import Learned, columns_of
 from infotheory_dl.audit.results import Representation, Solution
 from infotheory_dl.audit.scores import Scores
 from infotheory_dl.audit.settings import Settings
@@ -27,6 +28,12 @@ KEPT = "stages"
 """The folder, in that of the report, of finished stages."""
 
 Told: TypeAlias = Callable[[str], None]
+MakeStream: TypeAlias = Callable[[str, bool, Float[np.ndarray, "examples columns"] | None], FeatureStream]
+"""Makes the explicit features of a name, of the audited examples (False) or those held out (True), with those beside
+them that are there already."""
+
+LEARNED = ("learned_by_one_half", "learned_by_the_other")
+"""The stages that make features of which those of an example have not seen its label."""
 
 
 def _untold(_: float) -> None:
@@ -43,7 +50,7 @@ class Work:
       table: of all examples.
       examples: those that are audited.
       memory: bytes that the audit may take.
-      stream: makes the explicit features of that name, of the audited examples (False) or those held out (True).
+      make_stream: makes explicit features.
       found: what earlier stages made, by their names.
       progress: is told which share of the stage is done.
     """
@@ -53,9 +60,24 @@ class Work:
     table: data.Table
     examples: Examples
     memory: float
-    stream: Callable[[str, bool], FeatureStream]
+    make_stream: MakeStream
     found: dict[str, Any] = field(default_factory=dict)
     progress: Progress = _untold
+
+    def stream(self, name: str, held_out: bool) -> FeatureStream:
+        """The explicit features of a name, of the audited examples or those held out, with those that were learned."""
+        columns = columns_of(self.learned, held_out=held_out) if self.learned else None
+        return self.make_stream(name, held_out, columns)
+
+    @property
+    def learned(self) -> tuple[Learned, ...]:
+        """What networks say of the half that they were not trained on; nothing where none was trained."""
+        return tuple(self.found[name] for name in LEARNED if name in self.found)
+
+    @property
+    def num_learned(self) -> int:
+        """How many features were learned: the last ones."""
+        return sum(part.features.shape[1] for part in self.learned)
 
     @property
     def representation(self) -> Representation:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
@@ -41,6 +42,7 @@ class FeatureStream:
       apply_fn: makes features of inputs, `apply_fn(params, inputs)`; by default the inputs are the features.
       params: of `apply_fn`.
       inputs: of n examples.
+      beside: further features of the examples that are there already, after those of `apply_fn`.
       batch_size: examples in a block.
       hold: whether the features are kept in the memory of the host once they are made; if not, they are made again in
         every pass.
@@ -55,12 +57,13 @@ class FeatureStream:
         apply_fn: ApplyFn | None = None,
         params: Params = None,
         *,
+        beside: Float[np.ndarray, "examples columns"] | None = None,
         batch_size: int = _BLOCK,
         hold: bool = False,
     ) -> None:
         require_not_empty(inputs=inputs)
         require_count(1, batch_size=batch_size)
-        self._inputs, self._params = inputs, params
+        self._inputs, self._params, self._beside = inputs, params, beside
         self._apply_fn = None if apply_fn is None else jax.jit(apply_fn)
         if apply_fn is None:
             require_rank("features", inputs, 2, "(examples, features)")
@@ -70,6 +73,8 @@ class FeatureStream:
         if len(made.shape) != 2:
             raise ValueError(f"features must be a row for each example, got shape {made.shape} of one example")
         self.num_features, self.dtype = made.shape[1], made.dtype
+        if beside is not None:
+            self.num_features += beside.shape[1]
         devices = jax.devices()
         self._layout = NamedSharding(Mesh(np.array(devices), ("examples",)), PartitionSpec("examples"))
         at_most = min(batch_size, len(inputs))
@@ -96,7 +101,10 @@ class FeatureStream:
         """The features of some examples."""
         if self._held is not None and self._is_held == len(self):
             return self._held[rows]
-        taken = np.asarray(self._inputs[rows])
+        made = self._taken(np.asarray(self._inputs[rows]))
+        return made if self._beside is None else np.concatenate([made, self._beside[rows].astype(self.dtype)], axis=1)
+
+    def _taken(self, taken: np.ndarray) -> Float[np.ndarray, "taken features"]:
         if self._apply_fn is None:
             return taken.astype(self.dtype)
         parts = [self._apply(taken[start : start + self._size]) for start in range(0, len(taken), self._size)]
@@ -107,6 +115,9 @@ class FeatureStream:
         if self._held is not None and start + size <= self._is_held:
             return jax.device_put(_filled(self._held[start : start + size], self._size), self._layout)
         features = self._apply(np.asarray(self._inputs[start : start + size]))
+        if self._beside is not None:
+            columns = _filled(self._beside[start : start + size].astype(self.dtype), self._size)
+            features = jnp.concatenate([features, jax.device_put(columns, self._layout)], axis=1)
         if self._held is not None and start == self._is_held:
             self._held[start : start + size] = np.asarray(features)[:size]
             self._is_held = start + size

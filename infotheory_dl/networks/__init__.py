@@ -33,6 +33,7 @@ from infotheory_dl.networks.layers import (
     batch_moments,
     image_patches,
 )
+from infotheory_dl.networks.patch_network import PatchFeatures, PatchNetwork, with_dictionary
 from infotheory_dl.networks.recurrent import LSTM
 from infotheory_dl.networks.resnet import (
     ResNet,
@@ -58,6 +59,8 @@ __all__ = [
     "FeatureMap",
     "GroupNormCNN",
     "Initialization",
+    "PatchFeatures",
+    "PatchNetwork",
     "ResNet",
     "Standardized",
     "augmented",
@@ -82,4 +85,5 @@ __all__ = [
     "train_fn",
     "variables_from_torch",
     "wide_layer",
+    "with_dictionary",
 ]

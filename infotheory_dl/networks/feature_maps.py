@@ -10,6 +10,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from infotheory_dl._validation import edge, require_count
+from infotheory_dl.networks.layers import image_patches
 from infotheory_dl.types import AnyArray, ApplyFn, Key, Params
 
 _SIDE = 32
@@ -51,7 +52,7 @@ def random_convolution(key: Key, shape: tuple[int, ...], *, num_maps: int = 256,
     """
     require_count(1, num_maps=num_maps, grid=grid)
     height, width, channels = shape
-    shrink = max(1, round(min(height, width) / _SIDE))
+    shrink = shrinkage(shape[:2])
     side = min(height, width) // shrink
     window = min(max(3, (side // 4) | 1), 9)
     stride = max(1, round(side / _PLACES))
@@ -92,11 +93,11 @@ def image_dictionary(
     """
     require_count(1, num_patches=num_patches, window=window, grid=grid)
     images = np.asarray(images)
-    shrink = max(1, round(min(images.shape[1:3]) / _SIDE))
+    shrink = shrinkage(images.shape[1:3])
     image_key, place_key = jax.random.split(key)
     chosen = np.asarray(jax.random.randint(image_key, (_WHITENED_BY,), 0, len(images)))
     some, where = np.unique(chosen, return_inverse=True)
-    small = np.asarray(_shrunk(jnp.asarray(images[some]), shrink))
+    small = np.asarray(shrunk(jnp.asarray(images[some]), shrink))
     room = np.array(small.shape[1:3]) - window
     if room.min() < 0:
         raise ValueError(f"patches of {window}x{window} pixels do not fit into images of {small.shape[1:3]}")
@@ -166,14 +167,20 @@ def _convolve(
     stride: int,
     grid: int,
 ) -> Float[Array, "examples features"]:
-    images = _shrunk(jnp.asarray(images), shrink)
+    images = shrunk(jnp.asarray(images), shrink)
     maps = lax.conv_general_dilated(
         images, filters.astype(images.dtype), (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
     return pooled(jax.nn.relu(maps), grid).reshape(len(images), -1)
 
 
-def _shrunk(images: Float[Array, "examples height width channels"], shrink: int) -> Array:
+def shrinkage(size: tuple[int, ...]) -> int:
+    """By how much images of this height and width are averaged down, to some 32 pixels."""
+    return max(1, round(min(size) / _SIDE))
+
+
+def shrunk(images: Float[Array, "examples height width channels"], shrink: int) -> Array:
+    """Images with the mean of each square of so many pixels as one."""
     if shrink == 1:
         return images
     rows, columns = images.shape[1] // shrink, images.shape[2] // shrink
@@ -188,21 +195,45 @@ def _match(
     shrink: int,
     grid: int,
 ) -> Float[Array, "examples features"]:
-    images = _shrunk(jnp.asarray(images), shrink)
-    filters = filters.astype(images.dtype)
-    box = jnp.full((*filters.shape[:3], 1), 1 / np.prod(filters.shape[:3]), images.dtype)
-
-    def convolve(values: Array, kernel: Array) -> Array:
-        layout = ("NHWC", "HWIO", "NHWC")
-        return lax.conv_general_dilated(values, kernel, (1, 1), "VALID", dimension_numbers=layout)
-
-    def one(values: Array) -> Array:
-        variance = jnp.maximum(convolve(values**2, box) - convolve(values, box) ** 2, 0)
-        likeness = convolve(values, filters) / jnp.sqrt(variance + _CONTRAST)
-        both = jnp.concatenate([jax.nn.relu(likeness - _THRESHOLD), jax.nn.relu(-likeness - _THRESHOLD)], axis=-1)
-        return pooled(both, grid).reshape(len(values), -1)
-
+    images = shrunk(jnp.asarray(images), shrink)
+    one = lambda values: pooled(likeness(filters, values, threshold=_THRESHOLD), grid).reshape(len(values), -1)
     return (one(images) + one(images[:, :, ::-1])) / 2
+
+
+def likeness(
+    filters: Float[Array, "rows columns channels maps"],
+    images: Float[Array, "examples height width channels"],
+    *,
+    threshold: float,
+    stride: int = 1,
+    gathered: bool = False,
+) -> Float[Array, "examples down across signs"]:
+    """How like each patch is to each filter of `image_dictionary`, beyond a threshold: first plus, then minus.
+
+    Args:
+      filters: of the dictionary.
+      images: as large as those that it is of.
+      threshold: what counts for nothing.
+      stride: of the patches.
+      gathered: whether the patches are gathered and multiplied at once; inside a loop that is the faster way on CPU,
+        see `Conv`.
+    """
+    filters = filters.astype(images.dtype)
+    if gathered:
+        patches = image_patches(images, (filters.shape[0], filters.shape[1]), (stride, stride))
+        variance = patches.var(-1, keepdims=True)
+        products = jnp.einsum("nrcp,pm->nrcm", patches, filters.reshape(patches.shape[-1], -1))
+    else:
+        box = jnp.full((*filters.shape[:3], 1), 1 / np.prod(filters.shape[:3]), images.dtype)
+
+        def convolve(values: Array, kernel: Array) -> Array:
+            layout = ("NHWC", "HWIO", "NHWC")
+            return lax.conv_general_dilated(values, kernel, (stride, stride), "VALID", dimension_numbers=layout)
+
+        variance = jnp.maximum(convolve(images**2, box) - convolve(images, box) ** 2, 0)
+        products = convolve(images, filters)
+    found = products / jnp.sqrt(variance + _CONTRAST)
+    return jnp.concatenate([jax.nn.relu(found - threshold), jax.nn.relu(-found - threshold)], axis=-1)
 
 
 def pooled(maps: Float[Array, "examples height width maps"], grid: int) -> Float[Array, "examples grid grid maps"]:

@@ -79,6 +79,13 @@ def test_features_that_a_function_makes_are_those_that_are_given(problem, hold):
     inputs, shift = features.reshape(N, D, 1) - 1, jnp.ones(D)
     stream = FeatureStream(inputs, lambda params, x: x[..., 0] + params, shift, batch_size=8, hold=hold)
     found = ridge_leave_one_out(stream, targets, weight_decay=0.3)
+    beside = FeatureStream(
+        inputs[:, :2], lambda params, x: x[..., 0] + 1, beside=features[:, 2:], batch_size=8, hold=hold
+    )
+    np.testing.assert_allclose(
+        ridge_leave_one_out(beside, targets, weight_decay=0.3).residuals, found.residuals, rtol=1e-9
+    )
+    np.testing.assert_allclose(beside.take(np.array([29, 3])), features[[29, 3]])
     np.testing.assert_allclose(found.residuals, ridge_leave_one_out(*problem, weight_decay=0.3).residuals, rtol=1e-9)
     np.testing.assert_allclose(stream.take(np.array([29, 3])), features[[29, 3]])
 

@@ -146,8 +146,8 @@ def run_regression(
       y: the targets.
       decisions: of `read_decisions`: what a person decided on targets of audits before, the oldest first. Targets that
         were kept or given anew are not out of line.
-      **settings: of `Settings`; those of repairs, of bounds and of earlier times are not used. `flip` is the share of
-        the targets to exchange among one another, to see whether the audit finds them.
+      **settings: of `Settings`; those of repairs, of bounds, of earlier times and of learned features are
+        not used. `flip` is the share of the targets to exchange among one another, to see whether the audit finds them.
 
     Returns:
       What was found.
@@ -191,7 +191,7 @@ def run_regression(
         table=table,
         examples=examples,
         memory=chosen.memory_bytes,
-        stream=streams(features_key, chosen, examples),
+        make_stream=streams(features_key, chosen, examples),
     )
     found = run_stages(_stages(targets), work, kept, on_stage, on_progress)
     solution, residuals = found["fit"].solution, found["fit"].residuals

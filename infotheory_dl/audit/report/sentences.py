@@ -5,7 +5,7 @@ import numpy as np
 from infotheory_dl.audit._run import AuditResult
 from infotheory_dl.audit.detection import OWN_SCORES, of_audit
 from infotheory_dl.audit.report import checks, predictions
-from infotheory_dl.audit.representation import KERNEL
+from infotheory_dl.audit.representation import KERNEL, PATCHES, learns
 from infotheory_dl.linearization.calibration import EVIDENCE, expected_doubtful
 from infotheory_dl.report import count, percent
 from infotheory_dl.sample_information import LabelErrors
@@ -116,12 +116,13 @@ def _of_hard_examples(result: AuditResult, contradicted: int) -> str:
 def scored_by(result: AuditResult) -> str:
     """By what the examples were compared."""
     networks = count(result.settings.num_networks, "random network", "random networks")
+    learned = ", and features that a network learns on either half for the other"
     return {
         KERNEL: f"the kernel of {networks}",
         "random convolution": "the features of a random convolution",
         "random layer": "the features of a random layer",
         "linear": "a linear model of the columns",
-        "patches of the images": "the features of patches of the images",
+        PATCHES: f"the features of patches of the images{learned * learns(result.settings, result.examples)}",
     }[result.representation]
 
 
