@@ -28,11 +28,13 @@ class _Array(NamedTuple):
       kinds: letters of the dtypes that it allows: b, u, i, f, c; k for keys; none where any is allowed.
       is_scalar: whether it has no axes.
       others: the types, no arrays, that the argument may be of as well.
+      has_any_axes: whether it may have none, and as well some.
     """
 
     kinds: frozenset[str]
     is_scalar: bool = False
     others: tuple[type, ...] = ()
+    has_any_axes: bool = False
 
 
 _REAL = _Array(frozenset("uif"))
@@ -130,7 +132,8 @@ def _reader(annotation: Any) -> Callable[[str, Any], Any] | None:
     if arrays:
         kinds = frozenset().union(*(_kinds(leaf.dtypes) for leaf in arrays))
         others = tuple(leaf for leaf in leaves if leaf not in arrays)
-        expected = _Array(kinds, all(leaf.dim_str == "" for leaf in arrays), others)
+        is_scalar = all(leaf.dim_str == "" for leaf in arrays)
+        expected = _Array(kinds, is_scalar, others, all(leaf.dim_str.startswith("*") for leaf in arrays))
         return functools.partial(_as_keys if "k" in kinds else _as_array, expected)
     return whole_number if int in leaves and {*leaves} <= {int, types.NoneType} else None
 
@@ -170,7 +173,8 @@ def _as_keys(expected: _Array, name: str, value: Any) -> Any:
         if expected.is_scalar and value.ndim:
             raise TypeError(f"{name} must be one key, got {value.size} of them: take {name}[0]")
         return value
-    call = "jax.random.key(seed)" if expected.is_scalar else "jax.random.split(jax.random.key(seed), number)"
+    of_one = expected.is_scalar or expected.has_any_axes
+    call = "jax.random.key(seed)" if of_one else "jax.random.split(jax.random.key(seed), number)"
     if getattr(value, "dtype", None) == np.uint32:
         raise TypeError(f"{name} must be {call}, got a key of the old kind: wrap it by jax.random.wrap_key_data")
     shown = f"an array of {value.dtype}" if hasattr(value, "dtype") else repr(value)

@@ -4,8 +4,9 @@ A forward pass follows one change of the weights of examples to all that is trai
 that is made of the trained weights or outputs back to the weights of all examples.
 """
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -32,6 +33,7 @@ Measure: TypeAlias = Callable[[State, Any], Any]
 # caches overflow, and a pass of the papers' CNN takes four times as long
 _AT_ONCE = 16
 _BYTES_AT_ONCE = 192 * 2**20
+_FEW = 10
 
 
 class Plan(NamedTuple):
@@ -110,7 +112,13 @@ def checked(
     weight: Scalar = 1.0,
 ) -> tuple[Plan, Problem]:
     """Checks a training that is to be differentiated, and lays it out with all examples at one weight."""
+    if not isinstance(system, System):
+        raise TypeError(
+            f"system must be a training.System, such as training.supervised gives, got {type(system).__name__}"
+        )
     require_count(1, passes_at_once=passes_at_once)
+    for name, tree in {"state": state, "data": data, "reference": reference}.items():
+        _require_arrays(name, tree)
     require_finite(state=_numbers(state), data=_numbers(data), reference=_numbers(reference))
     require_not_empty(**{f"reference[{place}]": leaf for place, leaf in enumerate(jax.tree.leaves(reference))})
     require_within("(0, 1]", weight=weight)
@@ -125,8 +133,33 @@ def checked(
     problem = Problem(key, jax.tree.map(jnp.asarray, state), data, shared, reference, weights)
     first = first_model(problem)
     of_step = first.state, jax.eval_shape(functools.partial(_first_batch, course), first), first.key
+    with _noted("state is what system.init(variables) makes; data what the step takes, of training.supervised (x, y)"):
+        jax.eval_shape(course.step, *of_step)
     require_smooth(course.step, *of_step)
-    return Plan(course, measure, passes_at_once or passes_side_by_side(course, *of_step)), problem
+    plan = Plan(course, measure, passes_at_once or passes_side_by_side(course, *of_step))
+    with _noted(
+        "measure(state, reference) is given the reference as it is; by default it is the inputs of the network"
+    ):
+        shape_of_outputs(plan, problem)
+    return plan, problem
+
+
+@contextlib.contextmanager
+def _noted(note: str) -> Iterator[None]:
+    """Tells with an error of the user's functions what they are given."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(note)
+        raise
+
+
+def _require_arrays(name: str, tree: Any) -> None:
+    leaves = jax.tree.leaves(tree)
+    others = {type(leaf).__name__ for leaf in leaves if not hasattr(leaf, "dtype")}
+    if others or not leaves:
+        held = f"{name} of {' and '.join(sorted(others))}" if others else "none"
+        raise TypeError(f"{name} must be arrays, or a tree of them, got {held}: of a list take np.asarray")
 
 
 def passes_side_by_side(course: Course, state: State, batch: Batch, key: Any) -> int:
@@ -255,7 +288,8 @@ def require_tame(plan: Plan, problem: Problem, passed: Pass, weight_change: Any,
     """Raises a StepSizeError if a training diverges or its derivatives explode, a ValueError if it has none.
 
     Leaving one of many examples out does not move the weights, or the outputs, further than the whole training has: a
-    derivative that says so for the mean example is one of steps that amplify whatever enters them.
+    derivative that says so for the mean example is one of steps that amplify whatever enters them. Few examples may
+    pull against one another, each further than they get together.
     """
     if not all(map(is_concrete, jax.tree.leaves((passed, weight_change, output_change)))):
         return
@@ -273,9 +307,10 @@ def require_tame(plan: Plan, problem: Problem, passed: Pass, weight_change: Any,
             "the derivative of the training by the weights of the examples is zero: what it makes of the gradients has"
             " none, such as their signs in optax.sign_sgd or optax.lion"
         )
+    leeway = 1 + (_FEW / (len(problem.weights) - 1)) ** 2
     for name, (change, travelled) in changes.items():
         mean = np.asarray(change, float).mean(-1)
-        if not (mean <= np.maximum(travelled, np.finfo(np.float32).tiny)).all():
+        if not (mean <= leeway * np.maximum(travelled, np.finfo(np.float32).tiny)).all():
             raise StepSizeError(
                 f"the derivatives of the training explode: leaving an example out would move the {name} by"
                 f" {np.sqrt(np.max(mean)):.3g}, further than the whole training, {np.sqrt(np.min(travelled)):.3g}. The"

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from infotheory_dl._validation import edge, require_choice, require_shape, require_within
+from infotheory_dl._validation import edge, require_choice, require_rank, require_shape, require_within
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information._passes import (
     Measure,
@@ -49,6 +49,7 @@ class Datamodels(NamedTuple):
 
     def at(self, weights: Float[AnyArray, "models examples"]) -> Float[Array, "models references outputs"]:
         """What is predicted to be measured of networks whose examples have other weights, of any size."""
+        require_rank("weights", weights, 2, "(models, examples)")
         require_shape("weights", weights, (len(weights), len(self.output_changes)), "(models, examples)")
         return self.outputs - jnp.tensordot(jnp.asarray(weights) - self.weight, self.output_changes, axes=1)
 
@@ -97,7 +98,7 @@ def datamodels(
       key, system, state, data, num_epochs, batch_size, shared: of the training, as in `trained_information`.
       reference: what `measure` is given, such as inputs and labels of a test set.
       measure: `measure(state, reference)`, differentiable, one row of numbers for each row of the reference data, such
-        as losses; default the outputs of the system.
+        as losses of `network.apply(state.variables, inputs)`; default the outputs of the system.
       fraction: of the examples, that groups to be predicted leave out. The derivative is taken at the mean weight of
         theirs, 1 - fraction, where all of them are nearest; with weighting="rescaled" that changes the scale alone.
       method: "forward", one pass for each example, or "reverse", one for each number that is measured; "auto" takes the

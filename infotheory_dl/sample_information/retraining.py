@@ -1,7 +1,7 @@
 """The ground truth of sample information: networks really trained without the examples."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -237,8 +237,10 @@ def membership(groups: Sequence[Any] | np.ndarray, num_examples: int) -> Bool[np
     """Which examples are in which group, as a matrix.
 
     Raises:
-      ValueError: if a group is empty, names an absent example, or leaves none.
+      ValueError: if there is no group, or one is empty, names an absent example, or leaves none.
     """
+    if isinstance(groups, Mapping) or not np.iterable(groups) or not len(groups) or not all(map(np.iterable, groups)):
+        raise ValueError(f"groups must be lists of indices, at least one, such as [[0], [1, 2]], got {groups!r}")
     members = np.zeros((len(groups), num_examples), bool)
     for place, (row, group) in enumerate(zip(members, groups, strict=True)):
         row[checked_indices(f"group {place}", group, num_examples)] = True

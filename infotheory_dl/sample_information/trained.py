@@ -208,7 +208,8 @@ def seed_shares(scores: Float[AnyArray, "seeds examples"]) -> SeedShares:
     The components are those of a random effect of the example, one of the seed, and an error; a negative one is zero.
 
     Args:
-      scores: such as the `weight_change` of `trained_information` for several keys, or their logarithms.
+      scores: such as the `weight_change` of `trained_information` for several keys, or their logarithms. Of scores that
+        are all equal the shares are NaN.
 
     Raises:
       ValueError: if there are fewer than two seeds or examples, or a score is NaN or infinite.

@@ -300,6 +300,41 @@ def test_impossible_settings_are_refused(settings, message):
         trained_information(*ARGUMENTS, **settings, **SETTINGS)
 
 
+@pytest.mark.usefixtures("as_a_user_sees")
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"key": 0}, TypeError, r"key must be jax.random.key\(seed\), got 0"),
+        ({"system": SYSTEM.step}, TypeError, "system must be a training.System, such as .* got function"),
+        ({"state": START}, AttributeError, r"state is what system.init\(variables\) makes"),
+        ({"data": (INPUTS.tolist(), TARGETS)}, TypeError, "data must be arrays, .* got data of float: of a list take"),
+        ({"reference": DATA}, Exception, "by default it is the inputs of the network"),
+        ({"reference": None}, TypeError, "reference must be arrays, or a tree of them, got none"),
+        ({"data": (INPUTS[:1], TARGETS[:1])}, ValueError, "at least 2 of them, got 1"),
+    ],
+)
+def test_what_is_no_training_is_refused(given, error, message):
+    arguments = dict(zip(("key", "system", "state", "data", "reference"), ARGUMENTS, strict=True)) | given
+    with pytest.raises(error, match=message):
+        trained_information(**arguments, **SETTINGS)
+
+
+@pytest.mark.usefixtures("as_a_user_sees")
+@pytest.mark.parametrize("groups", [3, [1, 2], [], {"first": [0]}])
+def test_groups_are_lists_of_indices(groups):
+    with pytest.raises(
+        ValueError, match=r"groups must be lists of indices, at least one, such as \[\[0\], \[1, 2\]\], got"
+    ):
+        retrain_without(*ARGUMENTS, groups, **SETTINGS)
+
+
+def test_two_examples_that_pull_against_each_other_do_not_explode():
+    data = jnp.asarray([[1.0, 0, 0, 0], [1.0, 0, 0, 0]]), jnp.asarray([[1.0, 0.0], [-0.6, 0.0]])
+    start = jax.tree.map(jnp.zeros_like, START) | {"inner": START["inner"]}
+    found = trained_information(KEY, SYSTEM, SYSTEM.init(start), data, REFERENCE, num_epochs=2)
+    assert (found.weight_change > 0).all()
+
+
 def test_a_system_that_says_nothing_of_its_outputs_needs_a_measure():
     with pytest.raises(ValueError, match=r"give measure\(state, reference\)"):
         sample_information.datamodels(KEY, SYSTEM._replace(predict=None), STATE, DATA, REFERENCE, **SETTINGS)
