@@ -51,10 +51,10 @@ PAPER: dict[str, dict[str, tuple[float | None, float | None]]] = {
         "MC": (0.774, None),
     },
 }
-NOTES = [
+NOTE = (
     "Intervals are of 95%, for other patients; of several seeds, of the first. Paper: recalled, but for mortality's"
     " regression, and of the credentialed data: rows of made-up tables or of the demo only show that all works."
-]
+)
 
 
 def linear(settings: Settings, results: Results) -> None:
@@ -68,11 +68,10 @@ def linear(settings: Settings, results: Results) -> None:
         row: Row = {"penalty": f"{chosen.penalty}, C {chosen.inverse_penalty:g}"}
         return row | _measured(settings, test, clinical.predict_task(chosen.model, test)[None])
 
-    rows = []
     for task in settings.tasks:
-        found = results.once(f"linear {task}", functools.partial(row, task))
-        rows.append({"task": task, **found, **_published(task, "linear")})
-    results.table("Logistic regressions, on test", rows, notes=NOTES)
+        found = results.once(f"linear {task}", functools.partial(row, task)) | _published(task, "linear")
+        results.table(f"Logistic regression of {_words(task)}, on test", [found])
+    results.say(NOTE)
 
 
 def networks(settings: Settings, results: Results) -> None:
@@ -95,12 +94,13 @@ def networks(settings: Settings, results: Results) -> None:
             settings, test, clinical.predict_network(trained, test)
         )
 
-    rows = []
     for task in settings.tasks:
+        rows = []
         for kind in settings.networks:
             found = results.once(f"{kind} {task}", functools.partial(row, task, kind))
-            rows.append({"task": task, "network": kind, **found, **_published(task, kind)})
-    results.table("Recurrent networks, on test", rows, notes=NOTES)
+            rows.append({"network": kind, **found, **_published(task, kind)})
+        results.table(f"Recurrent networks of {_words(task)}, on test", rows)
+    results.say(NOTE)
 
 
 def _measured(settings: Settings, test: clinical.Samples, predictions: np.ndarray) -> Row:
@@ -119,6 +119,10 @@ def _measured(settings: Settings, test: clinical.Samples, predictions: np.ndarra
             row[f"{name} over seeds ±"] = float(np.std(values))
         row[f"{name} from"], row[f"{name} to"] = of_seeds[0][name].low, of_seeds[0][name].high
     return row
+
+
+def _words(task: str) -> str:
+    return task.replace("_", " ")
 
 
 def _published(task: str, kind: str) -> Row:
