@@ -18,15 +18,17 @@ def stratified_folds(key: Key, labels: Int[AnyArray, " examples"], num_folds: in
       num_folds: number of folds, at least 2.
 
     Returns:
-      The folds, in [0, num_folds). They differ in size by one at most, in examples of a class by one or two.
+      The folds, in [0, num_folds). They differ by one at most in size, and in the examples of each class.
 
     Raises:
       ValueError: if the folds are fewer than 2 or more than the examples.
     """
     labels = np.asarray(labels)
     require_count(2, len(labels), "the number of examples", num_folds=num_folds)
+    order = np.asarray(jax.random.permutation(key, len(labels)))
     folds = np.empty(len(labels), int)
-    folds[stratified_order(key, labels)] = np.arange(len(labels)) * num_folds // len(labels)
+    # dealt out class by class, as cards are
+    folds[order[np.argsort(labels[order], kind="stable")]] = np.arange(len(labels)) % num_folds
     return folds
 
 

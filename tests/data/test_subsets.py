@@ -1,7 +1,7 @@
 import jax
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from infotheory_dl.data import first, random_subset, select_classes, stratified_folds, train_validation_split
@@ -79,14 +79,15 @@ def test_too_many_or_no_examples_are_an_error():
         train_validation_split(jax.random.key(0), INPUTS, LABELS, validation_fraction=0.01)
 
 
-@settings(deadline=None, max_examples=30)
-@given(st.lists(st.integers(0, 3), min_size=7, max_size=40), st.integers(2, 7))
+@settings(max_examples=30, derandomize=True)
+@example(labels=[0, 0, 0, 0, 0, 1, 2], num_folds=3)
+@given(labels=st.lists(st.integers(0, 3), min_size=7, max_size=40), num_folds=st.integers(2, 7))
 def test_every_fold_has_its_share_of_every_class(labels, num_folds):
     folds = stratified_folds(jax.random.key(num_folds), np.array(labels), num_folds)
     counts = np.zeros((num_folds, 4))
     np.add.at(counts, (folds, labels), 1)
     assert np.ptp(counts.sum(1)) <= 1
-    assert np.ptp(counts, axis=0).max() <= 2
+    assert np.ptp(counts, axis=0).max() <= 1
 
 
 def test_as_many_folds_as_examples_leave_out_one_each():
