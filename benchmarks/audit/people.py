@@ -53,7 +53,8 @@ def verdicts(settings: Verdicts) -> Report:
             announce(name)
             table = np.load(_folder() / "label_errors_test.npz")
             images = data.load(name, "test")
-            wrong = np.isin(np.asarray(images.original_index), table[f"{name}_index"][table[f"{name}_verdict"] != 0])
+            places = np.load(_folder().parent / "tfds_original_index.npz")[f"{name}_test"]
+            wrong = np.isin(places, table[f"{name}_index"][table[f"{name}_verdict"] != 0])
             result = audited(0, images.x, images.y, 0.0)
             most = np.argsort(result.scores.margins)[: settings.most_suspect]
             yield {
