@@ -81,9 +81,10 @@ def _of_classes(settings: Findings, draw: int, planted: int) -> Finds:
     x[outlying] *= 4
     checks = audit.run(jax.random.key(draw), x, y, held_out=(held_out, held_out_y), **_QUICK).checks
     assert checks.leaks is not None
-    is_copy = np.isin(checks.copies.first, copies) | np.isin(checks.copies.second, copies)
+    found = {frozenset(pair) for pair in zip(checks.copies.first.tolist(), checks.copies.second.tolist(), strict=True)}
+    right = found & {frozenset(pair) for pair in zip(copies.tolist(), originals.tolist(), strict=True)}
     return {
-        "copies": Found(len(is_copy), int(is_copy.sum()), planted),
+        "copies": Found(len(found), len(right), planted),
         "leaks": Found(len(checks.leaks.first), int((checks.leaks.first < planted).sum()), planted),
         "outlying examples": _marked(checks.outlying.is_outlying, outlying),
         **_of_order(settings, draw, x, y, planted),

@@ -28,7 +28,7 @@ class Sources(NamedTuple):
       doubt: how much the labels of each are in doubt: the share that is contradicted, that is, of margins below zero;
         of targets that are numbers the mean of the absolute standardized residuals.
       expected: what that would be if labels of the same class were alike in all sources.
-      p_value: of each, probability that it differs as much from what is expected where they are alike.
+      p_value: of each, probability that it exceeds what is expected by as much where they are alike.
       q_value: the same by Benjamini and Hochberg: those below 5 % are false in 5 % of the cases.
     """
 
@@ -70,8 +70,8 @@ def compare_sources(
     mean = lambda values: np.bincount(codes, values) / sizes
     by_class = np.bincount(examples.labels, doubt) / np.maximum(np.bincount(examples.labels), 1)
     expected = mean(by_class[examples.labels])
-    differences = lambda values, places, given: jnp.asarray(np.abs(mean(values) - expected))
-    null = permutation_null(key, differences, doubt, codes, given=examples.labels, num_permutations=_PERMUTATIONS)
+    excess = lambda values, places, given: jnp.asarray(mean(values) - expected)
+    null = permutation_null(key, excess, doubt, codes, given=examples.labels, num_permutations=_PERMUTATIONS)
     p_value = np.asarray(null.p_value, float)
     return Sources(
         column,

@@ -79,7 +79,7 @@ def told(
             " independent draws. Part them by their origin before you train on some and measure on others."
         )
     if sources is not None:
-        worse = np.flatnonzero((sources.q_value <= _NOTABLE) & (sources.doubt > sources.expected))
+        worse = np.flatnonzero(sources.q_value <= _NOTABLE)
         if len(worse):
             names = ", ".join(sources.names[place] for place in worse[:5].tolist())
             found.append(f"The {what} are more in doubt than elsewhere where {sources.column} is {names}.")
