@@ -29,7 +29,7 @@ def work() -> Work:
     nothing = np.zeros(SIZE)
     residuals, coordinates = np.zeros((SIZE, 3)), np.zeros((SIZE, 0), np.float32)
     solution = Solution(residuals, nothing, nothing, nothing, coordinates, WEIGHT_DECAY, 1.0, 0.0)
-    stream = lambda name, held_out: FeatureStream(x, batch_size=40)
+    stream = lambda name, held_out, columns: FeatureStream(x, batch_size=40)
     return Work(KEY, Settings(), table, examples, 1e9, stream, {"solution": solution})
 
 
@@ -61,9 +61,9 @@ def test_a_source_left_out_is_a_fit_to_the_others(name, work):
 
 
 def test_data_without_sources_and_earlier_times_have_none(work):
-    assert leave_sources_out(Work(KEY, Settings(time=10.0), work.table, work.examples, 1e9, work.stream)) is None
+    assert leave_sources_out(Work(KEY, Settings(time=10.0), work.table, work.examples, 1e9, work.make_stream)) is None
     bare = data.as_table(np.asarray(work.examples.inputs), work.examples.labels)
-    assert leave_sources_out(Work(KEY, Settings(), bare, work.examples, 1e9, work.stream)) is None
+    assert leave_sources_out(Work(KEY, Settings(), bare, work.examples, 1e9, work.make_stream)) is None
 
 
 def test_the_page_says_what_is_right_without_the_source(result):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from infotheory_dl import cli, clinical, report, results, training
-from infotheory_dl.clinical import _sequences, _training, command
+from infotheory_dl.clinical import _sequences, _training
+from infotheory_dl.clinical.command import models
 from tests.files_page import columns_of
 
 HOURLY = clinical.Configuration("length_of_stay", False, 2, num_epochs=2)
@@ -56,7 +57,7 @@ def test_an_interrupted_training_goes_on(trained, store, tmp_path):
 
 def test_the_command_goes_on_where_it_was_interrupted_and_ends_with_the_same_bytes(store, tmp_path, monkeypatch):
     settings = clinical.Configuration("length_of_stay", False, 2)
-    monkeypatch.setattr(command, "configuration", lambda name: settings)
+    monkeypatch.setattr(models, "configuration", lambda name: settings)
     progress, seen = report.Stages.progress, []
 
     def train(folder, *options):
