@@ -1,5 +1,7 @@
 """The scores of every example as a table, and what its columns mean."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from infotheory_dl._files import csv_table
@@ -39,7 +41,11 @@ MEANINGS = {
 
 def scores_table(result: AuditResult) -> str:
     """The scores of every audited example as CSV, in the order of the data set."""
-    columns = score_columns(result)
+    return in_data_order(score_columns(result))
+
+
+def in_data_order(columns: Mapping[str, np.ndarray]) -> str:
+    """Columns of audited examples as CSV, by the place of each example in the data."""
     order = np.argsort(columns["example"])
     return csv_table({name: column[order].tolist() for name, column in columns.items()})
 

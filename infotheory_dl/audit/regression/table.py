@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from infotheory_dl._files import csv_table
 from infotheory_dl.audit.regression._run import RegressionAudit
+from infotheory_dl.audit.table import in_data_order
 
 MEANINGS = {
     "example": "place in the data, from 0",
@@ -27,9 +27,7 @@ MEANINGS = {
 
 def scores_table(result: RegressionAudit) -> str:
     """The scores of every audited example as CSV, in the order of the data set."""
-    columns = score_columns(result)
-    order = np.argsort(columns["example"])
-    return csv_table({name: column[order].tolist() for name, column in columns.items()})
+    return in_data_order(score_columns(result))
 
 
 def score_columns(result: RegressionAudit) -> dict[str, np.ndarray]:
