@@ -42,6 +42,7 @@ from benchmarks.sample_information.problem import (
     load,
     paper_problem,
 )
+from benchmarks.sample_information.residual import Residual, residual
 from benchmarks.tables import ON_CPU, Table
 from infotheory_dl import metrics
 from infotheory_dl.linearization import Dynamics, SingularKernelError, kernel_eigen
@@ -341,6 +342,15 @@ PARTS = {
             ("examples", "steps"),
             ("training", "forward pass", "midpoint", "reverse pass", "all examples", "in trainings"),
             where=ON_CPU,
+        ),
+    ),
+    "residual": Part(
+        residual,
+        Residual(),
+        Residual("digits", 40, 4, depths=(1,), width=2, epochs=1, batch=20, left_out=4, projections=2, units=("gelu",)),
+        table=Table(
+            ("network", "estimate"),
+            ("weight_change", "output_change", "training", "a pass, in trainings", "device GiB"),
         ),
     ),
     "claims": Part(

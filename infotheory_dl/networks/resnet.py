@@ -48,11 +48,13 @@ class ResidualBlock(nn.Module):
       convolutions: first to last.
       initialization: of the convolutions.
       implementation: of the convolutions, see `Conv`.
+      activation: of the units, in place of ReLU.
     """
 
     convolutions: tuple[Convolution, ...]
     initialization: Initialization
     implementation: Implementation = "auto"
+    activation: Callable[[Array], Array] = nn.relu
 
     @nn.compact
     def __call__(
@@ -67,12 +69,12 @@ class ResidualBlock(nn.Module):
         count, (*inner, last) = len(self.convolutions), self.convolutions
         hidden = maps
         for place, convolution in enumerate(inner, start=1):
-            hidden = nn.relu(layer(f"conv{place}", f"bn{place}", convolution, hidden))
+            hidden = self.activation(layer(f"conv{place}", f"bn{place}", convolution, hidden))
         hidden = layer(f"conv{count}", f"bn{count}", last, hidden)
         strides = math.prod(convolution.strides for convolution in self.convolutions)
         if strides > 1 or maps.shape[-1] != last.features:
             maps = layer("downsample_0", "downsample_1", Convolution(last.features, 1, strides), maps)
-        return nn.relu(hidden + maps)
+        return self.activation(hidden + maps)
 
 
 class ResNet(nn.Module):
@@ -87,6 +89,7 @@ class ResNet(nn.Module):
       stem: "imagenet" is a convolution of 7x7 and a maximum over 3x3, each with strides of 2, for images of 32 pixels
         a side or more; "cifar" is a convolution of 3x3, for images of any size.
       initialization: of the convolutions; the default is He's by fan_out. The head has PyTorch's.
+      activation: of the units, in place of ReLU.
     """
 
     depths: tuple[int, ...]
@@ -96,6 +99,7 @@ class ResNet(nn.Module):
     block: Block = bottleneck
     stem: Stem = "imagenet"
     initialization: Initialization = _BY_FAN_OUT
+    activation: Callable[[Array], Array] = nn.relu
 
     @nn.compact
     def __call__(
@@ -113,7 +117,7 @@ class ResNet(nn.Module):
         require_choice("stem", self.stem, ("imagenet", "cifar"))
         stem = Convolution(self.width, 7, 2, 3) if self.stem == "imagenet" else Convolution(self.width, 3, 1, 1)
         layer = functools.partial(_conv_norm, self.initialization, self.implementation, train, mask)
-        maps = nn.relu(layer("conv1", "bn1", stem, images))
+        maps = self.activation(layer("conv1", "bn1", stem, images))
         if self.stem == "imagenet":
             maps = nn.max_pool(maps, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
         for stage, depth in enumerate(self.depths):
@@ -121,7 +125,9 @@ class ResNet(nn.Module):
                 strides = 2 if stage > 0 and place == 0 else 1
                 convolutions = self.block(self.width * 2**stage, strides)
                 name = f"layer{stage + 1}_{place}"
-                block = ResidualBlock(convolutions, self.initialization, self.implementation, name=name)
+                block = ResidualBlock(
+                    convolutions, self.initialization, self.implementation, self.activation, name=name
+                )
                 maps = block(maps, train=train, mask=mask)
         return Dense(self.outputs, name="fc")(maps.mean((1, 2)))
 
@@ -132,6 +138,7 @@ class ResNetSettings(TypedDict, total=False):
     stem: Stem
     initialization: Initialization
     implementation: Implementation
+    activation: Callable[[Array], Array]
 
 
 @edge

@@ -220,6 +220,7 @@ def retrain_without(
     batch_size: int | Schedule | None = None,
     shared: Any = None,
     measure: Measure | None = None,
+    models_at_once: int | None = None,
 ) -> RetrainedLeaveOneOut:
     """Really trains a network without each group: the truth behind `trained_information`, `datamodels` and `unlearn`.
 
@@ -229,6 +230,7 @@ def retrain_without(
       key, system, state, data, num_epochs, batch_size, shared: of the training, as in `trained_information`.
       reference, measure: as in `datamodels`; default the outputs of the system.
       groups: indices of the examples to leave out together.
+      models_at_once: trainings side by side, to bound the memory; default that of `training.train_many`.
 
     Returns:
       The changes, and the weights trained on all examples.
@@ -248,7 +250,7 @@ def retrain_without(
         batch_size=batch_size,
         passes_at_once=None,
     )
-    return retrained_without(plan, problem, membership(groups, len(problem.weights)))
+    return retrained_without(plan, problem, membership(groups, len(problem.weights)), models_at_once)
 
 
 def retrained_without(

@@ -1,5 +1,7 @@
 """Residual networks against PyTorch, layer by layer."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -170,3 +172,12 @@ def test_a_state_dict_of_another_network_is_told(variables):
     del arrays["layer2.1.bn3.running_var"]
     with pytest.raises(ValueError, match=r"lacks layer2.1.bn3.running_var: it is not one of this network"):
         variables_from_torch(arrays, variables)
+
+
+def test_units_are_those_that_are_asked_for():
+    network = ResNet((1, 1), outputs=4, width=2, block=basic_block, stem="cifar", activation=lambda maps: maps)
+    apply_fn = functools.partial(jax.jit(network.apply), drawn(network))
+    zero, sum_of_two = np.zeros_like(IMAGES[:1]), IMAGES[:1] + IMAGES[1:2]
+    # without units a network is affine
+    expected = apply_fn(IMAGES[:1]) + apply_fn(IMAGES[1:2]) - apply_fn(zero)
+    np.testing.assert_allclose(apply_fn(sum_of_two), expected, rtol=1e-9, atol=1e-11)

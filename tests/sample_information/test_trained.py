@@ -196,15 +196,17 @@ def test_datamodels_predict_groups():
     assert linear_datamodeling_score(models.output_changes, truth.output_changes, groups) > 0.85
 
 
-def test_as_many_passes_go_side_by_side_as_the_caches_bear():
+@pytest.mark.parametrize(("backend", "most", "few"), [("cpu", 16, range(2, 6)), ("gpu", 128, range(40, 128))])
+def test_as_many_passes_go_side_by_side_as_the_device_bears(monkeypatch, backend, most, few):
     def step(state, batch, key):
         # sixteen mebibytes, several times
         return state + jnp.exp(jnp.ones((2**20, 2)) * batch.weights.sum()).sum() + jnp.zeros((2**20, 2)).mean(), {}
 
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
     plan, _ = _passes.checked(*ARGUMENTS, measure=None, shared=None, passes_at_once=None, **SETTINGS)
-    assert plan.at_once == 16
+    assert plan.at_once == most
     shapes = jnp.zeros(()), training.Batch(DATA, np.ones(12, bool), np.arange(12), None, np.ones(12)), KEY
-    assert 2 <= _passes.passes_side_by_side(plan.course._replace(step=step), *shapes) < 6
+    assert _passes.passes_side_by_side(plan.course._replace(step=step), *shapes) in few
 
 
 @pytest.mark.filterwarnings("ignore:the scores have a rank correlation")  # of two examples
