@@ -20,8 +20,8 @@ _OF_ENTRY, _OF_STEP, _OF_RUN = 1.5e-5, 5e-3, 8e-4
 _TRAININGS = 19
 # of an image and epoch of the network that learns features
 _OF_IMAGE = 4e-4
-# of a training of a small network, for each pixel or feature, whatever the number of examples
-_OF_DERIVATIVES = 0.4
+# of the derivatives of a small network's training, and for each pixel or feature; whatever the number of examples
+_OF_DERIVATIVES, _OF_PIXEL = 20.0, 0.13
 
 
 class Plan(NamedTuple):
@@ -68,7 +68,7 @@ def plan(settings: Settings, examples: Examples) -> Plan:
     if learns(settings, examples):
         seconds += _OF_IMAGE * n * num_epochs(n)
     seconds += settings.seeds * _TRAININGS * max(300, n / 50) * _OF_STEP
-    seconds += settings.trained * _OF_DERIVATIVES * max(64, examples.inputs[:1].size)
+    seconds += settings.trained * (_OF_DERIVATIVES + _OF_PIXEL * examples.inputs[:1].size)
     if needed > settings.memory_bytes:
         raise ValueError(
             f"an audit of {n} examples of {k} classes needs some {needed / 2**30:,.1f} GiB, it may take"

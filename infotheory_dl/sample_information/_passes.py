@@ -29,10 +29,11 @@ from infotheory_dl.types import Params, Scalar
 Measure: TypeAlias = Callable[[State, Any], Any]
 """`measure(state, reference)`: numbers of a trained state, one row for each row of the reference data."""
 
-# passes side by side, and the bytes that they may make in a step: on CPUs enough for products of matrices, and no more
-# than the caches bear, beyond which a pass of the papers' CNN takes four times as long; on accelerators what keeps them
-# busy, and a part of their memory
-_ON_CPU, _ON_ACCELERATORS = (16, 192 * 2**20), (128, 2**32)
+# enough for products of matrices
+_AT_ONCE = 16
+# what the passes side by side may make in a step: on CPUs no more than the caches bear, beyond which a pass of the
+# papers' CNN takes four times as long; on accelerators a part of their memory
+_BYTES_AT_ONCE, _BYTES_ON_ACCELERATORS = 192 * 2**20, 2**32
 _FEW = 10
 
 
@@ -164,9 +165,9 @@ def _require_arrays(name: str, tree: Any) -> None:
 
 def passes_side_by_side(course: Course, state: State, batch: Batch, key: Any) -> int:
     """How many passes go side by side, from what a step makes of a state, a batch and a key, or of their shapes."""
-    most, bytes_at_once = _ON_CPU if jax.default_backend() == "cpu" else _ON_ACCELERATORS
+    bytes_at_once = _BYTES_AT_ONCE if jax.default_backend() == "cpu" else _BYTES_ON_ACCELERATORS
     step = jax.make_jaxpr(lambda *given: course.step(*given)[0])(state, batch, key)
-    return int(np.clip(bytes_at_once // max(1, _bytes_made(step.jaxpr)), 1, most))
+    return int(np.clip(bytes_at_once // max(1, _bytes_made(step.jaxpr)), 1, _AT_ONCE))
 
 
 def _bytes_made(program: core.Jaxpr) -> int:

@@ -138,8 +138,7 @@ def trained_information(
       measure: `measure(state, reference)`, rows of numbers of a trained state in place of its outputs, such as losses.
       keep_output_changes: whether to return the changes of the outputs; there are none of projections.
       passes_at_once: passes side by side, to bound the memory: each holds a state, and in reverse mode as many as twice
-        the root of the number of steps are kept besides; by default at most 16 on CPUs and 128 on accelerators, fewer
-        of large networks.
+        the root of the number of steps are kept besides; by default 16, fewer of large networks.
       num_retrained: of the examples, that the network is really trained without; 0 for none. By default at most 24, at
         a tenth of the cost of the passes, and none where that would be fewer than 8, or values are traced.
 
