@@ -14,7 +14,8 @@ from infotheory_dl.audit.scores import example_shape
 from infotheory_dl.audit.settings import Settings
 from infotheory_dl.audit.stages import MakeStream, Work
 from infotheory_dl.data.preprocessing import centred_targets
-from infotheory_dl.linearization import feature_moments, kernel_eigen, mean_kernel
+from infotheory_dl.linearization import feature_moments, mean_kernel
+from infotheory_dl.linearization.eigen import composed, eigen_of
 from infotheory_dl.linearization.ridge import least_error
 from infotheory_dl.linearization.streams import FeatureStream
 from infotheory_dl.networks.feature_maps import FeatureMap
@@ -150,10 +151,15 @@ def _exact(work: Work) -> Representation:
     settings, examples = work.settings, work.examples
     linearized = networks.wide_layer(example_shape(settings.network, examples.inputs))
     kernel_of = functools.partial(mean_kernel, work.key, linearized, num_networks=settings.num_networks)
-    kernel = np.asarray(kernel_of(examples.inputs), float)
+    computed = kernel_of(examples.inputs)
+    kernel = np.asarray(computed, float)
+    with jax.enable_x64(True):
+        eigen = eigen_of(kernel, made_in=computed.dtype)
+        if not eigen.eigenvalues.min() > 0:
+            # what solves by the kernel itself must not meet an eigenvalue that rounding has made negative
+            kernel = np.asarray(composed(eigen))
     if len(examples.measured):
         held_out = kernel[examples.measured]
     else:
         held_out = np.asarray(kernel_of(examples.held_out_inputs, examples.inputs), float)
-    with jax.enable_x64(True):
-        return Representation(KERNEL, kernel, held_out, kernel_eigen(kernel))
+    return Representation(KERNEL, kernel, held_out, eigen)

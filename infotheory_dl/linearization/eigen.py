@@ -96,12 +96,18 @@ def require_kernel(kernel: Float[AnyArray, "*batch rows rows"], name: str = "ker
             raise ValueError(f"{name} must be symmetric, but differs from its transpose by {asymmetry:.3g}")
 
 
-def eigen_of(kernel: Float[AnyArray, "*batch rows rows"]) -> KernelEigen:
-    """The core of `kernel_eigen`, which refuses an indefinite kernel only."""
+def eigen_of(kernel: Float[AnyArray, "*batch rows rows"], made_in: np.dtype | None = None) -> KernelEigen:
+    """The core of `kernel_eigen`, which refuses an indefinite kernel only.
+
+    Args:
+      kernel: as there.
+      made_in: the precision in which its entries were computed, where they are held in a better one: by its rounding
+        eigenvalues may be negative.
+    """
     if not jnp.issubdtype(kernel.dtype, jnp.floating):
         kernel = kernel.astype(float)
     eigenvalues, eigenvectors = _kept(in_double(_symmetric_eigen, kernel, dtype=np.float64))
-    require_semidefinite(eigenvalues, kernel.dtype)
+    require_semidefinite(eigenvalues, kernel.dtype if made_in is None else made_in)
     return KernelEigen(eigenvalues.clip(0), eigenvectors, rounding_of(kernel))
 
 

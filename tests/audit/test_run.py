@@ -187,3 +187,15 @@ def test_no_key_is_used_twice_in_the_trainings(result, monkeypatch):
     retraining.held_out_accuracy(jax.random.split(key, 2), network, examples, [[everything]])
     retraining.area_under_training_margin(other, network, examples)
     assert len(used) == len(set(used)) >= 6
+
+
+def test_near_copies_beside_an_example_far_out_are_audited_as_all_others_are():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(250, 6))
+    labels = (x[:, 0] > 0).astype(int)
+    x[-50:], labels[-50:] = x[:50] + 1e-4 * random.normal(size=(50, 6)), labels[:50]
+    x[100] = 10
+    found = audit.run(jax.random.key(0), x, labels, num_networks=1, sweep=0, runs=20, seeds=0, weight_decay=1e-8)
+    assert np.isfinite(found.scores.predictions).all()
+    # linear systems of an indefinite kernel would have no solution, and one class would be predicted
+    assert found.generalization.training_error.max() < 0.1

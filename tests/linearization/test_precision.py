@@ -10,6 +10,7 @@ import pytest
 from infotheory_dl import fcmi, label_noise, linearization
 from infotheory_dl import sample_information as si
 from infotheory_dl.linearization import SingularKernelError, feature_eigen, kernel_eigen
+from infotheory_dl.linearization.eigen import eigen_of
 from infotheory_dl.sample_information import online
 
 RNG = np.random.default_rng(0)
@@ -65,6 +66,19 @@ def test_eigenvalues_that_rounding_makes_negative_are_zero():
     assert eigen.eigenvalues.dtype == np.float64
     assert (eigen.eigenvalues[:37] < 1e-4).all()
     assert (eigen.eigenvalues >= 0).all()
+
+
+def test_a_kernel_that_is_held_in_a_better_precision_has_the_rounding_of_the_one_it_was_made_in():
+    points = np.repeat(RNG.normal(size=(60, 4)), 2, axis=0)
+    points[0] = 100
+    features = (points + 1e-4 * RNG.normal(size=points.shape)).astype(np.float32)
+    kernel = (features @ features.T).astype(float)
+    with pytest.raises(ValueError, match="rounding in float64 explains"):
+        kernel_eigen(kernel)
+    exact = np.sort(np.linalg.eigvalsh(features.astype(float).T @ features))
+    found = eigen_of(kernel, made_in=np.dtype(np.float32)).eigenvalues
+    np.testing.assert_allclose(found[-4:], exact, atol=1e-6 * exact[-1])
+    assert (found >= 0).all()
 
 
 def test_a_decomposition_with_a_negative_eigenvalue_is_refused():
