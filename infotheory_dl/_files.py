@@ -173,11 +173,22 @@ def whole_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
             shutil.rmtree(staging, ignore_errors=True)
 
 
-def write_together(folder: str | os.PathLike[str], contents: Mapping[str, str | bytes]) -> Path:
+def write_together(
+    folder: str | os.PathLike[str],
+    contents: Mapping[str, str | bytes],
+    *,
+    in_place_of: Callable[[Path], Iterable[str]] = lambda folder: (),
+) -> Path:
     """Writes files, by name, into a folder once all of them are complete, in the place of those before.
 
     The folder is made if it is absent. An OSError names it, and leaves the files before as they were. Of several
     writers the files of the last one stay, all of them.
+
+    Args:
+      folder: where to.
+      contents: of the files.
+      in_place_of: `in_place_of(folder)` names files of the writer before, which are removed if they are not written
+        again; it is asked when no other writer is in the folder.
 
     Returns:
       The folder.
@@ -191,6 +202,8 @@ def write_together(folder: str | os.PathLike[str], contents: Mapping[str, str | 
             for name, content in contents.items():
                 (staging / name).write_bytes(content.encode() if isinstance(content, str) else content)
             with _alone_in(folder):
+                for name in set(in_place_of(folder)).difference(contents):
+                    (folder / name).unlink(missing_ok=True)
                 for name in contents:
                     os.replace(staging / name, folder / name)
         finally:

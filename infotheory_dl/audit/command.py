@@ -12,6 +12,7 @@ from infotheory_dl._files import require_writable, write_or_keep
 from infotheory_dl.audit._run import run
 from infotheory_dl.audit.decisions import read_decisions
 from infotheory_dl.audit.files import write_report
+from infotheory_dl.audit.folder import require_apart
 from infotheory_dl.audit.predictions import read_probabilities
 from infotheory_dl.audit.regression import regression_findings, run_regression, write_regression_report
 from infotheory_dl.audit.regression.next_steps import worst as worst_targets
@@ -56,6 +57,7 @@ class Config:
 
 def main(config: Config, console: Console) -> None:
     """Runs an audit, prints what was found and writes the report."""
+    require_apart(config.output, config.source)
     require_writable(config.output)
     if config.task == "regression":
         _main_of_numbers(config, console)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from infotheory_dl import data, report
-from infotheory_dl._files import require_writable, write_together
+from infotheory_dl._files import require_writable
 from infotheory_dl.audit._run import AuditResult
+from infotheory_dl.audit.folder import write_files
 from infotheory_dl.audit.repaired import repaired_data
 from infotheory_dl.audit.report import Written, render
 from infotheory_dl.audit.table import scores_table
@@ -70,9 +71,9 @@ def write_report(
     written = Written(folder=str(folder), command=command, decisions=export, repaired=repaired)
     if again:
         written = written._replace(again=again)
-    contents: dict[str, str | bytes] = {"config.json": report.as_json(record), "scores.csv": scores_table(result)}
+    contents: dict[str, str | bytes] = {"scores.csv": scores_table(result)}
     if repaired is not None:
         contents[repaired.name] = repaired.content
     contents["report.html"] = render(result, title=title, facts=facts, written=written)
-    write_together(folder, contents)
+    write_files(folder, record, contents)
     return folder / "report.html"

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from infotheory_dl import report
-from infotheory_dl._files import require_writable, write_together
+from infotheory_dl._files import require_writable
+from infotheory_dl.audit.folder import write_files
 from infotheory_dl.audit.regression._run import RegressionAudit
 from infotheory_dl.audit.regression.page import render
 from infotheory_dl.audit.regression.table import scores_table
@@ -56,9 +57,8 @@ def write_regression_report(
     again = again or "audit.run_regression(key, x, y, decisions=[audit.read_decisions('decisions.csv')])"
     written = Written(folder=str(folder), command=command, again=again, decisions=export)
     contents = {
-        "config.json": report.as_json(record),
         "scores.csv": scores_table(result),
         "report.html": render(result, title=title, facts=facts, written=written),
     }
-    write_together(folder, contents)
+    write_files(folder, record, contents)
     return folder / "report.html"
