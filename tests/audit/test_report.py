@@ -15,6 +15,7 @@ import pytest
 
 from infotheory_dl import audit, data
 from infotheory_dl._files import require_writable
+from infotheory_dl.audit.leaving_out import Summarization
 from infotheory_dl.audit.report import render
 from infotheory_dl.audit.table import MEANINGS
 from infotheory_dl.sample_information import find_label_errors
@@ -143,6 +144,31 @@ def test_tables_and_audits_without_flips_or_training_have_reports_too(result, tm
     assert ">flipped" not in text
     assert "rank correlation" in text
     assert "true_label" not in (tmp_path / "scores.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("most", "random", "said"),
+    [
+        # all, a half, a tenth of 80, twice each
+        ([0.9, 0.9, 0.89], [0.9, 0.9, 0.8], "The 8 most informative examples (10\u00a0%) suffice: a network"),
+        ([0.9, 0.9, 0.9], [0.9, 0.91, 0.92], "8 examples (10\u00a0%) suffice and need not be chosen: a network"),
+        ([0.9, 0.9, 0.8], [0.9, 0.89, 0.8], "40 examples (50\u00a0%) suffice and need not be chosen: a network"),
+        ([0.9, 0.91, 0.8], [0.9, 0.86, 0.9], "8 examples (10\u00a0%) suffice and need not be chosen: a network"),
+        ([0.9, 0.8, 0.8], [0.9, 0.8, 0.8], "No part of the examples that was tried can be left out"),
+        # within the range of the trainings
+        ([0.9, 0.895, 0.88], [0.9, 0.88, 0.86], "No part of the examples that was tried can be left out"),
+    ],
+)
+def test_examples_are_said_to_suffice_for_being_informative_only_where_random_ones_do_not(result, most, random, said):
+    both = lambda accuracies: np.stack([np.array(accuracies) + 0.01, np.array(accuracies) - 0.01], axis=1)
+    found = Summarization(np.array([1, 0.5, 0.1]), both(most), both(random), both(random))
+    examples = result.examples._replace(measured=np.arange(20))
+    told = result._replace(summarization=found, examples=examples)
+    (sentence,) = [sentence for sentence in audit.findings(told) if said in sentence]
+    page = Page(render(told, title="digits", facts={})).text
+    assert sentence in page
+    assert ("drawn at random" in page) == ("not be chosen" in said)
+    assert ("the most informative, suffice" in page) == ("most informative" in said)
 
 
 def test_a_report_replaces_the_one_before(result, tmp_path):

@@ -73,8 +73,13 @@ def _header(result: AuditResult, title: str) -> str:
         figures.append(
             (f"{of_audit(result.detection).average_precision:.3f}", "average precision in finding the flips")
         )
-    if result.summarization:
-        fraction, accuracy, whole = smallest_sufficient(result)
-        text = f"of the examples suffice for {percent(accuracy)} accuracy; all give {percent(whole)}"
-        figures.append((percent(fraction), text))
+    found = smallest_sufficient(result) if result.summarization else None
+    if found is not None:
+        most, random, whole = map(percent, (found.most, found.random, found.whole))
+        text = f"of the examples suffice, drawn at random, for {random} accuracy; all give {whole}"
+        if found.chosen:
+            text = (
+                f"of the examples, the most informative, suffice for {most} accuracy; random ones {random}, all {whole}"
+            )
+        figures.append((percent(found.fraction), text))
     return report.header(f"Audit of {title}", scope, figures, findings(result))

@@ -1,5 +1,7 @@
 """What an audit found, in sentences."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from infotheory_dl.audit._run import AuditResult
@@ -12,6 +14,26 @@ from infotheory_dl.sample_information import LabelErrors
 
 _TOLERATED_LOSS = 0.01
 _NOTABLE = 0.01
+
+
+class Sufficient(NamedTuple):
+    """The smallest part of the examples on which a network is about as good as on all.
+
+    Attributes:
+      chosen: whether it is of the most informative, and random ones of as many are plainly worse.
+      fraction: of the examples that networks were trained on.
+      number: of them.
+      most: accuracy after as many of the most informative.
+      random: after as many random ones.
+      whole: after all.
+    """
+
+    chosen: bool
+    fraction: float
+    number: int
+    most: float
+    random: float
+    whole: float
 
 
 def findings(result: AuditResult) -> list[str]:
@@ -71,15 +93,7 @@ def findings(result: AuditResult) -> list[str]:
             " the labels as given."
         )
     if result.summarization:
-        fraction, accuracy, whole = smallest_sufficient(result)
-        if fraction < 1:
-            sentences.append(
-                f"The {round(fraction * n)} most informative examples ({percent(fraction)}) suffice: a network trained"
-                f" on them is right on {percent(accuracy)} of the held-out examples, one trained on all of them on"
-                f" {percent(whole)}."
-            )
-        else:
-            sentences.append("No part of the examples that was tried can be left out without a loss of accuracy.")
+        sentences.append(_what_suffices(result))
     if result.robustness:
         robust = result.robustness
         counts = (found.sum(1).tolist() for found in (robust.candidates, robust.candidates & robust.suspected))
@@ -165,9 +179,43 @@ def _what_a_rule_hides(errors: LabelErrors) -> str:
     )
 
 
-def smallest_sufficient(result: AuditResult) -> tuple[float, float, float]:
-    """The smallest kept share that loses no more than a point of accuracy, its accuracy, and that of all."""
+def smallest_sufficient(result: AuditResult) -> Sufficient | None:
+    """The smallest part that loses no more than a point of accuracy; None where none can be told.
+
+    The most informative examples are said to suffice only where every training on them beats all those on as many
+    random ones, and where fewer random ones do not suffice too.
+    """
     assert result.summarization is not None
-    accuracies = result.summarization.most.mean(1)
-    sufficient = np.flatnonzero(accuracies >= accuracies[0] - _TOLERATED_LOSS)[-1]
-    return float(result.summarization.fractions[sufficient]), float(accuracies[sufficient]), float(accuracies[0])
+    fractions, most, random, _ = result.summarization
+    trained = len(result.examples.labels) - len(result.examples.measured)
+    suffices = lambda accuracies: accuracies.mean(1) >= most[0].mean() - _TOLERATED_LOSS
+    worth_choosing = np.flatnonzero(suffices(most) & (most.min(1) > random.max(1)))
+    any_do = int(np.flatnonzero(suffices(random))[-1])
+    chosen = len(worth_choosing) > 0 and int(worth_choosing[-1]) >= any_do
+    place = int(worth_choosing[-1]) if chosen else any_do
+    if not place:
+        return None
+    fraction = float(fractions[place])
+    accuracies = (float(found.mean()) for found in (most[place], random[place], most[0]))
+    return Sufficient(chosen, fraction, round(fraction * trained), *accuracies)
+
+
+def _what_suffices(result: AuditResult) -> str:
+    """How many examples suffice, and whether they must be chosen."""
+    found = smallest_sufficient(result)
+    if found is None:
+        return (
+            "No part of the examples that was tried can be left out: at random the accuracy falls, and the most"
+            " informative ones do not do plainly better, or not well enough."
+        )
+    most, random, whole = map(percent, (found.most, found.random, found.whole))
+    if found.chosen:
+        return (
+            f"The {found.number} most informative examples ({percent(found.fraction)}) suffice: a network trained on"
+            f" them is right on {most} of the held-out examples, on as many random ones on {random}, on all on {whole}."
+        )
+    return (
+        f"{found.number} examples ({percent(found.fraction)}) suffice and need not be chosen: a network trained on"
+        f" random ones is right on {random} of the held-out examples, on as many of the most informative on {most}, on"
+        f" all on {whole}."
+    )
