@@ -83,7 +83,8 @@ def score_trained(
     inputs, labels = jnp.asarray(examples.inputs[rows]), jnp.asarray(examples.labels[rows])
     references = jnp.asarray(examples.held_out_inputs[:_REFERENCES_AT_MOST])
     params = network.init(init_key, inputs[:1])
-    batch_size = min(_BATCH_SIZE, len(rows))
+    # none alone in its batch, where its weight would change nothing
+    batch_size = next(size for size in range(min(_BATCH_SIZE, len(rows)), 1, -1) if len(rows) % size != 1)
     schedule: dict[str, Any] = {
         "num_epochs": max(1, round(_STEPS / math.ceil(len(rows) / batch_size))),
         "batch_size": batch_size,

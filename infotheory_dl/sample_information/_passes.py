@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Float, Int, PyTree, Shaped
 from jaxtyping import Key as Keys
 
 from infotheory_dl._blocks import map_examples
@@ -21,7 +21,7 @@ from infotheory_dl._validation import is_concrete, require_count, require_finite
 from infotheory_dl.sample_information.problem import require_examples
 from infotheory_dl.sample_information.removal import StepSizeError
 from infotheory_dl.training import Batch, Data, Schedule, State, System
-from infotheory_dl.training._smooth import require_smooth
+from infotheory_dl.training._smooth import require_smooth, require_weighted
 from infotheory_dl.training.engine import count_examples
 from infotheory_dl.training.unrolling import Course, course_of, unroll
 from infotheory_dl.types import Params, Scalar
@@ -35,6 +35,8 @@ _AT_ONCE = 16
 # papers' CNN takes four times as long; on accelerators a part of their memory
 _BYTES_AT_ONCE, _BYTES_ON_ACCELERATORS = 192 * 2**20, 2**32
 _FEW = 10
+# what steps of a training that is tame make of what enters the first of them
+_MOST_AMPLIFIED = 10
 
 
 class Plan(NamedTuple):
@@ -111,8 +113,9 @@ def checked(
     batch_size: int | Schedule | None,
     passes_at_once: int | None,
     weight: Scalar = 1.0,
+    differentiated: bool = True,
 ) -> tuple[Plan, Problem]:
-    """Checks a training that is to be differentiated, and lays it out with all examples at one weight."""
+    """Checks a training that is to be differentiated, or run again, and lays it out with all examples at one weight."""
     if not isinstance(system, System):
         raise TypeError(
             f"system must be a training.System, such as training.supervised gives, got {type(system).__name__}"
@@ -136,12 +139,20 @@ def checked(
     of_step = first.state, jax.eval_shape(functools.partial(_first_batch, course), first), first.key
     with _noted("state is what system.init(variables) makes; data what the step takes, of training.supervised (x, y)"):
         jax.eval_shape(course.step, *of_step)
-    require_smooth(course.step, *of_step)
+    require_weighted(course.step, *of_step)
+    if differentiated:
+        require_smooth(course.step, *of_step)
+        _require_company(course, first)
     plan = Plan(course, measure, passes_at_once or passes_side_by_side(course, *of_step))
     with _noted(
         "measure(state, reference) is given the reference as it is; by default it is the inputs of the network"
     ):
-        shape_of_outputs(plan, problem)
+        outputs = _shaped_outputs(plan, problem)
+    if differentiated and not jnp.issubdtype(outputs.dtype, jnp.inexact):
+        raise TypeError(
+            f"measure must return numbers that have derivatives, such as losses or logits, got {outputs.dtype}: classes"
+            " and whether they are right have none"
+        )
     return plan, problem
 
 
@@ -193,9 +204,43 @@ def first_model(problem: Problem) -> Problem:
 
 def shape_of_outputs(plan: Plan, problem: Problem) -> tuple[int, int]:
     """How many references and outputs are measured."""
-    first = first_model(problem)
-    references, outputs = jax.eval_shape(lambda problem: measured(plan, problem, problem.state), first).shape
+    references, outputs = _shaped_outputs(plan, problem).shape
     return references, outputs
+
+
+def _shaped_outputs(plan: Plan, problem: Problem) -> jax.ShapeDtypeStruct:
+    return jax.eval_shape(lambda problem: measured(plan, problem, problem.state), first_model(problem))
+
+
+def _require_company(course: Course, problem: Problem) -> None:
+    """Raises a ValueError if an example is alone in a batch whose step divides by the sum of its weights."""
+    schedule = course.schedule
+    if not all(map(is_concrete, jax.tree.leaves(problem))):
+        return
+    if schedule is None:
+        sizes = np.array([len(problem.weights)])
+    else:
+        masks = jax.lax.map(lambda epoch: schedule(problem.key, epoch).mask, jnp.arange(course.num_epochs))
+        sizes = np.asarray(masks).sum(-1).ravel()
+    if not (sizes == 1).any():
+        return
+    batch = _first_batch(course, problem)
+    batch = batch._replace(mask=jnp.arange(len(batch.mask)) == 0)
+    if not _moves(course, problem, batch):
+        raise ValueError(
+            f"in {np.mean(sizes == 1):.0%} of the steps an example is alone in its batch, whose loss is divided by the"
+            " sum of the weights: no weight but zero changes such a step, and the derivative is not that of leaving it"
+            " out. Take a batch_size that leaves no batch of one, or training.supervised(..., weighting='fixed')"
+        )
+
+
+def _moves(course: Course, problem: Problem, batch: Batch) -> bool:
+    """Whether the derivative of a step by the weights of its batch is more than the rounding of a zero."""
+    weights = jnp.asarray(batch.weights)
+    step = lambda weights: _numbers(course.step(problem.state, batch._replace(weights=weights), problem.key)[0])
+    after, change = jax.jvp(step, (weights,), (jnp.ones_like(weights),))
+    whole = jax.tree.map(jnp.subtract, after, _numbers(problem.state))
+    return bool(squared_norm(change) > jnp.finfo(weights.dtype).eps * squared_norm(whole))
 
 
 def weights_of(state: State) -> Params:
@@ -209,7 +254,7 @@ def end(plan: Plan, problem: Problem, weights: Float[Array, " examples"]) -> tup
     return weights_of(state), measured(plan, problem, state)
 
 
-def measured(plan: Plan, problem: Problem, state: State) -> Float[Array, "references outputs"]:
+def measured(plan: Plan, problem: Problem, state: State) -> Shaped[Array, "references outputs"]:
     """What is measured of a state."""
     outputs = jnp.asarray(plan.measure(state, problem.reference))
     return outputs.reshape(len(outputs), -1) if outputs.ndim else outputs[None, None]
@@ -255,41 +300,46 @@ def push(
     return _passed(plan, problem, *through(problem.weights)), map_examples(one, (members,), plan.at_once)
 
 
-@functools.partial(jax.jit, static_argnames="plan")
+@functools.partial(jax.jit, static_argnames=("plan", "of_weights", "of_outputs"))
 @_of_each_model
 def pull(
-    plan: Plan,
-    problem: Problem,
-    keys: Keys[Array, " passes"],
-    of_weights: Float[Array, " passes"],
-    of_outputs: Float[Array, "passes references outputs"],
+    plan: Plan, problem: Problem, *, of_weights: int, of_outputs: int | None
 ) -> tuple[Pass, Float[Array, "passes examples"]]:
     """Reverse passes: how much numbers at the end change when the weight of each example falls by one.
 
     Args:
       plan, problem: of `checked`.
-      keys: whence the signs of the trained weights in each number come.
-      of_weights: their factor.
-      of_outputs: the factors of the outputs.
+      of_weights: how many sums of the trained weights with random signs come first, others in each model.
+      of_outputs: how many sums of the outputs with random signs follow; None for every output by itself.
     """
     (params, outputs), back = jax.vjp(functools.partial(end, plan, problem), problem.weights)
     leaves, structure = jax.tree.flatten(params)
+    # another number than the training draws by
+    weight_key, output_key = jax.random.split(jax.random.fold_in(problem.key, jnp.uint32(2**32 - 1)))
+    if of_outputs is None:
+        factors = jnp.eye(outputs.size, dtype=outputs.dtype).reshape(outputs.size, *outputs.shape)
+    else:
+        factors = jax.random.rademacher(output_key, (of_outputs, *outputs.shape), outputs.dtype)
 
-    def one(key, of_weights, of_outputs):
+    def one(key, is_of_weights, factors):
         of_leaves = zip(jax.random.split(key, len(leaves)), leaves, strict=True)
-        signs = [of_weights * jax.random.rademacher(key, leaf.shape, leaf.dtype) for key, leaf in of_leaves]
-        return -back((jax.tree.unflatten(structure, signs), of_outputs))[0]
+        signs = [is_of_weights * jax.random.rademacher(key, leaf.shape, leaf.dtype) for key, leaf in of_leaves]
+        return -back((jax.tree.unflatten(structure, signs), factors))[0]
 
-    rows = map_examples(one, (keys, of_weights, of_outputs), plan.at_once)
+    count = of_weights + len(factors)
+    is_of_weights = (jnp.arange(count) < of_weights).astype(problem.weights.dtype)
+    factors = jnp.concatenate([jnp.zeros((of_weights, *outputs.shape), outputs.dtype), factors])
+    rows = map_examples(one, (jax.random.split(weight_key, count), is_of_weights, factors), plan.at_once)
     return _passed(plan, problem, params, outputs), rows
 
 
 def require_tame(plan: Plan, problem: Problem, passed: Pass, weight_change: Any, output_change: Any) -> None:
     """Raises a StepSizeError if a training diverges or its derivatives explode, a ValueError if it has none.
 
-    Leaving one of many examples out does not move the weights, or the outputs, further than the whole training has: a
-    derivative that says so for the mean example is one of steps that amplify whatever enters them. Few examples may
-    pull against one another, each further than they get together.
+    Leaving one of many examples out does not move the weights, or the outputs, further than the whole training has. A
+    derivative that says so for the mean example is one of steps that amplify whatever enters them, or of a training
+    that begins near its end, which amplify nothing. Few examples may pull against one another, each further than they
+    get together.
     """
     if not all(map(is_concrete, jax.tree.leaves((passed, weight_change, output_change)))):
         return
@@ -302,20 +352,58 @@ def require_tame(plan: Plan, problem: Problem, passed: Pass, weight_change: Any,
             "the first step has no finite derivative: its optimizer takes the root of a moment that is zero. Of"
             " optax.adam and its like set eps_root, such as 1e-8"
         )
-    if not any(np.asarray(change).any() for change, _ in changes.values()):
-        raise ValueError(
-            "the derivative of the training by the weights of the examples is zero: what it makes of the gradients has"
-            " none, such as their signs in optax.sign_sgd or optax.lion"
-        )
+    if not np.any(output_change):
+        _require_derivatives(plan, problem)
     leeway = 1 + (_FEW / (len(problem.weights) - 1)) ** 2
     for name, (change, travelled) in changes.items():
         mean = np.asarray(change, float).mean(-1)
-        if not (mean <= leeway * np.maximum(travelled, np.finfo(np.float32).tiny)).all():
+        far = ~(mean <= leeway * np.maximum(travelled, np.finfo(np.float32).tiny))
+        if far.any() and not (is_finite and np.max(_amplification(plan, problem)) <= _MOST_AMPLIFIED):
             raise StepSizeError(
                 f"the derivatives of the training explode: leaving an example out would move the {name} by"
                 f" {np.sqrt(np.max(mean)):.3g}, further than the whole training, {np.sqrt(np.min(travelled)):.3g}. The"
                 " steps amplify what enters them: take a smaller learning rate, or fewer of them"
             )
+
+
+def _require_derivatives(plan: Plan, problem: Problem) -> None:
+    """Raises a ValueError if no weight changes what is trained, or measured, to first order."""
+    signs = jax.random.rademacher(jax.random.key(0), (1, len(problem.weights)), problem.weights.dtype)
+    _, pushed = push(plan, problem, signs, midway=False, keep=False)
+    if not np.any(pushed.weight_change):
+        raise ValueError(
+            "the derivative of the training by the weights of the examples is zero: what it makes of the gradients has"
+            " none, such as their signs in optax.sign_sgd or optax.lion"
+        )
+    if not np.any(pushed.output_change):
+        raise ValueError(
+            "the derivative of what is measured is zero: classes, and whether they are right, do not change to first"
+            " order. Measure a loss, or the outputs"
+        )
+
+
+@functools.partial(jax.jit, static_argnames="plan")
+@_of_each_model
+def _amplification(plan: Plan, problem: Problem) -> Float[Array, ""]:
+    """How many times larger at the end is what random changes of a batch's weights bring into the weights at first."""
+    leaves, structure = jax.tree.flatten(problem.state)
+    of_weights = {id(leaf) for leaf in jax.tree.leaves(weights_of(problem.state))}
+    places = [place for place, leaf in enumerate(leaves) if id(leaf) in of_weights]
+
+    def end_of(weights):
+        whole = [*leaves]
+        for place, leaf in zip(places, weights, strict=True):
+            whole[place] = leaf
+        state = jax.tree.unflatten(structure, whole)
+        return end(plan, problem._replace(state=state), problem.weights)[0]
+
+    batch = _first_batch(plan.course, problem)
+    weights = jnp.asarray(batch.weights)
+    signs = jax.random.rademacher(problem.key, weights.shape, weights.dtype)
+    step = lambda weights: plan.course.step(problem.state, batch._replace(weights=weights), problem.key)[0]
+    _, entering = jax.jvp(lambda weights: jax.tree.leaves(weights_of(step(weights))), (weights,), (signs,))
+    _, leaving = jax.jvp(end_of, ([leaves[place] for place in places],), (entering,))
+    return jnp.sqrt(squared_norm(leaving) / squared_norm(entering))
 
 
 def _breaks_at_once(plan: Plan, problem: Problem) -> bool:

@@ -81,7 +81,8 @@ def check_by_retraining(
     if low < _LOW:
         warn(
             f"the scores have a rank correlation of only {low:.2f} with what really leaving out {count} of the examples"
-            " changes. Units with kinks, such as relu, change what no derivative sees: take smooth units, such as gelu,"
-            " at='midpoint' and more projections, or ask retrain_without or the linearized sample_information"
+            " changes. Units with kinks, such as relu, change what no derivative sees, and few projections say little:"
+            " take smooth units, such as gelu, at='midpoint' and more projections, or ask retrain_without or the"
+            " linearized sample_information"
         )
     return RetrainedAgreement(found[0], found[1], jnp.asarray(rows[chosen]))

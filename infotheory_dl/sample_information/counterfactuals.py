@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from infotheory_dl._validation import edge, require_choice, require_rank, require_shape, require_within
+from infotheory_dl._validation import edge, is_concrete, require_choice, require_rank, require_shape, require_within
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information._passes import (
     Measure,
@@ -23,6 +23,7 @@ from infotheory_dl.sample_information._passes import (
     squared_norm,
     weights_of,
 )
+from infotheory_dl.sample_information.removal import StepSizeError
 from infotheory_dl.sample_information.retraining import Groups, RetrainedLeaveOneOut, membership
 from infotheory_dl.training import Data, Schedule, State, System, train_many
 from infotheory_dl.types import AnyArray, Key, Scalar
@@ -128,7 +129,7 @@ def datamodels(
         passes_at_once=passes_at_once,
         weight=1 - fraction,
     )
-    num_examples, dtype = len(problem.weights), problem.weights.dtype
+    num_examples = len(problem.weights)
     shape = shape_of_outputs(plan, problem)
     count = int(np.prod(shape))
     if method == "auto":
@@ -137,10 +138,9 @@ def datamodels(
         passed, pushed = push(plan, problem, jnp.arange(num_examples), midway=False, keep=True)
         changes, weight_change = pushed.output_changes, pushed.weight_change
     else:
-        unit = jnp.eye(count, dtype=dtype).reshape(count, *shape)
-        passed, rows = pull(plan, problem, jax.random.split(key, count), jnp.zeros(count, dtype), unit)
+        passed, rows = pull(plan, problem, of_weights=0, of_outputs=None)
         changes = jnp.moveaxis(rows.reshape(*shape, -1), -1, 0)
-        weight_change = jnp.zeros(num_examples, dtype)
+        weight_change = jnp.zeros(num_examples)
     assert changes is not None
     require_tame(plan, problem, passed, weight_change, jnp.square(changes).sum(-1).mean(-1))
     return Datamodels(passed.outputs, changes, problem.weights[0])
@@ -193,11 +193,15 @@ def unlearn(
     members = membership(groups, len(problem.weights))
     passed, first = push(plan, problem, jnp.asarray(members), midway=False, keep=True)
     _, second = push(plan, problem, jnp.asarray(members), midway=True, keep=True)
-    require_tame(plan, problem, passed, first.weight_change, first.output_change)
+    for order in (first, second):
+        require_tame(plan, problem, passed, order.weight_change, order.output_change)
     retrained = None
     errors: list[Any] = [None, None]
     if retrain:
         trained = retrained_without(plan, problem, members)
+        if is_concrete(trained.diverged) and trained.diverged.any():
+            without = np.flatnonzero(trained.diverged)[0]
+            raise StepSizeError(f"the training without groups[{without}] diverges: take a smaller learning rate")
         retrained = passed.outputs + trained.output_changes
         errors = [
             jnp.sqrt(jnp.square(guess.output_changes - trained.output_changes).sum(-1).mean(-1) / trained.output_change)
@@ -236,7 +240,8 @@ def retrain_without(
       The changes, and the weights trained on all examples.
 
     Raises:
-      ValueError: as in `unlearn`.
+      ValueError: as in `unlearn`, but for what has no derivative.
+      StepSizeError: if the training on all examples diverges.
     """
     plan, problem = checked(
         key,
@@ -249,6 +254,7 @@ def retrain_without(
         num_epochs=num_epochs,
         batch_size=batch_size,
         passes_at_once=None,
+        differentiated=False,
     )
     return retrained_without(plan, problem, membership(groups, len(problem.weights)), models_at_once)
 
@@ -270,13 +276,15 @@ def retrained_without(
         weights=weights,
         models_at_once=models_at_once,
     )
+    if is_concrete(training.diverged) and training.diverged[0]:
+        raise StepSizeError("training on all examples diverges: take a smaller learning rate")
     return _changes(plan, problem, training.state, training.diverged[1:])
 
 
 @functools.partial(jax.jit, static_argnames="plan")
 def _changes(plan, problem, states, diverged):
     params = weights_of(states)
-    outputs = jax.lax.map(functools.partial(measured, plan, problem), states)
+    outputs = jax.lax.map(functools.partial(measured, plan, problem), states).astype(problem.weights.dtype)
     weight_change = jax.vmap(lambda leaves: squared_norm(jax.tree.map(lambda a, b: a - b[0], leaves, params)))(params)
     changes = outputs[1:] - outputs[0]
     return RetrainedLeaveOneOut(

@@ -19,6 +19,7 @@ from infotheory_dl._validation import (
     require_not_negative,
     require_positive,
     require_same_shape,
+    require_shape,
 )
 from infotheory_dl.metrics import pearson_correlation, spearman_correlation
 from infotheory_dl.results import concise
@@ -221,13 +222,16 @@ def linear_datamodeling_score(
       reference outputs; in [-1, 1].
 
     Raises:
-      ValueError: if there are fewer than two groups, or a group is empty, names an absent example or leaves none.
+      ValueError: if there are fewer than two groups, a group is empty, names an absent example or leaves none, shapes
+        do not fit, or a change is NaN or infinite.
 
     Source: Park et al., 2023 (the linear datamodeling score of TRAK).
     """
     members = membership(groups, len(output_changes))
     if len(members) != len(group_changes) or len(members) < 2:
         raise ValueError(f"group_changes must be of the {len(members)} groups, at least 2, got {len(group_changes)}")
+    require_shape("group_changes", group_changes, (len(members), *output_changes.shape[1:]), "as output_changes")
+    require_finite(output_changes=output_changes, group_changes=group_changes)
     sums = jnp.tensordot(members.astype(output_changes.dtype), output_changes, axes=1)
     correlations = jax.vmap(jax.vmap(spearman_correlation, in_axes=-1), in_axes=-1)(sums, jnp.asarray(group_changes))
     return correlations.mean()

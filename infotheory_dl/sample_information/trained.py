@@ -17,6 +17,7 @@ from infotheory_dl._validation import (
     require_finite,
     require_positive,
     require_rank,
+    require_shape,
 )
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information._passes import (
@@ -24,7 +25,6 @@ from infotheory_dl.sample_information._passes import (
     Plan,
     Problem,
     checked,
-    first_model,
     pull,
     push,
     require_tame,
@@ -159,6 +159,8 @@ def trained_information(
     require_choice("method", method, get_args(Method))
     require_count(2, num_projections=num_projections)
     require_positive(sigma=sigma)
+    if sigma is not None:
+        require_shape("sigma", sigma, (), "a number")
     plan, problem = checked(
         key,
         system,
@@ -259,21 +261,9 @@ def _reversed(
     plan: Plan, problem: Problem, method: Method, num_projections: int, keep: bool
 ) -> tuple[Any, TrainedInformation]:
     """The scores of all examples by reverse passes."""
-    shape, dtype = shape_of_outputs(plan, problem), problem.weights.dtype
-    # another number than the training draws by
-    weight_key, output_key = jax.random.split(jax.random.fold_in(first_model(problem).key, jnp.uint32(2**32 - 1)))
-    count = math.prod(shape) if method == "reverse" else num_projections
-    if method == "reverse":
-        of_outputs = jnp.eye(count, dtype=dtype).reshape(count, *shape)
-    else:
-        of_outputs = jax.random.rademacher(output_key, (count, *shape), dtype)
-    passed, rows = pull(
-        plan,
-        problem,
-        jax.random.split(weight_key, num_projections + count),
-        (jnp.arange(num_projections + count) < num_projections).astype(dtype),
-        jnp.concatenate([jnp.zeros((num_projections, *shape), dtype), of_outputs]),
-    )
+    shape = shape_of_outputs(plan, problem)
+    of_outputs = None if method == "reverse" else num_projections
+    passed, rows = pull(plan, problem, of_weights=num_projections, of_outputs=of_outputs)
     weight_change, weight_error = _mean_square(rows[..., :num_projections, :])
     if method == "reverse":
         changes = jnp.moveaxis(rows[..., num_projections:, :], -1, -2).reshape(*rows.shape[:-2], -1, *shape)

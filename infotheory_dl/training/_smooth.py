@@ -1,4 +1,4 @@
-"""Whether the steps of a system have derivatives: what depends on the weights of the examples, and through what."""
+"""Whether the steps of a system look at the weights of the examples, and have derivatives by them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +16,17 @@ _FLAT = frozenset({"sign", "round", "floor", "ceil"})
 _CALLS = ("jaxpr", "call_jaxpr")
 
 
+def require_weighted(step: Step, state: State, batch: Batch, key: Any) -> None:
+    """Raises a ValueError if the step of a system, given these or their shapes, does not look at the weights."""
+    given = (state, batch, key)
+    traced = jax.make_jaxpr(lambda *given: step(*given)[0])(*given)
+    if not any(_follow(traced.jaxpr, _are_weights(given), set())):
+        raise ValueError(
+            "the training does not look at batch.weights, so that no example's weight changes it: take a system of"
+            " training.supervised, or weight the loss of the step by batch.weights"
+        )
+
+
 def require_smooth(step: Step, state: State, batch: Batch, key: Any) -> None:
     """Checks that the derivative by the weights of the examples says what the step does.
 
@@ -24,25 +35,17 @@ def require_smooth(step: Step, state: State, batch: Batch, key: Any) -> None:
       state, batch, key: what it is given, or their shapes.
 
     Raises:
-      ValueError: if the step does not look at the weights, or whole numbers of the state depend on numbers that are
-        not.
+      ValueError: if whole numbers of the state depend on numbers that are not.
 
     Warns:
       UserWarning: if the step rounds, or takes signs, of what depends on the weights.
     """
     given = (state, batch, key)
     traced, shapes = jax.make_jaxpr(lambda *given: step(*given)[0], return_shape=True)(*given)
-    paths, leaves = zip(*jax.tree_util.tree_leaves_with_path(given), strict=True)
-    is_weight = [jax.tree_util.keystr(path) == "[1].weights" for path in paths]
-    if not any(_follow(traced.jaxpr, is_weight, set())):
-        raise ValueError(
-            "the training does not look at batch.weights, so that no example's weight changes it: take a system of"
-            " training.supervised, or weight the loss of the step by batch.weights"
-        )
     of_state = len(jax.tree.leaves(state))
     is_varied = [
         weight or (place < of_state and jnp.issubdtype(leaf.dtype, jnp.inexact))
-        for place, (weight, leaf) in enumerate(zip(is_weight, leaves, strict=True))
+        for place, (weight, leaf) in enumerate(zip(_are_weights(given), jax.tree.leaves(given), strict=True))
     ]
     passed: set[str] = set()
     depends = _follow(traced.jaxpr, is_varied, passed)
@@ -58,6 +61,12 @@ def require_smooth(step: Step, state: State, batch: Batch, key: Any) -> None:
             f"the training takes {' and '.join(sorted(passed))} of what depends on the weights of the examples, whose"
             " derivative is zero: what passes through it alone is not seen"
         )
+
+
+def _are_weights(given: tuple[State, Batch, Any]) -> list[bool]:
+    """Which leaves of what a step is given are the weights of the examples."""
+    paths = (path for path, _ in jax.tree_util.tree_leaves_with_path(given))
+    return [jax.tree_util.keystr(path) == "[1].weights" for path in paths]
 
 
 def _follow(
@@ -82,7 +91,9 @@ def _follow(
         inner = inner.jaxpr if isinstance(inner, core.ClosedJaxpr) else inner
         if any(used_here) and any(given) and equation.primitive.name in _FLAT:
             passed.add(equation.primitive.name)
-        if inner is None or len(inner.invars) != len(given):
+        if equation.primitive.name == "cond":
+            results = _follow_branches(equation.params["branches"], given, passed, used_here)
+        elif inner is None or len(inner.invars) != len(given):
             results = [any(given)] * len(equation.outvars)
         elif equation.primitive.name == "scan":
             results = _follow_scan(inner, given, passed, equation.params)
@@ -90,6 +101,14 @@ def _follow(
             results = _follow(inner, given, passed, used_here)
         depends.update(zip(equation.outvars, results, strict=True))
     return list(map(varies, jaxpr.outvars))
+
+
+def _follow_branches(
+    branches: Sequence[core.ClosedJaxpr], given: list[bool], passed: set[str], used: Sequence[bool]
+) -> list[bool]:
+    of_choice, *arguments = given
+    results = [_follow(branch.jaxpr, arguments, passed, used) for branch in branches]
+    return [of_choice or any(of_branches) for of_branches in zip(*results, strict=True)]
 
 
 def _follow_scan(step: core.Jaxpr, given: list[bool], passed: set[str], settings: dict[str, Any]) -> list[bool]:

@@ -72,8 +72,9 @@ def supervised(
       threshold: what a single output must exceed to mean class 1: 0.5 for targets 0 and 1, 0 for logits.
       evaluation_batch_size: examples per call of the network in an evaluation, to bound the memory; default all.
       weighting: what the weighted sum over a batch is divided by: "rescaled", by the sum of the weights, so that a
-        batch without an example is the mean of the others; "fixed", by the number of examples, so that each of the
-        others counts as much as before. Weights of one are the same in both.
+        batch without an example is the mean of the others, and the weight of one that is alone in its batch changes
+        nothing unless it is zero; "fixed", by the number of examples, so that each of the others counts as much as
+        before. Weights of one are the same in both.
 
     Returns:
       The functions of the system, whose state is a `NetworkState`. Equal arguments give the same ones, for which

@@ -92,12 +92,17 @@ def unroll(
         # what fills the last segment up is the last step again, and goes for nothing
         return leaf[jnp.minimum(numbers, num_steps - 1)].reshape(num_segments, length, *leaf.shape[1:])
 
+    # a weak type would be strong after a step
+    first = jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), state)
+
     def one_step(state, numbered):
         number, key, scheduled = numbered
-        after = course.step(state, gather(*scheduled), key)[0]
-        if num_steps < num_segments * length:
-            after = jax.tree.map(functools.partial(jnp.where, number < num_steps), after, state)
-        return after, None
+        batch = gather(*scheduled)
+        if num_steps == num_segments * length:
+            return course.step(state, batch, key)[0], None
+        either = functools.partial(jax.tree.map, functools.partial(jnp.where, number < num_steps))
+        # beyond its end a training may have no finite derivative, such as of a learning rate that ends in a root
+        return either(course.step(either(state, first), batch, key)[0], state), None
 
     # in a scan nothing can be merged with what is computed outside
     checkpoint = functools.partial(jax.checkpoint, prevent_cse=False)
@@ -105,10 +110,8 @@ def unroll(
     def one_segment(state, steps):
         return lax.scan(checkpoint(one_step), state, steps)
 
-    # a weak type would be strong after a step
-    state = jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), state)
     steps = numbers.reshape(num_segments, length), *jax.tree.map(laid_out, (keys, batches))
-    return lax.scan(checkpoint(one_segment), state, steps)[0]
+    return lax.scan(checkpoint(one_segment), first, steps)[0]
 
 
 def segments(num_steps: int) -> tuple[int, int]:

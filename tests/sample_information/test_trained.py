@@ -341,3 +341,94 @@ def test_two_examples_that_pull_against_each_other_do_not_explode():
 def test_a_system_that_says_nothing_of_its_outputs_needs_a_measure():
     with pytest.raises(ValueError, match=r"give measure\(state, reference\)"):
         sample_information.datamodels(KEY, SYSTEM._replace(predict=None), STATE, DATA, REFERENCE, **SETTINGS)
+
+
+@pytest.mark.parametrize("num_epochs", [13, 17])
+def test_a_learning_rate_that_ends_in_a_root_has_derivatives_in_reverse_mode(num_epochs):
+    schedule = optax.polynomial_schedule(0.1, 0.0, 0.5, num_epochs)
+    system = training.supervised(network, optax.sgd(schedule), training.half_squared_error)
+
+    def outputs(weights):
+        state = training.unrolled(KEY, system.step, system.init(START), DATA, weights, num_epochs=num_epochs)
+        return system.predict(state, REFERENCE).sum()
+
+    ones = jnp.ones(NUM_EXAMPLES)
+    _, pushed = jax.jvp(outputs, (ones,), (ones.at[0].set(0.5),))
+    np.testing.assert_allclose(jax.grad(outputs)(ones) @ ones.at[0].set(0.5), pushed, rtol=1e-9, atol=1e-12)
+
+
+def test_an_example_that_is_alone_in_its_batch_is_refused_where_its_weight_is_divided_by():
+    alone = {"num_epochs": 1, "batch_size": 11}
+    message = r"in 50% of the steps an example is alone in its batch.*weighting='fixed'"
+    with pytest.raises(ValueError, match=message):
+        trained_information(*ARGUMENTS, **alone)
+    retrain_without(*ARGUMENTS, [[0]], **alone)
+    fixed = training.supervised(
+        network, optax.adam(0.01, eps_root=1e-8), training.half_squared_error, weighting="fixed"
+    )
+    arguments = (KEY, fixed, fixed.init(START), DATA, REFERENCE)
+    assert (trained_information(*arguments, examples=[0, 1], num_retrained=0, **alone).weight_change > 0).all()
+
+
+def test_a_training_that_goes_on_from_where_it_ended_does_not_explode():
+    settings = {"num_epochs": 2000}
+    system = training.supervised(lambda w, x: x @ w, optax.sgd(0.2), training.half_squared_error)
+    begun = system.init(jnp.zeros((4, 2)))
+    trained = training.train(KEY, system.step, begun, DATA, **settings).state
+    arguments = (KEY, system, trained, DATA, REFERENCE)
+    found = trained_information(*arguments, num_epochs=20, num_retrained=0)
+    truth = retrain_without(*arguments, [[i] for i in range(NUM_EXAMPLES)], num_epochs=20)
+    assert sample_information.agreement(found.output_change, truth.output_change).spearman > 0.9
+
+
+def test_steps_that_choose_between_branches_are_followed():
+    every_second = optax.MultiSteps(optax.sgd(0.1), 2).gradient_transformation()
+    system = training.supervised(network, every_second, training.half_squared_error)
+    arguments = (KEY, system, system.init(START), DATA, REFERENCE)
+    settings = {"num_epochs": 4, "batch_size": 6}
+    found = datamodels(*arguments, method="forward", **settings)
+    reverse = datamodels(*arguments, method="reverse", **settings)
+    assert np.abs(found.output_changes).max() > 0
+    # the gradients are added up in single precision
+    np.testing.assert_allclose(found.output_changes, reverse.output_changes, rtol=1e-4, atol=1e-7)
+
+
+def test_what_is_measured_must_have_derivatives():
+    classes = lambda state, inputs: network(state.params, inputs).argmax(-1)
+    with pytest.raises(TypeError, match=r"measure must return numbers that have derivatives, such as losses.* got int"):
+        datamodels(*ARGUMENTS, measure=classes, **SETTINGS)
+    is_first = lambda state, inputs: classes(state, inputs) == 0
+    retrain_without(*ARGUMENTS, [[0]], measure=is_first, **SETTINGS)
+    accuracy = lambda state, inputs: is_first(state, inputs).astype(float)
+    with pytest.raises(ValueError, match="the derivative of what is measured is zero"):
+        trained_information(*ARGUMENTS, measure=accuracy, **SETTINGS)
+
+
+def test_an_example_without_a_gradient_changes_nothing():
+    system = training.supervised(lambda w, x: x @ w, optax.sgd(0.1), training.half_squared_error, weighting="fixed")
+    data = INPUTS.copy(), TARGETS
+    data[0][3] = 0
+    arguments = (KEY, system, system.init(jnp.zeros((4, 2))), data, REFERENCE)
+    found = trained_information(*arguments, examples=[3], num_retrained=0, **SETTINGS)
+    assert found.output_change.tolist() == found.weight_change.tolist() == [0.0]
+
+
+def test_projections_of_each_model_have_signs_of_their_own():
+    states = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (2, *leaf.shape)), STATE)
+    settings = {"at": "full", "method": "projections", "num_projections": 4, "num_retrained": 0, "num_epochs": 4}
+    found = trained_information(jax.random.split(KEY, 2), SYSTEM, states, DATA, REFERENCE, **settings)
+    # of full batches the trainings are the same
+    assert (np.abs(found.weight_change[0] / found.weight_change[1] - 1) > 1e-3).all()
+
+
+def test_trainings_that_diverge_are_refused_where_they_are_really_run():
+    system = training.supervised(lambda w, x: x @ w, optax.sgd(1.0), training.half_squared_error)
+    small, large = np.full((6, 1), 0.01), np.full((6, 1), 1.6)
+    data = np.concatenate([small, large]), np.ones((12, 1))
+    arguments = (KEY, system, system.init(jnp.zeros((1, 1))), data, np.ones((1, 1)))
+    settings = {"num_epochs": 3000}
+    with pytest.raises(StepSizeError, match=r"training without groups\[1\] diverges"):
+        unlearn(*arguments, [[0], range(6)], retrain=True, **settings)
+    steep = (*arguments[:3], (4 * data[0], data[1]), arguments[4])
+    with pytest.raises(StepSizeError, match="training on all examples diverges: take a smaller learning rate"):
+        retrain_without(*steep, [[0]], **settings)
