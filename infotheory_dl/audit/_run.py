@@ -15,6 +15,7 @@ from infotheory_dl import data, networks
 from infotheory_dl._validation import edge
 from infotheory_dl.audit import retraining
 from infotheory_dl.audit.checks import Checks, check_data
+from infotheory_dl.audit.columns import all_groups
 from infotheory_dl.audit.decisions import Decisions, apply_decisions, settle
 from infotheory_dl.audit.detection import OWN_SCORES, Detection, cross_validated_suspicion, rate_detection
 from infotheory_dl.audit.domains import UnseenDomain, diagnose_domains
@@ -174,8 +175,9 @@ def run(
     if keep is not None:
         everything = [examples.inputs, examples.labels, examples.held_out_inputs, examples.held_out_labels]
         everything += [] if examples.confirmed is None else [examples.confirmed]
+        from_where = {name: groups.tolist() for name, groups in all_groups(table).items()}
         about = np.asarray(jax.random.key_data(key)).tolist(), asdict(chosen), infotheory_dl.__version__
-        kept = Kept(Path(keep), digest_of(*everything, *about))
+        kept = Kept(Path(keep), digest_of(*everything, from_where, *about))
         if restart:
             forget(Path(keep) / kept.digest)
     work = Work(

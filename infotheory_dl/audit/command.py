@@ -30,7 +30,7 @@ class Config:
 
     Attributes:
       dataset: a named set: digits, the default, which needs no download, or one of tensorflow-datasets, such as mnist.
-      source: or one of your own.
+      source: or one of your own. A column called source or domain says where examples are from and is no feature.
       split: part of a named set, such as train[:5000].
       output: folder of the report. Finished stages of an audit that is cut short are kept in it until there is one.
       decisions: tables of what was decided on suspects, exported from pages of audits of the same data, the oldest
@@ -129,7 +129,7 @@ def _main_of_numbers(config: Config, console: Console) -> None:
             **asdict(config.settings),
         )
     console.print()
-    for notice in table.notices:
+    for notice in result.examples.notices:
         console.print(f"Note: {notice}", soft_wrap=True)
     for sentence in regression_findings(result):
         console.print(f"• {sentence}")

@@ -7,7 +7,7 @@ import numpy as np
 
 from infotheory_dl import data
 from infotheory_dl._validation import warn
-from infotheory_dl.audit.columns import DOMAINS, groups_by_name
+from infotheory_dl.audit.columns import DOMAINS, features_alone, groups_by_name
 from infotheory_dl.domain_generalization import Diagnosis, diagnose
 from infotheory_dl.domain_generalization.files import Given, cases
 from infotheory_dl.results import concise
@@ -30,7 +30,7 @@ class UnseenDomain(NamedTuple):
 
 
 def diagnose_domains(key: Key, table: data.Table) -> tuple[UnseenDomain, ...] | None:
-    """Diagnoses each domain in turn by the features that the table has besides the column of domains.
+    """Diagnoses each domain in turn by the features that the table has besides the columns of domains and sources.
 
     Args:
       key: source of randomness.
@@ -44,17 +44,12 @@ def diagnose_domains(key: Key, table: data.Table) -> tuple[UnseenDomain, ...] | 
       UserWarning: if a domain cannot be diagnosed, with the reason.
     """
     found = groups_by_name(table, DOMAINS)
-    if found is None or table.encoding is None or table.y is None:
+    if found is None or table.y is None:
         return None
-    column, names = found
+    names = found[1]
     if not _FEWEST_DOMAINS <= len(np.unique(names)) <= _MOST_DOMAINS:
         return None
-    is_other = np.concatenate(
-        [np.full(len(one.features), one.name != column) for one in table.encoding.columns if one.features]
-    )
-    if not is_other.any():
-        return None
-    given = Given(table.x[:, is_other], table.y, names, None, None)
+    given = Given(features_alone(table).x, table.y, names, None, None)
     key_split, key_diagnoses = jax.random.split(key)
     diagnoses = []
     for number, case in enumerate(cases(key_split, given)[0]):

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from infotheory_dl import data
 from infotheory_dl._validation import class_labels, require_count, require_within
+from infotheory_dl.audit.columns import features_alone
 from infotheory_dl.data.preprocessing import network_inputs
 from infotheory_dl.results import concise
 from infotheory_dl.types import Key
@@ -84,8 +85,8 @@ def draw_examples(
 
     Args:
       key: source of randomness.
-      table: of all examples. Those to measure on are `held_out`, or else those that are not drawn, at most as many; of
-        all that are drawn a fifth.
+      table: of all examples. A column that says where they are from is no feature. Those to measure on are `held_out`,
+        or else those that are not drawn, at most as many; of all that are drawn a fifth.
       train_size: how many to audit; by default all.
       flip: share of the labels to replace by one of another class.
       keep_apart: whether those to measure on must not be audited: by default a fifth is not then.
@@ -97,6 +98,7 @@ def draw_examples(
     Raises:
       ValueError: if labels are none or of one class only, or a setting is out of its range.
     """
+    table = features_alone(table)
     x, held_out = table.x, table.held_out
     if table.y is None:
         raise ValueError("an audit needs labels: give y, or name their column by data.as_table(x, label=...)")

@@ -15,7 +15,7 @@ from infotheory_dl.audit.settings import Settings
 from infotheory_dl.audit.stages import MakeStream, Work
 from infotheory_dl.data.preprocessing import centred_targets
 from infotheory_dl.linearization import feature_moments, mean_kernel
-from infotheory_dl.linearization.eigen import composed, eigen_of
+from infotheory_dl.linearization.eigen import eigen_of
 from infotheory_dl.linearization.ridge import least_error
 from infotheory_dl.linearization.streams import FeatureStream
 from infotheory_dl.networks.feature_maps import FeatureMap
@@ -153,13 +153,9 @@ def _exact(work: Work) -> Representation:
     kernel_of = functools.partial(mean_kernel, work.key, linearized, num_networks=settings.num_networks)
     computed = kernel_of(examples.inputs)
     kernel = np.asarray(computed, float)
-    with jax.enable_x64(True):
-        eigen = eigen_of(kernel, made_in=computed.dtype)
-        if not eigen.eigenvalues.min() > 0:
-            # what solves by the kernel itself must not meet an eigenvalue that rounding has made negative
-            kernel = np.asarray(composed(eigen))
     if len(examples.measured):
         held_out = kernel[examples.measured]
     else:
         held_out = np.asarray(kernel_of(examples.held_out_inputs, examples.inputs), float)
-    return Representation(KERNEL, kernel, held_out, eigen)
+    with jax.enable_x64(True):
+        return Representation(KERNEL, kernel, held_out, eigen_of(kernel, made_in=computed.dtype))

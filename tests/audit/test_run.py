@@ -195,7 +195,7 @@ def test_near_copies_beside_an_example_far_out_are_audited_as_all_others_are():
     labels = (x[:, 0] > 0).astype(int)
     x[-50:], labels[-50:] = x[:50] + 1e-4 * random.normal(size=(50, 6)), labels[:50]
     x[100] = 10
-    found = audit.run(jax.random.key(0), x, labels, num_networks=1, sweep=0, runs=20, seeds=0, weight_decay=1e-8)
-    assert np.isfinite(found.scores.predictions).all()
-    # linear systems of an indefinite kernel would have no solution, and one class would be predicted
-    assert found.generalization.training_error.max() < 0.1
+    with jax.enable_x64(False):
+        found = audit.run(jax.random.key(0), x, labels, num_networks=1, sweep=0, runs=0, seeds=0)
+    assert found.label_errors.told
+    assert found.label_errors.error_rate < 0.05

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from infotheory_dl import data
+from infotheory_dl.audit.columns import features_alone
 from infotheory_dl.audit.examples import Examples
 from infotheory_dl.information.neighbours import near_copies
 from infotheory_dl.results import concise
@@ -132,8 +133,9 @@ def _shuffled(
     random = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
     places = np.argsort(labels, kind="stable")
     sizes = [1] * rows.shape[1]
-    if table.encoding is not None:
-        sizes = [len(column.features) for column in table.encoding.columns if column.features]
+    encoding = features_alone(table).encoding
+    if encoding is not None:
+        sizes = [len(column.features) for column in encoding.columns if column.features]
     shuffled, first = np.empty_like(rows), 0
     for size in sizes:
         drawn = np.lexsort((random.random(len(rows)), labels))

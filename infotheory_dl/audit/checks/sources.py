@@ -14,7 +14,6 @@ from infotheory_dl.results import concise
 from infotheory_dl.types import Key
 
 _PERMUTATIONS = 999
-_MOST_SOURCES = 100
 
 
 @concise
@@ -46,14 +45,14 @@ def sources_of(
 ) -> tuple[str, tuple[str, ...], Int[np.ndarray, " examples"]] | None:
     """The column of the sources, their names, and which of them each audited example is from.
 
-    None where no column is called source or domain, or it has one value or so many that they are no sources.
+    None where no column is called source or domain, or those that are audited are of one.
     """
     found = groups_by_name(table, SOURCES)
     if found is None:
         return None
     column, of_all = found
     names, codes = np.unique(of_all[examples.indices], return_inverse=True)
-    return (column, tuple(map(str, names)), codes) if 2 <= len(names) <= _MOST_SOURCES else None
+    return (column, tuple(map(str, names)), codes) if len(names) > 1 else None
 
 
 def compare_sources(

@@ -16,6 +16,7 @@ from infotheory_dl.audit.checks.copies import Copies, find_copies, find_leaks
 from infotheory_dl.audit.checks.order import OrderEffect, within_groups
 from infotheory_dl.audit.checks.outlying import Outlying, find_outlying
 from infotheory_dl.audit.checks.sources import Sources, compare_sources
+from infotheory_dl.audit.columns import all_groups
 from infotheory_dl.audit.decisions import Decisions, apply_to_targets
 from infotheory_dl.audit.detection import Detection, rate_detection
 from infotheory_dl.audit.examples import Examples
@@ -182,7 +183,9 @@ def run_regression(
     if keep is not None:
         about = "regression", np.asarray(jax.random.key_data(key)).tolist(), asdict(chosen), infotheory_dl.__version__
         confirmed = [] if examples.confirmed is None else [examples.confirmed]
-        kept = Kept(Path(keep), digest_of(examples.inputs, targets, examples.held_out_inputs, *confirmed, *about))
+        from_where = {name: groups.tolist() for name, groups in all_groups(table).items()}
+        everything = [examples.inputs, targets, examples.held_out_inputs, *confirmed]
+        kept = Kept(Path(keep), digest_of(*everything, from_where, *about))
         if restart:
             forget(Path(keep) / kept.digest)
     work = Work(

@@ -6,6 +6,7 @@ from jaxtyping import Float, Int
 
 from infotheory_dl import data
 from infotheory_dl._validation import require_count, require_finite, require_within, to_numpy
+from infotheory_dl.audit.columns import features_alone
 from infotheory_dl.audit.examples import Examples, require_varied
 from infotheory_dl.data.preprocessing import network_inputs
 from infotheory_dl.types import Key
@@ -40,7 +41,7 @@ def draw_rows(
 
     Args:
       key: source of randomness.
-      table: of all examples.
+      table: of all examples. A column that says where they are from is no feature.
       train_size: how many to audit; by default all.
       flip: share of the targets to exchange among one another.
       one_scale: whether the columns share one scale.
@@ -55,7 +56,8 @@ def draw_rows(
     if table.y is None:
         raise ValueError("an audit needs targets: give y, or name their column by label=, --label in commands")
     require_within("[0, 1)", "the share of targets to exchange", flip=flip)
-    targets, x = as_targets(table.y), table.x
+    table, targets = features_alone(table), as_targets(table.y)
+    x = table.x
     require_varied(x)
     if len(x) < _FEWEST:
         raise ValueError(f"an audit needs {_FEWEST} examples, got {len(x)}")
