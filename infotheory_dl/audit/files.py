@@ -11,7 +11,7 @@ from infotheory_dl import data, report
 from infotheory_dl._files import require_writable
 from infotheory_dl.audit._run import AuditResult
 from infotheory_dl.audit.folder import write_files
-from infotheory_dl.audit.repaired import repaired_data
+from infotheory_dl.audit.repaired import are_text, repaired_data
 from infotheory_dl.audit.report import Written, render
 from infotheory_dl.audit.table import scores_table
 
@@ -65,10 +65,11 @@ def write_report(
     record = {"created": created, "settings": settings, "chosen": chosen, "found": found, "versions": versions}
     given = {name: value for name, value in settings.items() if value is not None}
     facts = {"created": created, **given, **{name: f"{value:.4g}" for name, value in chosen.items()}, **versions}
-    repaired = None
+    repaired, text = None, None
     if table is not None and table.y is not None:
         repaired = repaired_data(result.examples, result.label_errors, table, source)
-    written = Written(folder=str(folder), command=command, decisions=export, repaired=repaired)
+        text = are_text(table.y)
+    written = Written(folder=str(folder), command=command, decisions=export, repaired=repaired, are_text=text)
     if again:
         written = written._replace(again=again)
     contents: dict[str, str | bytes] = {"scores.csv": scores_table(result)}

@@ -1,20 +1,23 @@
 """The user's own labels once they are repaired, in the form in which they were given."""
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Shaped
 
 from infotheory_dl import data
 from infotheory_dl._files import csv_table
 from infotheory_dl._validation import class_labels
 from infotheory_dl.audit.examples import Examples
+from infotheory_dl.data.tables.columns import MISSING_WORDS
 from infotheory_dl.data.tables.relabelling import relabelled_parquet, relabelled_text
 from infotheory_dl.sample_information import LabelErrors
 
 _PANDAS = "pandas.read_"
+_MISSING_TO_PANDAS = {*MISSING_WORDS, "n/a", "<NA>", "#NA", "#N/A N/A", "-nan", "-NaN"}
 
 
 class RepairedData(NamedTuple):
@@ -68,16 +71,21 @@ def repaired_data(
     if path is not None and path.is_dir() and table.row_names is not None:
         named = {"name": np.array(table.row_names)[left].tolist(), "label": table.y[sources][left].tolist()}
         about = f"names your files with their labels, with {told}"
-        return RepairedData("repaired.csv", csv_table(named), about, f"labels = {_PANDAS}csv({{path}})")
+        return RepairedData(
+            "repaired.csv",
+            csv_table(named),
+            about,
+            f"labels = {_PANDAS}csv({{path}}{as_text('label', examples.class_names)})",
+        )
     try:
         if path is not None and source is not None and source.label is not None:
             if path.suffix.lower() == ".parquet":
                 content = relabelled_parquet(path, source.label, sources, left)
                 return RepairedData("repaired.parquet", content, about, f"table = {_PANDAS}parquet({{path}})")
             if path.suffix.lower() in (".csv", ".tsv"):
-                text = relabelled_text(path, source.label, sources, left, delimiter=source.delimiter)
-                plain = path.suffix.lower() == ".csv" and source.delimiter is None and "," in text.partition("\n")[0]
-                how = "" if plain else ', sep=None, engine="python"'
+                text, label, delimiter = relabelled_text(path, source.label, sources, left, delimiter=source.delimiter)
+                how = as_text(label, examples.class_names) if are_text(table.y) else ""
+                how += "" if delimiter == "," else f", sep={delimiter!r}"
                 reading = f"table = {_PANDAS}csv({{path}}{how})"
                 return RepairedData(f"repaired{path.suffix.lower()}", text, about, reading)
     except (OSError, ValueError):
@@ -90,6 +98,17 @@ def repaired_data(
     if not left.all():
         about += f"; the {int((~left).sum())} that you dropped are still in it"
     return RepairedData("labels.npy", stream.getvalue(), about, reading)
+
+
+def are_text(labels: Shaped[np.ndarray, " examples"]) -> bool:
+    """Whether labels are text, and no numbers or truth values."""
+    return labels.dtype.kind in "OSU"
+
+
+def as_text(column: str, labels: Iterable[str]) -> str:
+    """The further arguments by which pandas reads labels as they are: not 00 as 0, nor None as a missing one."""
+    missing = any(label in _MISSING_TO_PANDAS for label in labels)
+    return f", dtype={{{column!r}: str}}" + ", keep_default_na=False" * missing
 
 
 def _told(changed: int, dropped: int) -> str:

@@ -677,3 +677,16 @@ def _has_arrow() -> bool:
 def test_what_is_no_table_is_refused_with_what_to_do(x, message):
     with pytest.raises(ValueError, match=message):
         as_table(x)
+
+
+def test_labels_with_zeros_before_them_are_text_and_features_are_numbers(tmp_path):
+    rows = "".join(f"0{i}.50;0{i};0{i % 3}\n" for i in range(9))
+    (tmp_path / "my.csv").write_text(f"a;b;c\n{rows}")
+    found = read_table(tmp_path / "my.csv", label="c")
+    assert found.y.tolist() == [f"0{i % 3}" for i in range(9)]
+    assert found.x.tolist() == [[i + 0.5, i] for i in range(9)]
+    (tmp_path / "my.csv").write_text(f"a;b;c\n{rows}".replace(";0", ";"))
+    assert read_table(tmp_path / "my.csv", label="c").y.tolist() == [i % 3 for i in range(9)]
+    (tmp_path / "my.csv").write_text(f"a;b;c\n{rows}07.5;1;NA\n")
+    with pytest.raises(ValueError, match="column 'c' has 1 of 10 labels missing"):
+        read_table(tmp_path / "my.csv", label="c")

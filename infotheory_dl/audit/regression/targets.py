@@ -9,6 +9,7 @@ from infotheory_dl._validation import require_count, require_finite, require_wit
 from infotheory_dl.audit.columns import features_alone
 from infotheory_dl.audit.examples import Examples, require_varied
 from infotheory_dl.data.preprocessing import network_inputs
+from infotheory_dl.data.tables.columns import is_number
 from infotheory_dl.types import Key
 
 _FEWEST = 20
@@ -24,6 +25,8 @@ def as_targets(y: object, name: str = "y") -> Float[np.ndarray, " examples"]:
     values = to_numpy(y)
     if values.ndim != 1:
         raise ValueError(f"{name} must be one number for each example, got shape {values.shape}: take one column of it")
+    if values.dtype.kind == "U" and all(map(is_number, values.tolist())):
+        values = values.astype(float)  # labels such as 007 are kept as text
     if values.dtype.kind == "b" or values.dtype.kind not in "iuf":
         shown = values[0].item() if values.dtype.kind in "bUS" and len(values) else values.dtype
         raise ValueError(

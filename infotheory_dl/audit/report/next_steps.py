@@ -1,15 +1,17 @@
 """The box of an audit's page that says what to do next: with which commands, files and lines of Python."""
 
+import re
 from typing import NamedTuple
 
 from infotheory_dl import report
 from infotheory_dl.audit._run import AuditResult
-from infotheory_dl.audit.repaired import RepairedData
+from infotheory_dl.audit.repaired import RepairedData, as_text
 from infotheory_dl.audit.report.cards import suspect_order
 from infotheory_dl.audit.table import MEANINGS, score_columns
 from infotheory_dl.report import Column, Html, count, known, percent, signed
 
 _WORST = 10
+_AS_NUMBERS_ARE_WRITTEN = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?|True|False")
 
 
 class Written(NamedTuple):
@@ -21,6 +23,7 @@ class Written(NamedTuple):
       again: the line that calls for the next one, with the decisions that the page exports.
       decisions: the name under which it exports them.
       repaired: the user's labels after the repairs; None where the user's data are not at hand.
+      are_text: whether the labels are text, and no numbers or truth values; None likewise.
     """
 
     folder: str = "results/audit"
@@ -28,6 +31,7 @@ class Written(NamedTuple):
     again: str = "audit.run(key, x, y, decisions=[audit.read_decisions('decisions.csv')])"
     decisions: str = "decisions.csv"
     repaired: RepairedData | None = None
+    are_text: bool | None = None
 
 
 def worst(result: AuditResult) -> list[Column]:
@@ -77,14 +81,18 @@ def _repairs(result: AuditResult, written: Written) -> list[Html]:
     if written.repaired is not None:
         name, _, about, reading = written.repaired
         flips = " The labels that were flipped on purpose are as before in it." if result.examples.flipped.any() else ""
-        lines = report.block(reading.format(path=repr(f"{written.folder}/{name}")))
+        lines = report.block(reading.replace("{path}", repr(f"{written.folder}/{name}"), 1))
         steps.append(
             report.sentence("Or take the repairs as they are: ", report.link(name), f" {about}.{flips}", lines)
         )
     # a label that was flipped on purpose is none of the user's, nor is its repair
     if result.label_errors.repaired.any() and not result.examples.flipped.any():
+        text = written.are_text
+        if text is None:
+            text = not all(map(_AS_NUMBERS_ARE_WRITTEN.fullmatch, result.examples.class_names))
+        how = as_text("suggested_label", result.examples.class_names) if text else ""
         program = (
-            f'repairs = pandas.read_csv({written.folder + "/scores.csv"!r}).query("repaired == 1")\n'
+            f'repairs = pandas.read_csv({written.folder + "/scores.csv"!r}{how}).query("repaired == 1")\n'
             "y[repairs.example] = repairs.suggested_label  # y: your labels, in a NumPy array"
         )
         steps.append(report.sentence("Repair labels in Python, where they are:", report.block(program)))

@@ -33,7 +33,7 @@ def read_text_columns(path: Path, delimiter: str | None, label: str | int | None
     Args:
       path: of the file.
       delimiter: between the columns; by default that of the suffix, or the one of the header where that parts nothing.
-      label: the column of the labels, where text stays as it is: a class may be called "None".
+      label: the column of the labels, where text stays as it is: a class may be called "None", or "00".
 
     Raises:
       ValueError: if it is no such table.
@@ -68,21 +68,23 @@ def read_text_columns(path: Path, delimiter: str | None, label: str | int | None
     if columns[header[-1]].null_count():
         # where a row ends early, polars takes the rest for missing
         _require_full_rows(raw, delimiter, len(header))
+    if delimiter == ";":
+        columns = {name: _with_decimal_points(column) for name, column in columns.items()}
     place = None if label is None else position(label, header)
     if place is not None and frame.dtypes[place] == polars.String and frame.to_series(place).null_count():
         columns[header[place]] = read(columns=[place], infer_schema_length=0).to_series(0)
-    if delimiter == ";":
-        columns = {name: _with_decimal_points(column) for name, column in columns.items()}
+    elif place is not None and frame.dtypes[place].is_integer():
+        texts = read(columns=[place], infer_schema_length=0, null_values=words).to_series(0)
+        if not (texts.str.strip_chars() == frame.to_series(place).cast(polars.String)).all():
+            columns[header[place]] = texts
     return columns, notices
 
 
-def named_rows(path: Path, delimiter: str | None) -> tuple[list[str], list[list[str]], str]:
-    """The names of the columns of a .csv or .tsv file, its rows as text, and what parts its columns."""
+def named_columns(path: Path, delimiter: str | None) -> tuple[str, list[str], str]:
+    """The text of a .csv or .tsv file, the names of its columns, and what parts them."""
     raw = path.read_bytes()
-    if b"\n" not in raw:
-        raw = raw.replace(b"\r", b"\n")
     header, delimiter, _ = _header(raw, path.suffix.lower(), None if delimiter is None else _one_character(delimiter))
-    return header, list(_rows(raw.rstrip(b"\r\n"), delimiter))[1:], delimiter
+    return raw.decode(), header, delimiter
 
 
 def read_parquet_columns(path: Path) -> dict[str, Any]:
