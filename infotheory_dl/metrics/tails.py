@@ -69,8 +69,8 @@ def outliers(values: Real[AnyArray, " values"], *, tail: Tail = "both", rate: fl
     return outliers_of(np.asarray(values, float), tail, rate)
 
 
-def outliers_of(values: Float[np.ndarray, " values"], tail: Tail, rate: float) -> Outliers:
-    """The core of `outliers`."""
+def outliers_of(values: Float[np.ndarray, " values"], tail: Tail, rate: float, *, least: float = 0.0) -> Outliers:
+    """The core of `outliers`; `least` is below what no tail falls, such as the rounding of the values."""
     from scipy.stats import false_discovery_control
 
     centre = float(np.median(values))
@@ -80,7 +80,7 @@ def outliers_of(values: Float[np.ndarray, " values"], tail: Tail, rate: float) -
         if len(side):
             # of all values where one tail is looked at, and of those on a side where both are
             share = len(side) / len(values) if tail == "upper" else 1.0
-            p_values[side] = share * _tail_probabilities(sign * (values[side] - centre))
+            p_values[side] = share * _tail_probabilities(sign * (values[side] - centre), least)
     is_outlier = false_discovery_control(p_values) <= rate
     above, below = values[is_outlier & (values > centre)], values[is_outlier & (values < centre)]
     return Outliers(
@@ -92,10 +92,10 @@ def outliers_of(values: Float[np.ndarray, " values"], tail: Tail, rate: float) -
     )
 
 
-def _tail_probabilities(deviations: Float[np.ndarray, " side"]) -> Float[np.ndarray, " side"]:
+def _tail_probabilities(deviations: Float[np.ndarray, " side"], least: float) -> Float[np.ndarray, " side"]:
     """Of positive deviations, how probable one as great is; 1 below the tail."""
     begins, half = np.quantile(deviations, (_BEGINS, _HALF))
-    scale = (half - begins) / np.log(2)
+    scale = max(least, (half - begins) / np.log(2))
     if scale == 0:
         return np.ones(len(deviations))
     # the scale is known as well as from the mean of so many: hence no exponential, but what is expected of one

@@ -2,7 +2,7 @@
 
 from infotheory_dl.report.charts import Bar, Line, Row, bar_chart, distribution_chart, line_chart
 from infotheory_dl.report.cross_tables import cross_table
-from infotheory_dl.report.format import count, known, nats, percent, signed, with_minus
+from infotheory_dl.report.format import count, known, nats, percent, probability, signed, with_minus
 from infotheory_dl.report.graphs import Hub, Link, hub_chart
 from infotheory_dl.report.histograms import histogram
 from infotheory_dl.report.html import Html, element, joined
@@ -74,6 +74,7 @@ __all__ = [
     "paragraph",
     "percent",
     "point_chart",
+    "probability",
     "ran_with",
     "script",
     "section",

@@ -29,6 +29,11 @@ def nats(value: Scalar) -> str:
     return with_minus(f"{amount:.2f}" if amount == 0 or abs(amount) >= 0.1 else f"{amount:.2g}")
 
 
+def probability(value: Scalar) -> str:
+    """A p-value, to one figure."""
+    return with_minus(f"{value:.1g}")
+
+
 def known(value: Scalar, write: Callable[[Any], str] = "{:.2f}".format) -> str:
     """A number, or a dash where there is none."""
     return "—" if np.isnan(value) else with_minus(write(value))

@@ -73,10 +73,13 @@ def made_regression(num_examples: int, *, outlying: int) -> audit.RegressionAudi
         standardized=deviations,
         p_value=np.where(is_outlying, np.linspace(1e-9, 1e-7, num_examples), 0.5),
         is_outlying=is_outlying,
+        error=0.5,
         noise=0.5,
         explained=0.8,
         gain=100.0,
         told=True,
+        in_line=False,
+        crowded=False,
     )
     checks, order = of_classes.checks, OrderEffect(0.1, 0.1, 0.5)
     ones = np.ones(num_examples)

@@ -7,7 +7,7 @@ import pytest
 from infotheory_dl import data
 from infotheory_dl.audit.checks.classes import tabulate_classes
 from infotheory_dl.audit.checks.copies import find_copies, find_leaks
-from infotheory_dl.audit.checks.order import order_effects
+from infotheory_dl.audit.checks.order import OrderEffect, most_alike, order_effects
 from infotheory_dl.audit.checks.outlying import find_outlying
 from infotheory_dl.audit.checks.sources import compare_sources
 from infotheory_dl.audit.examples import Examples, draw_examples
@@ -106,6 +106,17 @@ def test_order_is_told_within_the_classes():
     found = order_effects(KEY, examples, walk, walk[:, 0])
     assert found.inputs.p_value == found.margins.p_value == 1 / 200
     assert found.inputs.observed > 0.5 > found.inputs.expected
+
+
+def test_two_tests_of_the_order_raise_no_more_alarms_than_one():
+    effects = lambda *p_values: [(name, OrderEffect(0.1, 0.1, p)) for name, p in zip("ab", p_values, strict=False)]
+    assert most_alike(effects(0.04, 0.03)) == ("b", 0.06)
+    assert most_alike(effects(0.01, 0.9)) == ("a", 0.02)
+    assert most_alike(effects(0.8, 0.9)) == ("a", 1.0)
+    p_values = np.random.default_rng(0).uniform(size=(4000, 2))
+    alarms = np.mean([most_alike(effects(*pair))[1] <= 0.05 for pair in p_values.tolist()])
+    # 1 - .975² by the closed form
+    assert abs(alarms - (1 - 0.975**2)) < 3 * np.sqrt(0.05 * 0.95 / 4000)
 
 
 @pytest.mark.parametrize("is_worse", [False, True])

@@ -12,6 +12,7 @@ from infotheory_dl import audit, cli
 from infotheory_dl.audit import regression
 from infotheory_dl.audit.decisions import apply_to_targets
 from infotheory_dl.audit.regression.targets import exchanged
+from infotheory_dl.report import nats
 from tests.files_page import columns_of
 
 SIZE = 160
@@ -72,7 +73,53 @@ def test_inputs_that_tell_nothing_are_told():
     x, _ = made()
     result = run(x, np.random.default_rng(3).normal(size=SIZE))
     assert not result.residuals.told
-    assert "tell nothing of the targets" in audit.regression_findings(result)[0]
+    found = audit.regression_findings(result)[0]
+    assert "tell nothing of the targets" in found
+    better = "hardly better" if result.residuals.gain > 0 else "no better"
+    assert f"{better} than their mean does ({nats(result.residuals.gain)} nats)" in found
+
+
+@pytest.mark.parametrize("mistyped", [1e5, 1e12])
+def test_one_mistyped_target_moves_neither_the_verdict_nor_what_else_is_found(planted, mistyped):
+    x, y = made()
+    y[:4] += [150, -150, 200, -250]
+    y[4] = mistyped
+    result = run(x, y)
+    residuals = result.residuals
+    assert np.flatnonzero(residuals.is_outlying).tolist() == [0, 1, 2, 3, 4]
+    assert (residuals.told, residuals.in_line) == (True, True)
+    np.testing.assert_allclose(residuals.explained, planted.residuals.explained, atol=0.01)
+    np.testing.assert_allclose(residuals.error, planted.residuals.error, rtol=0.05)
+    assert "of the variance of the targets in line" in audit.regression_findings(result)[0]
+
+
+def test_what_is_left_is_the_deviation_of_targets_in_line_from_their_predictions(planted):
+    residuals = planted.residuals
+    deviations = (planted.targets - residuals.predictions)[4:]
+    np.testing.assert_allclose(residuals.error, np.sqrt(np.square(deviations).mean()))
+    explained = 1 - np.square(deviations).mean() / planted.targets[4:].var()
+    np.testing.assert_allclose(residuals.explained, explained)
+    np.testing.assert_allclose(residuals.gain, -(SIZE - 4) / 2 * np.log(1 - explained))
+    assert f"what is left has a standard deviation of {residuals.error:.5g}" in audit.regression_findings(planted)[0]
+
+
+def test_where_half_of_the_targets_are_one_number_none_is_out_of_line_and_it_says_why():
+    result = run(made()[0], (np.arange(SIZE) % 20 == 0).astype(float))
+    residuals = result.residuals
+    assert residuals.crowded
+    assert not residuals.is_outlying.any()
+    np.testing.assert_array_equal(residuals.p_value, 1)
+    assert np.abs(residuals.standardized).max() < 10
+    assert "Half of the targets or more have one value" in audit.regression_findings(result)[1]
+
+
+def test_rounded_targets_are_not_known_better_than_their_rounding():
+    """Two of 160 are 2, the others 0 and 1 in halves: not by the scale of what the predictions vary by."""
+    y = np.random.default_rng(0).permutation(np.repeat([0.0, 1.0, 2.0], [79, 79, 2]))
+    result = run(made()[0], y)
+    assert not result.residuals.crowded
+    assert not result.residuals.is_outlying.any()
+    assert result.residuals.noise >= 1 / np.sqrt(12)
 
 
 def test_exchanged_targets_are_known_and_mostly_found():
@@ -94,7 +141,7 @@ def test_the_files_and_the_page_have_what_was_found(planted, tmp_path):
     assert len(content["rows"]) == 4 + 48
     place, _name, target, predicted, told, _, is_outlying, verdict, beside, looks = content["rows"][0]
     assert (target, predicted) == (planted.targets[place], float(f"{planted.residuals.predictions[place]:.6g}"))
-    assert told.startswith(f"{planted.residuals.standardized[place]:.2f} sd, p = ".replace("-", "−"))
+    assert told.startswith(f"out of line: {planted.residuals.standardized[place]:.2f} sd, p = ".replace("-", "−"))
     assert (is_outlying, verdict) == (True, None)
     x = planted.examples.inputs
     near = min(range(4, SIZE), key=lambda i: np.square(x[i] - x[place]).sum())

@@ -13,6 +13,7 @@ from infotheory_dl.report import (
     Hub,
     Line,
     Link,
+    Points,
     Row,
     bar_chart,
     distribution_chart,
@@ -20,6 +21,7 @@ from infotheory_dl.report import (
     histogram,
     hub_chart,
     line_chart,
+    point_chart,
 )
 
 
@@ -146,3 +148,16 @@ def test_of_many_marked_values_some_are_drawn_among_them_the_ends():
     ends = distribution_chart([row._replace(marked=marked[[0, -1]])], title="t", x_label="")
     assert [places[0], places[-1]] == [float(x) for x in re.findall(r'class="marked" cx="([^"]*)"', ends)]
     assert np.ptp(np.diff(places)) < 1
+
+
+def test_points_with_units_lie_between_the_numbers_of_their_axes():
+    points = Points("seen", np.array([0.0, 10.0]), np.array([-1.0, 1.0]))
+    drawing = str(point_chart([points], title="chart", x_label="given", y_label="predicted", has_units=True))
+    ticks = dict(re.findall(r'x="([\d.]+)" y="[\d.]+" text-anchor="middle">([\d.]+)<', drawing))
+    at = {float(written): float(place) for place, written in ticks.items()}
+    assert {0.0, 10.0} <= set(at)
+    assert f'<circle class="s0" cx="{at[0.0]:.1f}"' in drawing
+    assert f'<circle class="s0" cx="{at[10.0]:.1f}"' in drawing
+    assert ">−1<" in drawing
+    plain = str(point_chart([points], title="chart", x_label="given", y_label="predicted"))
+    assert ">10<" not in plain

@@ -97,6 +97,7 @@ def test_charts_stand_side_by_side():
         (report.nats(0.0123), "0.012"),
         (report.nats(0), "0.00"),
         (report.signed(-0.5), "−0.50"),
+        (report.probability(2.3e-14), "2e−14"),
         (report.percent(-0.5), "−50\u00a0%"),
         (report.with_minus("-1e-05"), "−1e−05"),
         (report.known(float("nan")), "—"),

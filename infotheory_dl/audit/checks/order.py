@@ -1,6 +1,6 @@
 """Whether examples that follow one another are alike: then they are no independent draws."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -72,6 +72,15 @@ def within_groups(
 ) -> OrderEffect:
     """The serial correlation of leading columns within the groups, of examples in their order."""
     return _effect(key, lambda x, y, given: serial_correlation(x, given), values[:, :_DIRECTIONS], groups)
+
+
+def most_alike(order: Sequence[tuple[str, OrderEffect]]) -> tuple[str, float]:
+    """In what successive examples are most alike, and how probable as much would be by chance in any of them.
+
+    Source: Bonferroni, 1936.
+    """
+    name, effect = min(order, key=lambda named: named[1].p_value)
+    return name, min(1.0, len(order) * effect.p_value)
 
 
 def _effect(key: Key, measure: Callable[..., Any], values: np.ndarray, given: np.ndarray | None) -> OrderEffect:

@@ -35,6 +35,8 @@ from infotheory_dl.types import Key
 RATE = 0.05
 _REFITS = 2
 _EVIDENCE = 5.0  # nats, as for classes
+_FAR = 100.0  # deviations from the median, up to which targets take part in the first fit as they are
+_CROWDED = 0.5  # share of one value from which on the median tells nothing of what the others vary by
 
 
 @concise
@@ -43,25 +45,34 @@ class Residuals(NamedTuple):
 
     Attributes:
       predictions: of every target by a network trained without it.
-      standardized: target minus prediction, in units of what it varies by: the noise, which is told robustly, and what
-        the others leave open of this example.
+      standardized: target minus prediction, in units of what it varies by: the noise, and what the others leave open of
+        this example.
       p_value: probability that a target is so far out where the tails of the others go on exponentially.
       is_outlying: which targets are, at an expected share of 5 % false ones among them.
-      noise: standard deviation of the noise, told by the half of the residuals that are least.
+      error: root mean square of the deviations of the targets from these predictions.
+      noise: standard deviation of the noise by the median of the deviations, less what the others leave open; no less
+        than that of rounding where targets are given in steps. Where they are crowded by the mean square.
       explained: share of the variance of the targets that is predicted, by the mean squares; below zero where the mean
         of the others predicts better.
       gain: log-likelihood of the targets by these predictions above that by their mean, in nats, for normal noise.
-      told: whether that is five nats or more. If not, targets are held against their own distribution alone.
+      told: whether that is five nats or more. If not, the predictions are worth no more than the mean.
+      in_line: whether `error`, `explained` and `gain` are of the targets in line alone; if not, of all: where the gain
+        is greater.
+      crowded: whether half of the targets or more have one value. Then the median tells nothing of what the others vary
+        by: all p-values are 1 and no target is out of line.
     """
 
     predictions: Float[np.ndarray, " examples"]
     standardized: Float[np.ndarray, " examples"]
     p_value: Float[np.ndarray, " examples"]
     is_outlying: Bool[np.ndarray, " examples"]
+    error: float
     noise: float
     explained: float
     gain: float
     told: bool
+    in_line: bool
+    crowded: bool
 
 
 @concise
@@ -241,10 +252,16 @@ def _stages(targets: Float[np.ndarray, " examples"]) -> tuple[Stage, ...]:
 
 
 def _fit(work: Work, targets: Float[np.ndarray, " examples"]) -> _Fit:
-    centre, scale = targets.mean(), targets.std()
+    most_common, step = _ties(targets)
+    crowded = most_common >= _CROWDED
+    # a number with zeros too many must not hide all others at the first fit
+    reach = np.inf if crowded else _FAR * _robust_deviation(targets)
+    near = np.clip(targets, np.median(targets) - reach, np.median(targets) + reach)
     # in units of their own: what is compared with rounding must not depend on the user's
-    column = (targets - centre) / scale
-    fitted, confirmed = column, work.examples.confirmed
+    centre, scale = near.mean(), near.std()
+    column, fitted = (targets - centre) / scale, (near - centre) / scale
+    least = step / scale / np.sqrt(12)  # what is rounded to steps varies by that
+    confirmed = work.examples.confirmed
     if confirmed is None:
         confirmed = np.zeros(len(targets), bool)
     solve = solver(work)
@@ -253,26 +270,55 @@ def _fit(work: Work, targets: Float[np.ndarray, " examples"]) -> _Fit:
         predictions = fitted - solution.residuals[:, 0]
         left_open = np.sqrt(np.clip(1 - solution.leverage, np.finfo(float).eps, 1))
         standardized = (column - predictions) * left_open
-        found = outliers_of(standardized, "both", RATE)
-        is_outlying = found.is_outlier & ~confirmed
+        if crowded:
+            p_values, is_beyond = np.ones(len(targets)), np.zeros(len(targets), bool)
+            noise = float(standardized.std())
+        else:
+            found = outliers_of(standardized, "both", RATE, least=least)
+            p_values, is_beyond = found.p_values, found.is_outlier
+            noise = max(least, _robust_deviation(standardized))
+        is_outlying = is_beyond & ~confirmed
         cleaned = np.where(is_outlying, predictions, column)
         if np.array_equal(cleaned, fitted):
             break
         fitted = cleaned
-    noise = _robust_deviation(standardized)
-    error = float(np.square(column - predictions).mean())
-    gain = float(len(targets) / 2 * np.log(1 / error))
+    of_all, of_usual = (_compared(column[rows], predictions[rows]) for rows in (slice(None), ~is_beyond))
+    error, variance, gain = max(of_all, of_usual, key=lambda compared: compared.gain)
     residuals = Residuals(
         predictions=centre + scale * predictions,
         standardized=standardized / noise,
-        p_value=found.p_values,
+        p_value=p_values,
         is_outlying=is_outlying,
+        error=scale * float(np.sqrt(error)),
         noise=scale * noise,
-        explained=1 - error,
+        explained=1 - error / variance,
         gain=gain,
         told=gain >= _EVIDENCE,
+        in_line=of_usual.gain > of_all.gain,
+        crowded=crowded,
     )
     return _Fit(_in_units(solution, scale), residuals)
+
+
+class _Compared(NamedTuple):
+    """Mean squared error of predictions, variance of what they are of, and what they tell in nats."""
+
+    error: float
+    variance: float
+    gain: float
+
+
+def _compared(values: Float[np.ndarray, " examples"], predictions: Float[np.ndarray, " examples"]) -> _Compared:
+    error, variance = float(np.square(values - predictions).mean()), float(values.var())
+    return _Compared(error, variance, float(len(values) / 2 * np.log(variance / error)))
+
+
+def _ties(values: Float[np.ndarray, " examples"]) -> tuple[float, float]:
+    """Share of the most common value; and the step between values, zero where most are had once."""
+    different, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    gaps = np.concatenate([[np.inf], np.diff(different), [np.inf]])
+    nearest = np.where(counts > 1, np.minimum(gaps[1:], gaps[:-1]), 0.0)
+    return float(counts.max() / len(values)), float(np.median(nearest[place]))
 
 
 def _in_units(solution: Solution, scale: float) -> Solution:

@@ -9,7 +9,7 @@ from infotheory_dl.audit.regression._run import RegressionAudit
 from infotheory_dl.audit.report._review import FEATURES_SHOWN, MOST_CARDS, cards, identity, pictures_once
 from infotheory_dl.audit.report.galleries import written
 from infotheory_dl.information.neighbours._nearest import nearest_of_groups
-from infotheory_dl.report import Html, signed
+from infotheory_dl.report import Html, probability, signed
 
 _BEYOND = 48
 
@@ -46,9 +46,12 @@ def verdict(result: RegressionAudit, place: int) -> tuple[str, bool] | None:
 
 
 def deviation_in_words(result: RegressionAudit, place: int) -> str:
-    """How far out a target is."""
+    """How far out a target is, and whether that is out of line."""
     residuals = result.residuals
-    return f"{signed(residuals.standardized[place])} sd, p = {residuals.p_value[place]:.1g}"
+    whether = "out of line" if residuals.is_outlying[place] else "not out of line"
+    if residuals.crowded:
+        return f"{signed(residuals.standardized[place])} sd"
+    return f"{whether}: {signed(residuals.standardized[place])} sd, p = {probability(residuals.p_value[place])}"
 
 
 def _content(result: RegressionAudit, shown: Int[np.ndarray, " suspects"]) -> dict[str, Any]:

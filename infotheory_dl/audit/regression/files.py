@@ -48,7 +48,8 @@ def write_regression_report(
     settings = {**(config or {}), **{name: asdict(result.settings)[name] for name in used}}
     residuals = result.residuals
     chosen = {"weight_decay": result.solution.weight_decay, "noise": residuals.noise}
-    found = {"outlying": int(residuals.is_outlying.sum()), "explained": residuals.explained, "gain": residuals.gain}
+    measured = ("error", "explained", "gain", "in_line", "crowded")
+    found = {"outlying": int(residuals.is_outlying.sum()), **{name: getattr(residuals, name) for name in measured}}
     created = datetime.now().astimezone().isoformat(timespec="seconds")
     versions = report.versions()
     record = {"created": created, "settings": settings, "chosen": chosen, "found": found, "versions": versions}

@@ -5,7 +5,7 @@ from infotheory_dl.audit.regression._run import RegressionAudit
 from infotheory_dl.audit.regression.cards import target_order
 from infotheory_dl.audit.regression.table import MEANINGS, score_columns
 from infotheory_dl.audit.report.next_steps import Written
-from infotheory_dl.report import Column, Html, count, signed
+from infotheory_dl.report import Column, Html, count, probability, signed
 
 _WORST = 10
 _number = "{:.5g}".format
@@ -20,7 +20,7 @@ def worst(result: RegressionAudit) -> list[Column]:
         Column("target", [float(result.targets[place]) for place in places], _number),
         Column("predicted", [float(residuals.predictions[place]) for place in places], _number),
         Column("deviation, sd", [float(residuals.standardized[place]) for place in places], signed),
-        Column("p", [float(residuals.p_value[place]) for place in places], "{:.1g}".format),
+        Column("p", [float(residuals.p_value[place]) for place in places], probability),
     ]
 
 

@@ -20,7 +20,7 @@ from infotheory_dl.audit.report.checks import (
     told,
 )
 from infotheory_dl.audit.report.next_steps import Written
-from infotheory_dl.report import Column, Html, Picture, Points, count, percent, signed
+from infotheory_dl.report import Column, Html, Picture, Points, count, nats, percent, probability, signed
 
 _SHOWN, _EXTREMES = 48, 12
 _POINTS = 1500
@@ -32,23 +32,32 @@ def regression_findings(result: RegressionAudit) -> list[str]:
     """What an audit of numbers found, in sentences."""
     residuals, checks = result.residuals, result.checks
     outlying = int(residuals.is_outlying.sum())
+    of_whom = "targets in line" if residuals.in_line else "targets"
     if residuals.told:
         sentences = [
-            f"Networks trained without an example predict {percent(max(0.0, residuals.explained))} of the variance of"
-            f" the targets; what is left has a standard deviation of {_number(residuals.noise)}."
+            f"Networks trained without an example predict {percent(residuals.explained)} of the variance of the"
+            f" {of_whom}; what is left has a standard deviation of {_number(residuals.error)}."
         ]
     else:
+        better = "hardly better" if residuals.gain > 0 else "no better"
         sentences = [
-            "These inputs tell nothing of the targets: networks trained without an example predict them hardly better"
-            f" than their mean does, by {residuals.gain:.1f} nats. Usual causes: x and y are not in the same order, or"
-            " features on scales of their own. Targets are held against their own distribution alone."
+            "These inputs tell nothing of the targets: networks trained without an example predict them"
+            f" {better} than their mean does ({nats(residuals.gain)} nats). Usual causes: x and y are not in the same"
+            " order, or features on scales of their own. Targets are held against little more than their own"
+            " distribution."
         ]
-    sentences.append(
-        f"{count(outlying, 'target is', 'targets are')} out of line; {percent(RATE)} of such findings are expected to"
-        " be false where the tails of the others fall exponentially."
-        if outlying
-        else "No target is out of line."
-    )
+    if residuals.crowded:
+        sentences.append(
+            "Half of the targets or more have one value: what the others vary by cannot be told, and no target is said"
+            " to be out of line. If they are classes, audit them without --task regression, by audit.run."
+        )
+    elif outlying:
+        sentences.append(
+            f"{count(outlying, 'target is', 'targets are')} out of line; {percent(RATE)} of such findings are expected"
+            " to be false where the tails of the others fall exponentially."
+        )
+    else:
+        sentences.append("No target is out of line.")
     if result.detection:
         found, exchanged = result.detection[0], result.exchanged
         right = int((residuals.is_outlying & exchanged).sum())
@@ -105,7 +114,7 @@ def _header(result: RegressionAudit, title: str) -> str:
     figures = [
         (str(int(residuals.is_outlying.sum())), "targets out of line"),
         (percent(max(0.0, residuals.explained)), "of the variance is predicted without the example"),
-        (_number(residuals.noise), "standard deviation of what is left"),
+        (_number(residuals.error), "standard deviation of what is left"),
     ]
     if result.detection:
         precision = result.detection[0].average_precision
@@ -154,7 +163,7 @@ def _examples(result: RegressionAudit, members: Int[np.ndarray, " members"]) -> 
         Column("target", result.targets[members].tolist(), _number),
         Column("predicted", residuals.predictions[members].tolist(), _number),
         Column("deviation, sd", residuals.standardized[members].tolist(), signed),
-        Column("p", residuals.p_value[members].tolist(), "{:.1g}".format),
+        Column("p", residuals.p_value[members].tolist(), probability),
         Column("information, nats", result.information[members].tolist(), "{:.2g}".format),
     ]
     if result.detection:
@@ -182,6 +191,7 @@ def _fit(result: RegressionAudit) -> str:
                 title="Targets over their predictions by networks trained without the example",
                 x_label="predicted",
                 y_label="given",
+                has_units=True,
             ),
             report.histogram(
                 {name: values for name, values in bars.items() if len(values)},
@@ -215,9 +225,14 @@ def _computed_how(result: RegressionAudit, facts: dict[str, Any], written: Writt
         f" closed form to the end, with the weight decay {result.solution.weight_decay:.3g} on the mean loss: by"
         " default that of least leave-one-out error.",
         "Deviation: the target less its prediction by the fit to all other examples, times the root of one minus its"
-        " leverage, over the standard deviation of the noise, which is told by the median.",
+        f" leverage, over the standard deviation of the noise, {_number(result.residuals.noise)}: by the median, so"
+        " that great deviations do not move it, and no less than that of rounding to the steps between targets.",
         "Out of line: on either side the deviations beyond the third quartile are taken to fall exponentially. Targets"
-        " out of line are replaced by their predictions and all is predicted anew, twice.",
+        " out of line are replaced by their predictions and all is predicted anew, twice; at first, those beyond a"
+        " hundred deviations from the median count as if they were there. Where half of the targets or more have one"
+        " value none is out of line.",
+        "What is predicted: over the targets in line, or over all where they gain more by it."
+        f" Here {'in line' if result.residuals.in_line else 'all'}.",
         "Output change: the mean squared change of the outputs on the held-out examples when the example is left out."
         " Weight change: the squared change of the weights.",
     ]

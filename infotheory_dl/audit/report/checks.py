@@ -1,6 +1,6 @@
 """Sections of the report on what was looked for besides wrong labels: copies, outlying examples, order, sources."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,11 +10,11 @@ from infotheory_dl import report
 from infotheory_dl.audit._run import AuditResult
 from infotheory_dl.audit.checks import Copies, Outlying, Sources
 from infotheory_dl.audit.checks.copies import LEVEL
-from infotheory_dl.audit.checks.order import OrderEffect
+from infotheory_dl.audit.checks.order import OrderEffect, most_alike
 from infotheory_dl.audit.checks.outlying import RATE
 from infotheory_dl.audit.examples import Examples
 from infotheory_dl.audit.unseen_sources import UnseenSources
-from infotheory_dl.report import Column, Html, Picture, count, known, percent
+from infotheory_dl.report import Column, Html, Picture, count, known, percent, probability
 
 _SHOWN = 24
 _CLASSES_SHOWN = 100
@@ -49,7 +49,7 @@ def told(
     copies: Copies,
     leaks: Copies | None,
     outlying: Outlying,
-    order: Iterable[tuple[str, OrderEffect]],
+    order: Sequence[tuple[str, OrderEffect]],
     sources: Sources | None,
     what: str,
 ) -> list[str]:
@@ -72,11 +72,12 @@ def told(
             f"{count(unlike, 'example is', 'examples are')} unlike all others; {percent(RATE)} of such findings are"
             " expected to be false."
         )
-    alike = next(((common, effect) for common, effect in order if effect.p_value <= _NOTABLE), None)
-    if alike is not None:
+    common, p_value = most_alike(order)
+    if p_value <= _NOTABLE:
         found.append(
-            f"Examples that follow one another are alike in their {alike[0]} (p = {alike[1].p_value:.2g}): they are no"
-            " independent draws. Part them by their origin before you train on some and measure on others."
+            f"Examples that follow one another are more alike in their {common} than in random orders (p ="
+            f" {p_value:.2g}): perhaps they are no independent draws. If so, part them by their origin before you train"
+            " on some and measure on others."
         )
     if sources is not None:
         worse = np.flatnonzero(sources.q_value <= _NOTABLE)
@@ -177,7 +178,7 @@ def _pairs(
             Column("copy of", [shown.examples.names[i] for i in second]),
             Column("its label", [shown.labels[i] for i in second]),
             Column("distance", copies.distance[order].tolist(), "{:.3g}".format),
-            Column("p", copies.p_value[order].tolist(), "{:.1g}".format),
+            Column("p", copies.p_value[order].tolist(), probability),
         ]
     )
 
@@ -201,7 +202,7 @@ def outlying_part(found: Outlying, shown: Shown) -> str:
                 Column("example", called),
                 Column("label", labels),
                 Column("leverage", leverage, "{:.3f}".format),
-                Column("p", found.p_value[first].tolist(), "{:.1g}".format),
+                Column("p", found.p_value[first].tolist(), probability),
             ]
         )
     else:
