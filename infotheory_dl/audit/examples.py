@@ -1,5 +1,6 @@
 """What an audit looks at: the examples to be audited, others to measure on, and flips of labels made on purpose."""
 
+from collections import Counter
 from typing import NamedTuple
 
 import jax
@@ -63,8 +64,14 @@ class Examples(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What to call the examples: their names, or else their places in the set."""
-        return tuple(map(str, self.indices)) if self.row_names is None else self.row_names
+        """What to call the examples: by their names, those that several have with the place, or by places alone."""
+        if self.row_names is None:
+            return tuple(map(str, self.indices))
+        if len(set(self.row_names)) == len(self.row_names):
+            return self.row_names
+        counts = Counter(self.row_names)
+        called = zip(self.row_names, self.indices.tolist(), strict=True)
+        return tuple(name if counts[name] == 1 else f"{name} ({place})" for name, place in called)
 
     @property
     def flipped(self) -> Bool[np.ndarray, " examples"]:

@@ -8,9 +8,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from infotheory_dl import data, label_noise, metrics
-from infotheory_dl._validation import edge, require_distributions
+from infotheory_dl._files import read_arrays
+from infotheory_dl._validation import edge, require_distributions, to_numpy
 from infotheory_dl.audit.examples import Examples
 from infotheory_dl.audit.scores import Scores
+from infotheory_dl.data.tables.formats import naming, read_array
 from infotheory_dl.linearization.calibration import least_loss
 from infotheory_dl.metrics import Calibration, spearman_correlation
 from infotheory_dl.results import concise
@@ -84,26 +86,40 @@ def read_probabilities(path: str | os.PathLike[str]) -> Probabilities:
     """
     place = Path(path).expanduser()
     suffix = place.suffix.lower()
-    if suffix == ".npy":
-        return _of_table(data.read_table(x=place, missing="refuse"), named=False)
-    if suffix == ".npz":
-        with np.load(place) as arrays:
-            names = list(arrays)
-        name = "probabilities" if "probabilities" in names else names[0]
-        return _of_table(data.read_table(place, x=name, missing="refuse"), named=False)
-    return _of_table(data.read_table(place, missing="refuse"), named=True)
+    if suffix not in (".npy", ".npz"):
+        return _of_table(data.read_table(place, missing="keep"), named=True)
+    arrays = {} if suffix == ".npy" else read_arrays(place, remedy="make one by numpy.savez(path, probabilities=p)")
+    with naming(place):
+        if suffix == ".npy":
+            return as_probabilities(read_array(place))
+        if "probabilities" not in arrays and len(arrays) != 1:
+            held = ", ".join(arrays) or "no arrays"
+            raise ValueError(f"which array has the probabilities? Call it probabilities; it has {held}")
+        return as_probabilities(arrays.get("probabilities", next(iter(arrays.values()))))
 
 
 def as_probabilities(given: Any) -> Probabilities:
     """The same of what is in memory: an array, or a DataFrame whose columns are called by the classes."""
     if isinstance(given, Probabilities):
         return given
-    return _of_table(data.as_table(given, missing="refuse"), named=hasattr(given, "columns"))
+    named = hasattr(given, "columns")
+    if not named and (shape := to_numpy(given).shape)[1:] == ():
+        raise ValueError(
+            f"probabilities must be of shape (examples, classes), got {shape}: give a column for each class; of two"
+            " classes the probabilities p of the second may be given as p[:, None]"
+        )
+    return _of_table(data.as_table(given, missing="keep"), named=named)
 
 
 def _of_table(table: data.Table, *, named: bool) -> Probabilities:
     if table.x.ndim != 2:
         raise ValueError(f"probabilities must be of shape (examples, classes), got {table.x.shape}")
+    gaps = np.flatnonzero(np.isnan(table.x.astype(float)).any(1))
+    if len(gaps):
+        raise ValueError(
+            f"probabilities are NaN in {len(gaps)} of {len(table.x)} rows, the first in row {gaps[0]} (from 0): every"
+            " example needs a prediction; where no fold made one, train without that example and predict it"
+        )
     return Probabilities(table.x.astype(float), table.feature_names if named else None)
 
 

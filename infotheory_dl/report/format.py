@@ -15,7 +15,8 @@ def with_minus(number: str) -> str:
 
 def percent(share: Scalar) -> str:
     """A share in percent, to a tenth."""
-    return with_minus(f"{100 * share:.1f}".removesuffix(".0")) + "\u00a0%"
+    # what single and double precision have of one share is written alike
+    return with_minus(f"{round(100 * float(share), 5):.1f}".removesuffix(".0")) + "\u00a0%"
 
 
 def signed(value: Scalar) -> str:

@@ -78,11 +78,27 @@ def test_one_column_of_two_classes_is_of_the_second(result):
         (lambda rows: rows[:, :3], "a column for each of the 10 classes '0', '1', '2', '3', '4', …, got 3"),
         (lambda rows: np.log(rows), "must be a distribution, .* of logits take the softmax"),
         (lambda rows: rows[None], "probabilities must be of shape"),
+        (
+            lambda rows: rows[:, 0],
+            r"must be of shape \(examples, classes\), got \(160,\): give a column for each class",
+        ),
+        (
+            lambda rows: np.where(rows == rows[3:4], np.nan, rows),
+            "NaN in 1 of 160 rows, the first in row 3 .* where no",
+        ),
     ],
 )
 def test_what_does_not_fit_is_told_with_what_to_do(change, message, result, given):
     with pytest.raises(ValueError, match=message):
         of_audited(as_probabilities(change(given)), result.examples)
+
+
+def test_of_two_arrays_none_is_taken(given, tmp_path):
+    np.savez(tmp_path / "p.npz", train=given, test=given)
+    with pytest.raises(ValueError, match=r"p\.npz: which array has the probabilities.* it has train, test"):
+        audit.read_probabilities(tmp_path / "p.npz")
+    np.savez(tmp_path / "p.npz", mine=given)
+    np.testing.assert_array_equal(audit.read_probabilities(tmp_path / "p.npz").values, given)
 
 
 def test_columns_of_other_names_are_told(result, given):
@@ -110,3 +126,16 @@ def test_the_page_the_table_and_the_sentences_have_them(result, compared):
 def test_predictions_by_models_that_have_seen_the_labels_are_told(result, compared):
     seen = result._replace(given_predictions=compared._replace(accuracy=np.ones(2)))
     assert "agree with every label" in " ".join(predictions.sentences(seen))
+
+
+def test_predictions_that_are_all_the_same_or_in_another_order_are_told(result, given):
+    def sentence(rows):
+        labels = result.examples.labels
+        found = compare_predictions(rows[result.examples.indices], labels, result.scores, result.label_errors, 0.95)
+        (told,) = predictions.sentences(result._replace(given_predictions=found))
+        return told
+
+    for rows in (np.full(given.shape, 0.1), np.broadcast_to(given[0], given.shape)):
+        assert sentence(rows).startswith("Your predictions are the same for every example")
+    assert "in another order" in sentence(given[np.random.default_rng(1).permutation(len(given))])
+    assert "in another order" not in sentence(given)

@@ -68,6 +68,15 @@ def test_examples_are_called_by_the_names_that_they_have(result):
     assert f'alt="example &lt;row&gt; {result.examples.indices[result.scores.margins.argmin()]}"' in page
 
 
+def test_names_that_repeat_have_the_place_behind_and_a_threshold_near_zero_is_not_zero(result):
+    examples = result.examples._replace(row_names=("one", "other", "one", *"abc"), indices=np.arange(6) + 4)
+    assert examples.names == ("one (4)", "other", "one (6)", "a", "b", "c")
+    for threshold, written in ((-0.003, "−0.003"), (-0.5, "−0.50"), (0.0, "0")):
+        errors = result.label_errors._replace(threshold=threshold)
+        page = Page(render(result._replace(label_errors=errors), title="", facts={})).text
+        assert f"repaired below {written}" in page
+
+
 def test_every_example_stands_in_the_table(folder, result):
     with (folder / "scores.csv").open(newline="", encoding="utf-8") as file:
         rows = {int(row["example"]): row for row in csv.DictReader(file)}

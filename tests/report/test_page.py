@@ -93,6 +93,8 @@ def test_charts_stand_side_by_side():
     [
         (report.percent(0.123), "12.3\u00a0%"),
         (report.percent(1), "100\u00a0%"),
+        (report.percent(np.float32(0.9125)), report.percent(0.9125)),
+        (report.percent(float(np.float32(0.9125))), report.percent(0.9125)),
         (report.nats(3.456), "3.46"),
         (report.nats(0.0123), "0.012"),
         (report.nats(0), "0.00"),

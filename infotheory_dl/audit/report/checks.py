@@ -283,8 +283,8 @@ def _classes(result: AuditResult) -> str:
     if small:
         about += f" {count(small, 'class has', 'classes have')} fewer than {_SMALL_CLASS} examples: hardly to be told."
     about += (
-        " Suspected are labels that are wrong with a probability above one half; of these so many are expected to be"
-        " right."
+        " Behind ± stand two standard errors of the share that is wrong. Suspected are labels that are wrong with a"
+        " probability above one half; of these so many are expected to be right."
     )
     suspected = classes.suspected.copy()
     np.fill_diagonal(suspected, 0)

@@ -9,6 +9,7 @@ from infotheory_dl.report import Bar, Column, Html
 _IN_A_MATRIX = 20
 _PAIRS_SHOWN = 20
 _BARS_AT_AN_END = 15
+_LEAST_IN_HUNDREDTHS = 0.005
 
 
 def overview(result: AuditResult) -> Html:
@@ -28,8 +29,9 @@ def _margins(result: AuditResult) -> Html:
     groups = {"label as given": margins}
     if flipped.any():
         groups = {"label not flipped": margins[~flipped], "label flipped on purpose": margins[flipped]}
+    below = f"{threshold:.2f}" if abs(threshold) >= _LEAST_IN_HUNDREDTHS else f"{threshold:.1g}"
     marks = (
-        {f"repaired below {report.signed(threshold)}": threshold} if np.isfinite(threshold) else {"contradicted": 0.0}
+        {f"repaired below {report.with_minus(below)}": threshold} if np.isfinite(threshold) else {"contradicted": 0.0}
     )
     title = f"{len(margins):,} margins, {int((margins < 0).sum()):,} of them below zero"
     drawing = report.histogram(groups, title=title, x_label="margin", marks=marks)

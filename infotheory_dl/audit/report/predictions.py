@@ -8,6 +8,8 @@ from infotheory_dl.audit.predictions import GivenPredictions
 from infotheory_dl.audit.report.galleries import ranked
 from infotheory_dl.report import Column, Line, count, known, percent
 
+_AGREEING = 0.1  # a rank correlation that is none
+
 
 def given_predictions(result: AuditResult) -> str:
     """The section; nothing where none were given."""
@@ -59,11 +61,19 @@ def _sentence(given: GivenPredictions) -> str:
             "Your predictions agree with every label: by models that were trained on the examples themselves they say"
             " nothing of wrong labels. Predict each example out of fold, such as by scikit-learn's cross_val_predict."
         )
+    if np.isnan(given.agreement) or not np.ptp(given.probabilities, axis=0).any():
+        return (
+            "Your predictions are the same for every example, or for every label: they tell nothing of wrong labels."
+            " Give probabilities that a model makes of the inputs."
+        )
     both, either = int(given.both.sum()), int(given.either.sum())
     more = "Yours tell" if given.loss[0] < given.loss[1] else "The audit's tell"
+    order = ""
+    if not both and given.agreement < max(_AGREEING, 2 / len(given.margins) ** 0.5):
+        order = " Perhaps their rows are in another order than the data: then none of this counts."
     return (
         f"Your predictions and the audit both suspect {count(both, 'label', 'labels')}, one of the two {either - both}"
-        f" more; their margins have a rank correlation of {given.agreement:.2f}. {more} more of the classes."
+        f" more; their margins have a rank correlation of {given.agreement:.2f}. {more} more of the classes.{order}"
     )
 
 
