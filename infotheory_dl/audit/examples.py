@@ -44,6 +44,7 @@ class Examples(NamedTuple):
       dropped: places in the set of examples that a person has left out; None likewise.
       measured: places among the audited examples of those held out, which trained networks leave out; none where
         others are held out.
+      dates: the features that are days since 1970-01-01.
     """
 
     indices: Int[np.ndarray, " examples"]
@@ -61,6 +62,7 @@ class Examples(NamedTuple):
     confirmed: Bool[np.ndarray, " examples"] | None = None
     dropped: Int[np.ndarray, " dropped"] | None = None
     measured: Int[np.ndarray, " measured"] = np.zeros(0, int)
+    dates: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -163,6 +165,7 @@ def draw_examples(
         available=len(codes),
         row_names=None if rows is None else tuple(rows[place] for place in audited.indices),
         notices=(*table.notices, *rare),
+        dates=() if table.encoding is None else table.encoding.dates,
     )
 
 

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 
+from infotheory_dl import data
 from infotheory_dl.audit import representation
 from infotheory_dl.audit.report import _review, findings, render
 from infotheory_dl.audit.report.sentences import scored_by
@@ -80,3 +81,20 @@ def test_what_examples_are_compared_by_has_words_and_hard_examples_are_no_mistak
     # by a sharpness of 5 a prediction of one against zeros is that of another class in 1.3 %
     assert "6 labels are contradicted" in sentence
     assert f"About {60 * 2 / (2 + np.exp(5)):.0f} are expected if every label is right" in sentence
+
+
+def test_dates_are_written_as_dates_and_durations_as_days():
+    result = made_audit(30, suspects=6, pictures=False)
+    start, hours = np.datetime64("2024-02-28", "h"), np.arange(30)
+    stay = np.random.default_rng(0).permutation(30)
+    table = data.as_table({"seen": start + 24 * hours, "left": start + hours, "stay": stay * np.timedelta64(1, "D")})
+    examples = result.examples._replace(
+        x=table.x, inputs=table.x, feature_names=table.feature_names, dates=table.encoding.dates
+    )
+    content = content_of(result._replace(examples=examples))
+    for row in content["rows"]:
+        shown = {content["features"][feature]: value for feature, value, *_ in row[-1]}
+        place = row[0]
+        assert shown["seen"] == str((start + 24 * place).astype("M8[D]"))
+        assert shown["left"] == f"2024-02-28{f' {place:02}:00' if place else ''}"
+        assert shown["stay"] == str(stay[place])

@@ -7,7 +7,7 @@ from jaxtyping import Int
 
 from infotheory_dl.audit.regression._run import RegressionAudit
 from infotheory_dl.audit.report._review import FEATURES_SHOWN, MOST_CARDS, cards, identity, pictures_once
-from infotheory_dl.audit.report.galleries import written
+from infotheory_dl.audit.report.galleries import writer, written
 from infotheory_dl.information.neighbours._nearest import nearest_of_groups
 from infotheory_dl.report import Html, probability, signed
 
@@ -66,7 +66,9 @@ def _content(result: RegressionAudit, shown: Int[np.ndarray, " suspects"]) -> di
     else:
         for place, near in pairs:
             differing = np.argsort(-np.abs(inputs[place] - inputs[near]), kind="stable")[:FEATURES_SHOWN].tolist()
-            looks.append([[one, *(written(examples.x[i, one].item()) for i in (place, near))] for one in differing])
+            looks.append(
+                [[one, *(writer(examples, one)(examples.x[i, one].item()) for i in (place, near))] for one in differing]
+            )
     rows = [
         [
             int(examples.indices[place]),

@@ -19,6 +19,7 @@ from infotheory_dl.audit.report.checks import (
     sources_part,
     told,
 )
+from infotheory_dl.audit.report.galleries import writer
 from infotheory_dl.audit.report.next_steps import Written
 from infotheory_dl.report import Column, Html, Picture, Points, count, nats, percent, probability, signed
 
@@ -169,7 +170,7 @@ def _examples(result: RegressionAudit, members: Int[np.ndarray, " members"]) -> 
     if result.detection:
         columns.append(Column("", [(verdict(result, i) or ("",))[0] for i in rows]))
     for j, feature in enumerate(examples.feature_names[:_FEATURES]):
-        columns.append(Column(feature, examples.x[members, j].tolist(), _number))
+        columns.append(Column(feature, examples.x[members, j].tolist(), writer(examples, j, numbers=_number)))
     return report.table(columns)
 
 

@@ -99,6 +99,7 @@ def draw_rows(
         row_names=None if rows is None else tuple(rows[place] for place in chosen.tolist()),
         notices=table.notices,
         measured=measured,
+        dates=() if table.encoding is None else table.encoding.dates,
     )
     return examples, exchanged(flip_key, true, flip), true
 

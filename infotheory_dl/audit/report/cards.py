@@ -8,7 +8,7 @@ from jaxtyping import Int
 from infotheory_dl import report
 from infotheory_dl.audit._run import AuditResult
 from infotheory_dl.audit.report._review import FEATURES_SHOWN, MOST_CARDS, cards, identity, pictures_once
-from infotheory_dl.audit.report.galleries import ranked, verdict, written
+from infotheory_dl.audit.report.galleries import ranked, verdict, writer
 from infotheory_dl.information.neighbours._nearest import nearest_of_groups
 from infotheory_dl.report import Html, paragraph, percent, signed
 
@@ -113,5 +113,9 @@ def _values(result: AuditResult, place: int, beside: list[int]) -> list[list[int
     near, far = (inputs[other] if other >= 0 else inputs[place] for other in beside)
     told = np.square(inputs[place] - near) - np.square(inputs[place] - far)
     strongest = np.argsort(-told, kind="stable")[:FEATURES_SHOWN].tolist()
-    values = lambda feature: [written(x[other, feature].item()) if other >= 0 else "—" for other in (place, *beside)]
+
+    def values(feature: int) -> list[str]:
+        write = writer(result.examples, feature)
+        return [write(x[other, feature].item()) if other >= 0 else "—" for other in (place, *beside)]
+
     return [[feature, *values(feature)] for feature in strongest]

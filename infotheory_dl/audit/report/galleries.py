@@ -10,6 +10,7 @@ from jaxtyping import Int
 
 from infotheory_dl import report
 from infotheory_dl.audit._run import AuditResult
+from infotheory_dl.audit.examples import Examples
 from infotheory_dl.audit.robustness import COMPARED_METHODS
 from infotheory_dl.report import Column, Html, Picture
 
@@ -66,7 +67,7 @@ def _rows(result: AuditResult, indices: Int[np.ndarray, " shown"], kind: Gallery
     if kind in _WITH_SUGGESTIONS and examples.flipped.any():
         columns.append(Column("", [(verdict(result, i) or ("",))[0] for i in indices.tolist()]))
     for j, feature in enumerate(examples.feature_names[:_FEATURES_SHOWN]):
-        columns.append(Column(feature, examples.x[indices, j].tolist(), written))
+        columns.append(Column(feature, examples.x[indices, j].tolist(), writer(examples, j)))
     return report.table(columns)
 
 
@@ -95,6 +96,19 @@ def _measure(result: AuditResult, kind: Gallery) -> tuple[str, list, Callable[..
 def written(value: Any) -> str:
     """An entry of a table as it was given."""
     return report.with_minus(f"{value:.4g}") if isinstance(value, Real) else str(value)
+
+
+def writer(examples: Examples, feature: int, *, numbers: Callable[[Any], str] | None = None) -> Callable[[Any], str]:
+    """How the entries of a column are written: numbers as they were given, or by `numbers`, and dates as dates."""
+    assert examples.feature_names is not None
+    return _date if examples.feature_names[feature] in examples.dates else numbers or written
+
+
+def _date(days: float) -> str:
+    if not np.isfinite(days):
+        return written(days)
+    minutes = np.datetime64("1970-01-01T00:00", "m") + np.timedelta64(round(days * 24 * 60), "m")
+    return str(minutes).removesuffix("T00:00").replace("T", " ")
 
 
 def verdict(result: AuditResult, i: int) -> tuple[str, bool] | None:

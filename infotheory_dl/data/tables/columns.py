@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Shaped
 
 from infotheory_dl._validation import is_missing, to_numpy
 
-Kind: TypeAlias = Literal["number", "boolean", "category", "date"]
+Kind: TypeAlias = Literal["number", "boolean", "category", "date", "duration"]
 
 MISSING_WORDS = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "?")
 """What stands for a missing value in text, as pandas and most programs write it."""
@@ -32,7 +32,7 @@ class Values(NamedTuple):
 
     Attributes:
       kind: what its values are.
-      values: numbers, booleans, text (an array of Python's strings) or days since 1970-01-01.
+      values: numbers, booleans, text (an array of Python's strings), days since 1970-01-01, or days.
       missing: where there is none; what stands there in `values` means nothing.
     """
 
@@ -145,7 +145,8 @@ def as_values(name: str, column: Any, *, as_text: bool = False) -> Values:
     if kind in "OSU" or as_text:
         return _of_objects(name, values.astype(object), as_text)
     if kind in "mM":
-        return Values("date", values.astype(f"{kind}8[us]").astype(np.int64) / _DAY, np.isnat(values))
+        days = values.astype(f"{kind}8[us]").astype(np.int64) / _DAY
+        return Values("date" if kind == "M" else "duration", days, np.isnat(values))
     if kind == "b":
         return Values("boolean", values, np.zeros(len(values), bool))
     if kind in "iuf":

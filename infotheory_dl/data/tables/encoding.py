@@ -26,7 +26,13 @@ Missing: TypeAlias = Literal["fill", "keep", "refuse"]
 
 _FEW_CATEGORIES = 10
 _MOSTLY = 0.9
-_PLURALS = {"number": "numbers", "boolean": "truth values", "category": "text", "date": "dates"}
+_PLURALS = {
+    "number": "numbers",
+    "boolean": "truth values",
+    "category": "text",
+    "date": "dates",
+    "duration": "durations",
+}
 _LIKE_NUMBERS_OR_DATES = re.compile(r"\W{0,3}\d[\d.,'/: -]*[^\w]{0,2}")  # 1,234 or 12 % or € 3 or 31/12/2020
 _OTHER, _MISSING = -1, -2  # in the place of a category
 
@@ -84,6 +90,11 @@ class TableEncoding(NamedTuple):
     def feature_names(self) -> tuple[str, ...]:
         """The names of all features."""
         return tuple(name for column in self.columns for name in column.features)
+
+    @property
+    def dates(self) -> tuple[str, ...]:
+        """The names of the features that are days since 1970-01-01."""
+        return tuple(column.name for column in self.columns if column.kind == "date")
 
 
 def learn_encoding(
@@ -220,8 +231,8 @@ def _notices(encoding: TableEncoding, columns: Mapping[str, Values], fill: bool,
         if column.kind == "left out":
             found["empty" if not len(present) else "distinct"].append(repr(name))
             continue
-        if column.kind in ("boolean", "date"):
-            found[column.kind].append(repr(name))
+        if column.kind in ("boolean", "date", "duration"):
+            found["boolean" if column.kind == "boolean" else "date"].append(repr(name))
         if column.kind == "category":
             found["category"].append(f"{name!r} ({len(set(present))})")
             if column.has_rest:

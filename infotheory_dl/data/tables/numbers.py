@@ -116,7 +116,7 @@ def _places(names: Sequence[str], known: ColumnNames, name: str) -> list[int]:
 
 def _numbers(column: str, held: Values, name: str) -> np.ndarray:
     if held.kind not in ("number", "boolean"):
-        given = {"category": "text", "date": "dates"}[held.kind]
+        given = {"category": "text", "date": "dates", "duration": "durations"}[held.kind]
         remedy = "leave it out, or make features of it by data.as_table"
         raise TypeError(f"column {column!r} of {name} must hold real numbers, got {given}: {remedy}")
     values = _without_booleans(held.values)
