@@ -139,3 +139,10 @@ def test_predictions_that_are_all_the_same_or_in_another_order_are_told(result, 
         assert sentence(rows).startswith("Your predictions are the same for every example")
     assert "in another order" in sentence(given[np.random.default_rng(1).permutation(len(given))])
     assert "in another order" not in sentence(given)
+    # right of the labels as given, and unlike the audit: their order is that of the data
+    near = np.full(given.shape, 0.01)
+    near[result.examples.indices, result.examples.labels] += np.random.default_rng(2).random(
+        len(result.examples.labels)
+    )
+    near[result.examples.indices[0]] = np.arange(10) == (result.examples.labels[0] + 1) % 10
+    assert "in another order" not in sentence(near / near.sum(1, keepdims=True))

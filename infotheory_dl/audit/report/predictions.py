@@ -6,7 +6,7 @@ from infotheory_dl import report
 from infotheory_dl.audit._run import AuditResult
 from infotheory_dl.audit.predictions import GivenPredictions
 from infotheory_dl.audit.report.galleries import ranked
-from infotheory_dl.report import Column, Line, count, known, percent
+from infotheory_dl.report import Column, Line, count, known, percent, signed
 
 _AGREEING = 0.1  # a rank correlation that is none
 
@@ -69,11 +69,11 @@ def _sentence(given: GivenPredictions) -> str:
     both, either = int(given.both.sum()), int(given.either.sum())
     more = "Yours tell" if given.loss[0] < given.loss[1] else "The audit's tell"
     order = ""
-    if not both and given.agreement < max(_AGREEING, 2 / len(given.margins) ** 0.5):
+    if not both and given.loss[0] > given.loss[1] and given.agreement < max(_AGREEING, 2 / len(given.margins) ** 0.5):
         order = " Perhaps their rows are in another order than the data: then none of this counts."
     return (
         f"Your predictions and the audit both suspect {count(both, 'label', 'labels')}, one of the two {either - both}"
-        f" more; their margins have a rank correlation of {given.agreement:.2f}. {more} more of the classes.{order}"
+        f" more; their margins have a rank correlation of {signed(given.agreement)}. {more} more of the classes.{order}"
     )
 
 
