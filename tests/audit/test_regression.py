@@ -11,6 +11,7 @@ import pytest
 from infotheory_dl import audit, cli
 from infotheory_dl.audit import regression
 from infotheory_dl.audit.decisions import apply_to_targets
+from infotheory_dl.audit.regression._run import _drawn_in
 from infotheory_dl.audit.regression.targets import exchanged
 from infotheory_dl.report import nats
 from tests.files_page import columns_of
@@ -91,6 +92,15 @@ def test_one_mistyped_target_moves_neither_the_verdict_nor_what_else_is_found(pl
     np.testing.assert_allclose(residuals.explained, planted.residuals.explained, atol=0.01)
     np.testing.assert_allclose(residuals.error, planted.residuals.error, rtol=0.05)
     assert "of the variance of the targets in line" in audit.regression_findings(result)[0]
+
+
+def test_a_mistyped_target_is_moved_to_the_others_before_the_first_fit_and_a_plain_set_is_left_alone():
+    _, y = made()
+    np.testing.assert_array_equal(_drawn_in(y), y)
+    mistyped = np.append(y, [1e12, -1e9])
+    np.testing.assert_array_equal(_drawn_in(mistyped), np.append(y, [y.max(), y.min()]))
+    crowded = np.append(np.zeros(SIZE), 1e12)
+    np.testing.assert_array_equal(_drawn_in(crowded), crowded)
 
 
 def test_what_is_left_is_the_deviation_of_targets_in_line_from_their_predictions(planted):

@@ -35,7 +35,6 @@ from infotheory_dl.types import Key
 RATE = 0.05
 _REFITS = 2
 _EVIDENCE = 5.0  # nats, as for classes
-_FAR = 100.0  # deviations from the median, up to which targets take part in the first fit as they are
 _CROWDED = 0.5  # share of one value from which on the median tells nothing of what the others vary by
 
 
@@ -235,7 +234,8 @@ class _Fit(NamedTuple):
 
 
 def _stages(targets: Float[np.ndarray, " examples"]) -> tuple[Stage, ...]:
-    column = (targets - targets.mean())[:, None]
+    near = _drawn_in(targets)
+    column = (near - near.mean())[:, None]
 
     def represented_by(work: Work) -> str:
         if is_exact(work.settings, work.examples):
@@ -254,9 +254,7 @@ def _stages(targets: Float[np.ndarray, " examples"]) -> tuple[Stage, ...]:
 def _fit(work: Work, targets: Float[np.ndarray, " examples"]) -> _Fit:
     most_common, step = _ties(targets)
     crowded = most_common >= _CROWDED
-    # a number with zeros too many must not hide all others at the first fit
-    reach = np.inf if crowded else _FAR * _robust_deviation(targets)
-    near = np.clip(targets, np.median(targets) - reach, np.median(targets) + reach)
+    near = _drawn_in(targets)
     # in units of their own: what is compared with rounding must not depend on the user's
     centre, scale = near.mean(), near.std()
     column, fitted = (targets - centre) / scale, (near - centre) / scale
@@ -298,6 +296,17 @@ def _fit(work: Work, targets: Float[np.ndarray, " examples"]) -> _Fit:
         crowded=crowded,
     )
     return _Fit(_in_units(solution, scale), residuals)
+
+
+def _drawn_in(targets: Float[np.ndarray, " examples"]) -> Float[np.ndarray, " examples"]:
+    """The targets, those out of line of their own distribution moved to the next that is not.
+
+    So a number with zeros too many hides the others neither from the choice of a representation nor from the first fit.
+    """
+    if _ties(targets)[0] >= _CROWDED:
+        return targets
+    usual = targets[~outliers_of(targets, "both", RATE).is_outlier]
+    return np.clip(targets, usual.min(), usual.max())
 
 
 class _Compared(NamedTuple):

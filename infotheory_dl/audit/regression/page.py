@@ -21,12 +21,15 @@ from infotheory_dl.audit.report.checks import (
 )
 from infotheory_dl.audit.report.galleries import writer
 from infotheory_dl.audit.report.next_steps import Written
-from infotheory_dl.report import Column, Html, Picture, Points, count, nats, percent, probability, signed
+from infotheory_dl.report import Column, Html, Picture, Points, count, nats, percent, probability, signed, with_minus
 
 _SHOWN, _EXTREMES = 48, 12
 _POINTS = 1500
 _FEATURES = 8
-_number = "{:.5g}".format
+
+
+def _number(value: float) -> str:
+    return with_minus(f"{value:.5g}")
 
 
 def regression_findings(result: RegressionAudit) -> list[str]:
@@ -229,9 +232,9 @@ def _computed_how(result: RegressionAudit, facts: dict[str, Any], written: Writt
         f" leverage, over the standard deviation of the noise, {_number(result.residuals.noise)}: by the median, so"
         " that great deviations do not move it, and no less than that of rounding to the steps between targets.",
         "Out of line: on either side the deviations beyond the third quartile are taken to fall exponentially. Targets"
-        " out of line are replaced by their predictions and all is predicted anew, twice; at first, those beyond a"
-        " hundred deviations from the median count as if they were there. Where half of the targets or more have one"
-        " value none is out of line.",
+        " out of line are replaced by their predictions and all is predicted anew, twice. At first, targets"
+        " that are out of line of their own distribution are moved to the next that is not. Where half of the targets"
+        " or more have one value none is out of line.",
         "What is predicted: over the targets in line, or over all where they gain more by it."
         f" Here {'in line' if result.residuals.in_line else 'all'}.",
         "Output change: the mean squared change of the outputs on the held-out examples when the example is left out."
