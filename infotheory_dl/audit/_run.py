@@ -37,6 +37,7 @@ from infotheory_dl.audit.trained import Trained, score_trained
 from infotheory_dl.audit.unseen_sources import UnseenSources, leave_sources_out
 from infotheory_dl.data.preprocessing import centred_targets
 from infotheory_dl.linearization import LinearizationQuality
+from infotheory_dl.linearization.families import families_of
 from infotheory_dl.metrics.labels import margins
 from infotheory_dl.results import concise
 from infotheory_dl.sample_information import LabelErrors
@@ -187,6 +188,7 @@ def run(
         examples=examples,
         memory=chosen.memory_bytes,
         make_stream=streams(features_key, chosen, examples),
+        families=families_of(examples.inputs),
     )
     found = run_stages(STAGES, work, kept, on_stage, on_progress)
     compared = None
@@ -221,6 +223,9 @@ def run(
 def _learn(place: int, work: Work) -> Learned:
     examples = work.examples
     half = ~work.learned[0].half if place else halves(work.key, examples.labels)
+    if work.families is not None:
+        # a network that has seen the label of the twin knows it
+        half = half[work.families.firsts]
     return learn(
         work.key,
         half,

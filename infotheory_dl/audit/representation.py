@@ -126,7 +126,7 @@ def represent(work: Work, targets: Float[np.ndarray, "examples outputs"] | None 
         moments = feature_moments(work.stream(name, False), progress=progress)
         error = 0.0
         if len(names) > 1:
-            error = least_error(work.stream(name, False), moments, targets, settings.weight_decay)
+            error = least_error(work.stream(name, False), moments, targets, settings.weight_decay, work.families)
         found[name] = error, moments
     best = min(found, key=lambda name: found[name][0])
     return Representation(best, moments=found[best][1])

@@ -34,7 +34,8 @@ class Solution(NamedTuple):
     """What the linear network says of every example, for any targets.
 
     Attributes:
-      residuals: targets minus the predictions of the network trained without the example.
+      residuals: targets minus the predictions of the network trained without the example, and, at the end of training,
+        without the examples whose inputs are equal to it.
       weight_change: squared norm of the change of the weights when the example is left out.
       output_change: squared norm of the change of the outputs, mean over the examples that it is measured on.
       leverage: what an example's own target weighs in its prediction, from 0 to 1.

@@ -13,6 +13,8 @@ from infotheory_dl.audit.results import Representation, Solution
 from infotheory_dl.audit.scores import change_of_others
 from infotheory_dl.audit.stages import Work
 from infotheory_dl.linearization import select_weight_decay
+from infotheory_dl.linearization.dynamics import candidate_weight_decays
+from infotheory_dl.linearization.families import select_weight_decay_of_families, without_families
 from infotheory_dl.linearization.ridge import Fit, Rows, fitted, left_out_rows, refitted
 from infotheory_dl.sample_information import online
 from infotheory_dl.sample_information._core import shared_leave_one_out
@@ -50,18 +52,21 @@ def training_of(work: Work, time: float) -> Training:
 
 
 def _by_kernel(work: Work, found: Representation, targets: Targets) -> Solution:
-    eigen, n, settings = found.eigen, len(targets), work.settings
+    eigen, n, settings, families = found.eigen, len(targets), work.settings, work.families
     assert eigen is not None
     # the scores are small differences of large numbers
     with jax.enable_x64(True):
         weight_decay = settings.weight_decay
-        if weight_decay is None:
+        converges = not np.isfinite(settings.time)
+        if weight_decay is None and families is not None and converges:
+            candidates = np.asarray(candidate_weight_decays(eigen, n))
+            weight_decay = select_weight_decay_of_families(eigen, targets, candidates, families)
+        elif weight_decay is None:
             weight_decay = float(select_weight_decay(eigen, targets))
         # one step brings the fastest direction to its end
         learning_rate = n / (float(eigen.eigenvalues.max()) + n * weight_decay)
         training = Training(settings.time, learning_rate, weight_decay)
         measured = work.examples.measured
-        converges = not np.isfinite(settings.time)
         # where all examples are audited each changes the outputs for all others
         references = found.kernel if converges and len(measured) else found.held_out_kernel
         problem = Problem(eigen, -jnp.asarray(targets), jnp.asarray(references), n)
@@ -72,6 +77,7 @@ def _by_kernel(work: Work, found: Representation, targets: Targets) -> Solution:
             residuals, weight_change, output_change = shared_leave_one_out(state)
             if len(measured):
                 output_change = _of_others(output_change, leverage, residuals)
+            residuals = without_families(np.asarray(residuals), np.asarray(leverage), families)
         else:
             result = left_out(problem, training)
             assert result.output_changes is not None
@@ -91,8 +97,8 @@ def _by_features(work: Work, found: Representation, known: dict[float, Rows], ta
         raise ValueError(
             f"time={settings.time:g} needs the exact kernel, which is made of few examples: give train_size as well"
         )
-    stream, n = work.stream(found.name, False), len(targets)
-    fit = fitted(stream, moments, targets, settings.weight_decay)
+    stream, n, families = work.stream(found.name, False), len(targets), work.families
+    fit = fitted(stream, moments, targets, settings.weight_decay, families)
     if fit.weight_decay in known:
         left = refitted(known[fit.weight_decay], stream, moments, fit, targets)
     else:
@@ -105,7 +111,7 @@ def _by_features(work: Work, found: Representation, known: dict[float, Rows], ta
     learning_rate = n / (float(moments.eigenvalues[-1]) + n * fit.weight_decay)
     return _solution(
         targets,
-        left.residuals,
+        without_families(left.residuals, left.leverage, families),
         left.sums[:, 0] * squares,
         output_change,
         left.leverage,

@@ -20,6 +20,7 @@ from infotheory_dl.audit.learned import Learned, columns_of
 from infotheory_dl.audit.results import Representation, Solution
 from infotheory_dl.audit.scores import Scores
 from infotheory_dl.audit.settings import Settings
+from infotheory_dl.linearization.families import Families
 from infotheory_dl.linearization.streams import FeatureStream, Progress
 from infotheory_dl.sample_information import LabelErrors
 from infotheory_dl.types import Key
@@ -53,6 +54,7 @@ class Work:
       make_stream: makes explicit features.
       found: what earlier stages made, by their names.
       progress: is told which share of the stage is done.
+      families: of examples with equal inputs, which are left out together; None where no two are equal.
     """
 
     key: Key
@@ -63,6 +65,7 @@ class Work:
     make_stream: MakeStream
     found: dict[str, Any] = field(default_factory=dict)
     progress: Progress = _untold
+    families: Families | None = None
 
     def stream(self, name: str, held_out: bool) -> FeatureStream:
         """The explicit features of a name, of the audited examples or those held out, with those that were learned."""

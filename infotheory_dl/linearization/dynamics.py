@@ -316,9 +316,14 @@ def select_weight_decay(
     elif is_concrete(mean_eigenvalue) and mean_eigenvalue <= 0:
         raise SingularKernelError("a kernel of zeros tells no weight decay from another: the outputs never change")
     else:
-        candidates = np.logspace(-6, 1, 31) * mean_eigenvalue / n
+        candidates = candidate_weight_decays(kernel, n)
     dtype = jnp.result_type(kernel.dtype, targets)
     return in_double(_best_weight_decay, kernel, jnp.asarray(targets), jnp.asarray(candidates, float), dtype=dtype)
+
+
+def candidate_weight_decays(kernel: KernelEigen, num_examples: int) -> Float[AnyArray, " candidates"]:
+    """Those that shift the kernel by 1e-6 to 10 times its mean eigenvalue."""
+    return np.logspace(-6, 1, 31) * kernel.eigenvalues.mean() / num_examples
 
 
 @jax.jit

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from infotheory_dl._validation import edge, require_finite, require_not_negative, require_rank
 from infotheory_dl.linearization.eigen import SingularKernelError
+from infotheory_dl.linearization.families import Families
 from infotheory_dl.linearization.moments import FeatureMoments, feature_moments
 from infotheory_dl.linearization.streams import (
     Block,
@@ -129,12 +130,13 @@ def fitted(
     moments: FeatureMoments,
     targets: Float[np.ndarray, "examples outputs"],
     weight_decay: float | None,
+    families: Families | None = None,
 ) -> Fit:
-    """Fits all targets, with the weight decay of least leave-one-out error if it is None."""
+    """Fits all targets, with the weight decay of least leave-one-out error if it is None, equal ones left together."""
     intercept = targets.mean(0)
     products = _products(stream, moments, targets - intercept)
     if weight_decay is None:
-        weight_decay, _ = _selected(stream, moments, targets, intercept, products)
+        weight_decay, _ = _selected(stream, moments, targets, intercept, products, families=families)
     shifted = moments.eigenvalues + moments.num_examples * weight_decay
     if shifted.min() <= 0 or (not weight_decay and len(shifted) < stream.num_features):
         raise SingularKernelError(
@@ -258,11 +260,12 @@ def least_error(
     moments: FeatureMoments,
     targets: Float[np.ndarray, "examples outputs"],
     weight_decay: float | None = None,
+    families: Families | None = None,
 ) -> float:
     """The mean squared leave-one-out residual, by which to choose among features; see `_selected`."""
     intercept = targets.mean(0)
     products = _products(stream, moments, targets - intercept)
-    return _selected(stream, moments, targets, intercept, products, weight_decay)[1]
+    return _selected(stream, moments, targets, intercept, products, weight_decay, families)[1]
 
 
 def _products(
@@ -285,6 +288,7 @@ def _selected(
     intercept: Float[np.ndarray, " outputs"],
     products: Float[np.ndarray, "directions outputs"],
     weight_decay: float | None = None,
+    families: Families | None = None,
 ) -> tuple[float, float]:
     """The weight decay of least leave-one-out error, measured on examples that lie evenly among all; and that error."""
     n = moments.num_examples
@@ -296,8 +300,11 @@ def _selected(
     shifts = _CANDIDATES * mean_eigenvalue
     shifts = shifts[shifts >= min(rounding, shifts[-1])] if weight_decay is None else np.array([n * weight_decay])
     remaining, mixtures = targets[rows] - intercept, _mixtures(targets.shape[1])
+    means = None if families is None else families.means(targets)[rows] - intercept
     if mixtures is not None:
         remaining, products = remaining @ mixtures, products @ mixtures
+        means = None if means is None else means @ mixtures
+    sizes = None if families is None else jnp.asarray(families.sizes[rows], stream.dtype)
     with jax.enable_x64(True), jax.default_matmul_precision("highest"):
         features = jnp.asarray(stream.take(rows)) - jnp.asarray(moments.mean, stream.dtype)
         coordinates = features @ jnp.asarray(moments.eigenvectors)
@@ -308,6 +315,7 @@ def _selected(
             jnp.asarray(remaining, stream.dtype),
             jnp.asarray(shifts, stream.dtype),
             n,
+            None if sizes is None else (sizes, jnp.asarray(means, stream.dtype)),
         )
     best = int(np.nanargmin(errors))
     return float(shifts[best] / n), float(errors[best]) / targets[rows].size
@@ -323,14 +331,27 @@ def _mixtures(outputs: int) -> Float[np.ndarray, "outputs mixtures"] | None:
 
 @jax.jit
 def _errors(
-    coordinates: Array, eigenvalues: Array, products: Array, targets: Array, shifts: Array, num_examples: Any
+    coordinates: Array,
+    eigenvalues: Array,
+    products: Array,
+    targets: Array,
+    shifts: Array,
+    num_examples: Any,
+    families: tuple[Array, Array] | None,
 ) -> Float[Array, " candidates"]:
     squares = jnp.square(coordinates)
 
     def error(shift: Array) -> Array:
         inverse = 1 / (eigenvalues + shift)
-        remaining = 1 - 1 / num_examples - squares @ inverse
-        residuals = (targets - coordinates @ (inverse[:, None] * products)) / remaining[:, None]
+        fitted = coordinates @ (inverse[:, None] * products)
+        if families is None:
+            remaining = 1 - 1 / num_examples - squares @ inverse
+            residuals = (targets - fitted) / remaining[:, None]
+        else:
+            sizes, means = families
+            share = sizes * (1 / num_examples + squares @ inverse)
+            remaining = 1 - share
+            residuals = targets - (fitted - share[:, None] * means) / remaining[:, None]
         # a leverage of one to rounding says nothing
         unknown = remaining.min() < jnp.sqrt(jnp.finfo(remaining.dtype).eps)
         return jnp.where(unknown, jnp.inf, jnp.square(residuals).sum())

@@ -28,6 +28,7 @@ from infotheory_dl.audit.scores import example_shape
 from infotheory_dl.audit.settings import Settings, SettingsByName, checked_settings
 from infotheory_dl.audit.solution import solver
 from infotheory_dl.audit.stages import Kept, Stage, Work, digest_of, forget, run_stages
+from infotheory_dl.linearization.families import families_of, left_open
 from infotheory_dl.metrics.tails import outliers_of
 from infotheory_dl.results import concise
 from infotheory_dl.types import Key
@@ -205,6 +206,7 @@ def run_regression(
         examples=examples,
         memory=chosen.memory_bytes,
         make_stream=streams(features_key, chosen, examples),
+        families=families_of(examples.inputs),
     )
     found = run_stages(_stages(targets), work, kept, on_stage, on_progress)
     solution, residuals = found["fit"].solution, found["fit"].residuals
@@ -266,8 +268,8 @@ def _fit(work: Work, targets: Float[np.ndarray, " examples"]) -> _Fit:
     for _ in range(1 + _REFITS):
         solution = solve(fitted[:, None] - fitted.mean())
         predictions = fitted - solution.residuals[:, 0]
-        left_open = np.sqrt(np.clip(1 - solution.leverage, np.finfo(float).eps, 1))
-        standardized = (column - predictions) * left_open
+        open_share = np.clip(left_open(solution.leverage, work.families), np.finfo(float).eps, 1)
+        standardized = (column - predictions) * np.sqrt(open_share)
         if crowded:
             p_values, is_beyond = np.ones(len(targets)), np.zeros(len(targets), bool)
             noise = float(standardized.std())
