@@ -262,3 +262,8 @@ def test_errors_that_are_not_alike_are_named(result):
     assert "one class is taken for another as a rule" in audit.findings(hiding)[0]
     assert "some 31\u00a0% may be wrong then" in audit.findings(hiding)[0]
     assert f"most often {names[3]} is called {names[4]}, in 50\u00a0% of its examples" in audit.findings(uneven)[0]
+    labels = np.where(result.examples.labels == 3, 2, result.examples.labels)
+    labels[:4] = 3
+    rare = uneven._replace(examples=result.examples._replace(labels=labels))
+    assert f"most often {names[3]}" not in audit.findings(rare)[0]
+    assert "Errors are not all alike: most often" in audit.findings(rare)[0]

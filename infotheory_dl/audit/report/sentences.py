@@ -14,6 +14,7 @@ from infotheory_dl.sample_information import LabelErrors
 
 _TOLERATED_LOSS = 0.01
 _NOTABLE = 0.01
+_FEWEST_OF_A_CLASS = 5
 
 
 class Sufficient(NamedTuple):
@@ -164,6 +165,10 @@ def _how_errors_differ(result: AuditResult) -> str:
         return ""
     if np.nanmax(others) <= 1.001 * np.nanmin(others):
         return " The classes differ in how sharply they are told; the interval allows for it."
+    # of a class of few examples the shares are those of one or two
+    others[np.bincount(result.examples.labels, minlength=len(names)) < _FEWEST_OF_A_CLASS] = np.nan
+    if np.isnan(others).all():
+        return " Errors are not all alike."
     true, label = np.unravel_index(np.nanargmax(others), others.shape)
     share = percent(errors.transition[true, label])
     return f" Errors are not all alike: most often {names[true]} is called {names[label]}, in {share} of its examples."
