@@ -19,7 +19,6 @@ from jaxtyping import Key as Keys
 from infotheory_dl._blocks import map_examples
 from infotheory_dl._validation import is_concrete, require_count, require_finite, require_not_empty, require_within
 from infotheory_dl.sample_information.problem import require_examples
-from infotheory_dl.sample_information.removal import StepSizeError
 from infotheory_dl.training import Batch, Data, Schedule, State, System
 from infotheory_dl.training._smooth import require_smooth, require_weighted
 from infotheory_dl.training.engine import count_examples
@@ -34,9 +33,6 @@ _AT_ONCE = 16
 # what the passes side by side may make in a step: on CPUs no more than the caches bear, beyond which a pass of the
 # papers' CNN takes four times as long; on accelerators a part of their memory
 _BYTES_AT_ONCE, _BYTES_ON_ACCELERATORS = 192 * 2**20, 2**32
-_FEW = 10
-# what steps of a training that is tame make of what enters the first of them
-_MOST_AMPLIFIED = 10
 
 
 class Plan(NamedTuple):
@@ -123,7 +119,7 @@ def checked(
     require_count(1, passes_at_once=passes_at_once)
     for name, tree in {"state": state, "data": data, "reference": reference}.items():
         _require_arrays(name, tree)
-    require_finite(state=_numbers(state), data=_numbers(data), reference=_numbers(reference))
+    require_finite(state=numbers_of(state), data=numbers_of(data), reference=numbers_of(reference))
     require_not_empty(**{f"reference[{place}]": leaf for place, leaf in enumerate(jax.tree.leaves(reference))})
     require_within("(0, 1]", weight=weight)
     measure = measure or system.predict
@@ -136,7 +132,7 @@ def checked(
     weights = jnp.full(num_examples, weight, jnp.result_type(*jax.tree.leaves(weights_of(state))))
     problem = Problem(key, jax.tree.map(jnp.asarray, state), data, shared, reference, weights)
     first = first_model(problem)
-    of_step = first.state, jax.eval_shape(functools.partial(_first_batch, course), first), first.key
+    of_step = first.state, jax.eval_shape(functools.partial(first_batch, course), first), first.key
     with _noted("state is what system.init(variables) makes; data what the step takes, of training.supervised (x, y)"):
         jax.eval_shape(course.step, *of_step)
     require_weighted(course.step, *of_step)
@@ -224,7 +220,7 @@ def _require_company(course: Course, problem: Problem) -> None:
         sizes = np.asarray(masks).sum(-1).ravel()
     if not (sizes == 1).any():
         return
-    batch = _first_batch(course, problem)
+    batch = first_batch(course, problem)
     batch = batch._replace(mask=jnp.arange(len(batch.mask)) == 0)
     if not _moves(course, problem, batch):
         raise ValueError(
@@ -237,15 +233,15 @@ def _require_company(course: Course, problem: Problem) -> None:
 def _moves(course: Course, problem: Problem, batch: Batch) -> bool:
     """Whether the derivative of a step by the weights of its batch is more than the rounding of a zero."""
     weights = jnp.asarray(batch.weights)
-    step = lambda weights: _numbers(course.step(problem.state, batch._replace(weights=weights), problem.key)[0])
+    step = lambda weights: numbers_of(course.step(problem.state, batch._replace(weights=weights), problem.key)[0])
     after, change = jax.jvp(step, (weights,), (jnp.ones_like(weights),))
-    whole = jax.tree.map(jnp.subtract, after, _numbers(problem.state))
+    whole = jax.tree.map(jnp.subtract, after, numbers_of(problem.state))
     return bool(squared_norm(change) > jnp.finfo(weights.dtype).eps * squared_norm(whole))
 
 
 def weights_of(state: State) -> Params:
     """The parameters of a state that has them under this name, else all that is not whole in it."""
-    return state.params if hasattr(state, "params") else _numbers(state)
+    return state.params if hasattr(state, "params") else numbers_of(state)
 
 
 def end(plan: Plan, problem: Problem, weights: Float[Array, " examples"]) -> tuple[Params, Array]:
@@ -260,7 +256,7 @@ def measured(plan: Plan, problem: Problem, state: State) -> Shaped[Array, "refer
     return outputs.reshape(len(outputs), -1) if outputs.ndim else outputs[None, None]
 
 
-def _of_each_model(passes):
+def of_each_model(passes):
     """The function of a problem whose key and state are those of one model, for those of many too."""
 
     @functools.wraps(passes)
@@ -276,7 +272,7 @@ def _of_each_model(passes):
 
 
 @functools.partial(jax.jit, static_argnames=("plan", "midway", "keep"))
-@_of_each_model
+@of_each_model
 def push(
     plan: Plan, problem: Problem, members: Int[Array, " passes"] | Array, *, midway: bool, keep: bool
 ) -> tuple[Pass, Pushed]:
@@ -301,7 +297,7 @@ def push(
 
 
 @functools.partial(jax.jit, static_argnames=("plan", "of_weights", "of_outputs"))
-@_of_each_model
+@of_each_model
 def pull(
     plan: Plan, problem: Problem, *, of_weights: int, of_outputs: int | None
 ) -> tuple[Pass, Float[Array, "passes examples"]]:
@@ -333,91 +329,7 @@ def pull(
     return _passed(plan, problem, params, outputs), rows
 
 
-def require_tame(plan: Plan, problem: Problem, passed: Pass, weight_change: Any, output_change: Any) -> None:
-    """Raises a StepSizeError if a training diverges or its derivatives explode, a ValueError if it has none.
-
-    Leaving one of many examples out does not move the weights, or the outputs, further than the whole training has. A
-    derivative that says so for the mean example is one of steps that amplify whatever enters them, or of a training
-    that begins near its end, which amplify nothing. Few examples may pull against one another, each further than they
-    get together.
-    """
-    if not all(map(is_concrete, jax.tree.leaves((passed, weight_change, output_change)))):
-        return
-    if not np.isfinite(passed.travelled).all() or not np.isfinite(passed.outputs).all():
-        raise StepSizeError("the training diverges: take a smaller learning rate")
-    changes = {"weights": (weight_change, passed.travelled), "outputs": (output_change, passed.output_travelled)}
-    is_finite = all(np.isfinite(change).all() for change, _ in changes.values())
-    if not is_finite and _breaks_at_once(plan, first_model(problem)):
-        raise ValueError(
-            "the first step has no finite derivative: its optimizer takes the root of a moment that is zero. Of"
-            " optax.adam and its like set eps_root, such as 1e-8"
-        )
-    if not np.any(output_change):
-        _require_derivatives(plan, problem)
-    leeway = 1 + (_FEW / (len(problem.weights) - 1)) ** 2
-    for name, (change, travelled) in changes.items():
-        mean = np.asarray(change, float).mean(-1)
-        far = ~(mean <= leeway * np.maximum(travelled, np.finfo(np.float32).tiny))
-        if far.any() and not (is_finite and np.max(_amplification(plan, problem)) <= _MOST_AMPLIFIED):
-            raise StepSizeError(
-                f"the derivatives of the training explode: leaving an example out would move the {name} by"
-                f" {np.sqrt(np.max(mean)):.3g}, further than the whole training, {np.sqrt(np.min(travelled)):.3g}. The"
-                " steps amplify what enters them: take a smaller learning rate, or fewer of them"
-            )
-
-
-def _require_derivatives(plan: Plan, problem: Problem) -> None:
-    """Raises a ValueError if no weight changes what is trained, or measured, to first order."""
-    signs = jax.random.rademacher(jax.random.key(0), (1, len(problem.weights)), problem.weights.dtype)
-    _, pushed = push(plan, problem, signs, midway=False, keep=False)
-    if not np.any(pushed.weight_change):
-        raise ValueError(
-            "the derivative of the training by the weights of the examples is zero: what it makes of the gradients has"
-            " none, such as their signs in optax.sign_sgd or optax.lion"
-        )
-    if not np.any(pushed.output_change):
-        raise ValueError(
-            "the derivative of what is measured is zero: classes, and whether they are right, do not change to first"
-            " order. Measure a loss, or the outputs"
-        )
-
-
-@functools.partial(jax.jit, static_argnames="plan")
-@_of_each_model
-def _amplification(plan: Plan, problem: Problem) -> Float[Array, ""]:
-    """How many times larger at the end is what random changes of a batch's weights bring into the weights at first."""
-    leaves, structure = jax.tree.flatten(problem.state)
-    of_weights = {id(leaf) for leaf in jax.tree.leaves(weights_of(problem.state))}
-    places = [place for place, leaf in enumerate(leaves) if id(leaf) in of_weights]
-
-    def end_of(weights):
-        whole = [*leaves]
-        for place, leaf in zip(places, weights, strict=True):
-            whole[place] = leaf
-        state = jax.tree.unflatten(structure, whole)
-        return end(plan, problem._replace(state=state), problem.weights)[0]
-
-    batch = _first_batch(plan.course, problem)
-    weights = jnp.asarray(batch.weights)
-    signs = jax.random.rademacher(problem.key, weights.shape, weights.dtype)
-    step = lambda weights: plan.course.step(problem.state, batch._replace(weights=weights), problem.key)[0]
-    _, entering = jax.jvp(lambda weights: jax.tree.leaves(weights_of(step(weights))), (weights,), (signs,))
-    _, leaving = jax.jvp(end_of, ([leaves[place] for place in places],), (entering,))
-    return jnp.sqrt(squared_norm(leaving) / squared_norm(entering))
-
-
-def _breaks_at_once(plan: Plan, problem: Problem) -> bool:
-    first = _first_batch(plan.course, problem)
-
-    def one_step(weights):
-        return _numbers(plan.course.step(problem.state, first._replace(weights=weights), problem.key)[0])
-
-    weights = jnp.asarray(first.weights)
-    _, change = jax.jvp(one_step, (weights,), (jnp.ones_like(weights),))
-    return not all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(change))
-
-
-def _first_batch(course: Course, problem: Problem) -> Batch:
+def first_batch(course: Course, problem: Problem) -> Batch:
     """A batch like those of the training."""
     indices = jnp.arange(len(problem.weights))
     mask = jnp.ones(len(indices), bool)
@@ -434,7 +346,7 @@ def _passed(plan: Plan, problem: Problem, params: Params, outputs: Array) -> Pas
     return Pass(outputs, squared_norm(way), of_outputs)
 
 
-def _numbers(tree: Any) -> PyTree[Float[Any, "..."]]:
+def numbers_of(tree: Any) -> PyTree[Float[Any, "..."]]:
     """The leaves that are not whole."""
     return [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
 

@@ -18,11 +18,11 @@ from infotheory_dl.sample_information._passes import (
     measured,
     pull,
     push,
-    require_tame,
     shape_of_outputs,
     squared_norm,
     weights_of,
 )
+from infotheory_dl.sample_information._tame import require_tame
 from infotheory_dl.sample_information.removal import StepSizeError
 from infotheory_dl.sample_information.retraining import Groups, RetrainedLeaveOneOut, membership
 from infotheory_dl.training import Data, Schedule, State, System, train_many

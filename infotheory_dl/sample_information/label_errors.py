@@ -113,7 +113,9 @@ def estimated_errors(
     if right is not None and at_least is not None:
         wrong = 1 - right
         repairable = np.where(suggested == labels, 0, at_least)
-        threshold = _highest_threshold(margins, repairable, precision)
+        # the only example of its class keeps its label
+        is_lone = np.isin(labels, np.flatnonzero(np.bincount(labels) == 1))
+        threshold = _highest_threshold(margins[~is_lone], repairable[~is_lone], precision)
         repaired = (margins < threshold) & (repairable > 0.5)
         repaired &= np.isin(labels, labels[~repaired])
     return LabelErrors(

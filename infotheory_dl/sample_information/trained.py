@@ -27,10 +27,10 @@ from infotheory_dl.sample_information._passes import (
     checked,
     pull,
     push,
-    require_tame,
     shape_of_outputs,
 )
 from infotheory_dl.sample_information._spot_checks import RetrainedAgreement, check_by_retraining, number_checked
+from infotheory_dl.sample_information._tame import require_tame
 from infotheory_dl.sample_information.problem import checked_indices
 from infotheory_dl.training import Data, Schedule, State, System
 from infotheory_dl.types import AnyArray, Scalar

@@ -141,3 +141,15 @@ def test_a_class_keeps_one_of_its_labels():
 def test_a_precision_that_is_no_share_is_an_error():
     with pytest.raises(ValueError, match=r"precision must lie in \(0, 1\), got 1.0"):
         find_label_errors(np.eye(2), np.array([0, 1]), precision=1.0)
+
+
+def test_the_only_example_of_its_class_takes_no_part_in_the_repairs_of_others():
+    predictions, labels, _ = draw_labels(0.1, sharpness=12, num_examples=600)
+    alone = find_label_errors(predictions, labels)
+    # the most contradicted of all
+    with_another = np.pad(predictions, ((0, 1), (0, 1)))
+    with_another[-1] = [1, 0, 0, 0, -1]
+    errors = find_label_errors(with_another, np.append(labels, 4))
+    assert not errors.repaired[-1]
+    assert alone.repaired.sum() > 50
+    assert errors.repaired.sum() == pytest.approx(alone.repaired.sum(), rel=0.1)
