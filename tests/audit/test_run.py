@@ -100,7 +100,8 @@ def test_the_same_key_gives_the_same_audit(digits, result):
     quick = {**SETTINGS, "seeds": 0, "sweep": 0, "runs": 0}
     again = audit.run(jax.random.key(0), *digits, **quick)
     np.testing.assert_array_equal(again.examples.labels, result.examples.labels)
-    np.testing.assert_array_equal(again.scores.output_change, result.scores.output_change)
+    # on a loaded machine threads may add up in another order
+    np.testing.assert_allclose(again.scores.output_change, result.scores.output_change, rtol=1e-10)
     assert again.sweep is None
     assert again.generalization is None
     assert again.repair is None
