@@ -1,7 +1,6 @@
 """What passes through the training of a residual network cost, and what they are worth there: work for accelerators."""
 
 import functools
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -11,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from benchmarks.harness import Report, Row, announce
+from benchmarks.harness import Report, Row, announce, measure, timed
 from benchmarks.sample_information.perceptron import MOMENTUM
 from infotheory_dl import data, metrics, networks, training
 from infotheory_dl.sample_information import StepSizeError, retrain_without, trained_information
@@ -65,7 +64,8 @@ def residual(settings: Residual) -> Report:
         schedule: dict[str, Any] = {"num_epochs": settings.epochs, "batch_size": settings.batch}
         announce(f"{units}: trainings without examples")
         retrained = functools.partial(retrain_without, *arguments, groups=chosen[:, None], models_at_once=1, **schedule)
-        before, truth, seconds = _twice(retrained)
+        before = retrained()
+        truth, seconds = timed(retrained)
         one = seconds / (1 + settings.left_out)
         noise = sum(
             jnp.square(a - b).sum() for a, b in zip(*map(jax.tree.leaves, (before.params, truth.params)), strict=True)
@@ -86,7 +86,7 @@ def residual(settings: Residual) -> Report:
             announce(f"{units}: {name}")
             row: Row = {"network": units, "estimate": name} | common
             try:
-                _, found, seconds = _twice(compute)
+                found, timing = measure(compute, repeats=1)
             except StepSizeError:
                 yield row | {"note": "refused: the derivatives explode"}
                 continue
@@ -94,21 +94,13 @@ def residual(settings: Residual) -> Report:
                 estimate = np.asarray(getattr(found, score))
                 estimate = estimate if len(estimate) == len(chosen) else estimate[chosen]
                 row[score] = float(metrics.spearman_correlation(estimate, np.asarray(getattr(truth, score))))
-            yield row | {"a pass, in trainings": seconds / passes / one, "device GiB": _device_memory()}
+            yield row | {"a pass, in trainings": timing.median / passes / one, "device GiB": _device_memory()}
 
     return Report(
         f"{n:,} images of {settings.set}, {settings.left_out} of them really left out: seconds, rank correlations",
         (row for units in settings.units for row in rows(units)),
         notes=["Rounding: squared distance of two equal trainings, over the median change without an example."],
     )
-
-
-def _twice(function: Callable[[], Any]) -> tuple[Any, Any, float]:
-    """What a function returns the first time and the second, and the seconds of the second on the clock."""
-    first = jax.block_until_ready(function())
-    start = time.perf_counter()
-    second = jax.block_until_ready(function())
-    return first, second, time.perf_counter() - start
 
 
 def _device_memory() -> float | None:

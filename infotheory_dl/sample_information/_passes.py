@@ -20,7 +20,7 @@ from infotheory_dl._blocks import map_examples
 from infotheory_dl._validation import is_concrete, require_count, require_finite, require_not_empty, require_within
 from infotheory_dl.sample_information.problem import require_examples
 from infotheory_dl.training import Batch, Data, Schedule, State, System
-from infotheory_dl.training._smooth import require_smooth, require_weighted
+from infotheory_dl.training._smooth import require_smooth
 from infotheory_dl.training.engine import count_examples
 from infotheory_dl.training.unrolling import Course, course_of, unroll
 from infotheory_dl.types import Params, Scalar
@@ -135,9 +135,8 @@ def checked(
     of_step = first.state, jax.eval_shape(functools.partial(first_batch, course), first), first.key
     with _noted("state is what system.init(variables) makes; data what the step takes, of training.supervised (x, y)"):
         jax.eval_shape(course.step, *of_step)
-    require_weighted(course.step, *of_step)
+    require_smooth(course.step, *of_step, differentiated=differentiated)
     if differentiated:
-        require_smooth(course.step, *of_step)
         _require_company(course, first)
     plan = Plan(course, measure, passes_at_once or passes_side_by_side(course, *of_step))
     with _noted(
@@ -210,14 +209,11 @@ def _shaped_outputs(plan: Plan, problem: Problem) -> jax.ShapeDtypeStruct:
 
 def _require_company(course: Course, problem: Problem) -> None:
     """Raises a ValueError if an example is alone in a batch whose step divides by the sum of its weights."""
-    schedule = course.schedule
     if not all(map(is_concrete, jax.tree.leaves(problem))):
         return
-    if schedule is None:
-        sizes = np.array([len(problem.weights)])
-    else:
-        masks = jax.lax.map(lambda epoch: schedule(problem.key, epoch).mask, jnp.arange(course.num_epochs))
-        sizes = np.asarray(masks).sum(-1).ravel()
+    sizes = np.array([len(problem.weights)])
+    if course.schedule is not None:
+        sizes = np.asarray(_batch_sizes(course, problem.key))
     if not (sizes == 1).any():
         return
     batch = first_batch(course, problem)
@@ -228,6 +224,12 @@ def _require_company(course: Course, problem: Problem) -> None:
             " sum of the weights: no weight but zero changes such a step, and the derivative is not that of leaving it"
             " out. Take a batch_size that leaves no batch of one, or training.supervised(..., weighting='fixed')"
         )
+
+
+@functools.partial(jax.jit, static_argnames="course")
+def _batch_sizes(course: Course, key: Keys[Array, ""]) -> Int[Array, "epochs batches"]:
+    assert course.schedule is not None
+    return jax.lax.map(lambda epoch: course.schedule(key, epoch).mask.sum(1), jnp.arange(course.num_epochs))
 
 
 def _moves(course: Course, problem: Problem, batch: Batch) -> bool:

@@ -16,36 +16,35 @@ _FLAT = frozenset({"sign", "round", "floor", "ceil"})
 _CALLS = ("jaxpr", "call_jaxpr")
 
 
-def require_weighted(step: Step, state: State, batch: Batch, key: Any) -> None:
-    """Raises a ValueError if the step of a system, given these or their shapes, does not look at the weights."""
-    given = (state, batch, key)
-    traced = jax.make_jaxpr(lambda *given: step(*given)[0])(*given)
-    if not any(_follow(traced.jaxpr, _are_weights(given), set())):
-        raise ValueError(
-            "the training does not look at batch.weights, so that no example's weight changes it: take a system of"
-            " training.supervised, or weight the loss of the step by batch.weights"
-        )
-
-
-def require_smooth(step: Step, state: State, batch: Batch, key: Any) -> None:
-    """Checks that the derivative by the weights of the examples says what the step does.
+def require_smooth(step: Step, state: State, batch: Batch, key: Any, *, differentiated: bool = True) -> None:
+    """Checks that the step looks at the weights of the examples, and that its derivative by them says what it does.
 
     Args:
       step: of a system.
       state, batch, key: what it is given, or their shapes.
+      differentiated: whether the derivative matters.
 
     Raises:
-      ValueError: if whole numbers of the state depend on numbers that are not.
+      ValueError: if the step does not look at the weights, or whole numbers of the state depend on numbers that are
+        not.
 
     Warns:
       UserWarning: if the step rounds, or takes signs, of what depends on the weights.
     """
     given = (state, batch, key)
     traced, shapes = jax.make_jaxpr(lambda *given: step(*given)[0], return_shape=True)(*given)
+    is_weight = _are_weights(given)
+    if not any(_follow(traced.jaxpr, is_weight, set())):
+        raise ValueError(
+            "the training does not look at batch.weights, so that no example's weight changes it: take a system of"
+            " training.supervised, or weight the loss of the step by batch.weights"
+        )
+    if not differentiated:
+        return
     of_state = len(jax.tree.leaves(state))
     is_varied = [
         weight or (place < of_state and jnp.issubdtype(leaf.dtype, jnp.inexact))
-        for place, (weight, leaf) in enumerate(zip(_are_weights(given), jax.tree.leaves(given), strict=True))
+        for place, (weight, leaf) in enumerate(zip(is_weight, jax.tree.leaves(given), strict=True))
     ]
     passed: set[str] = set()
     depends = _follow(traced.jaxpr, is_varied, passed)
